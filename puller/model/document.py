@@ -1,0 +1,157 @@
+"""The one strict reader for JSON that came from a network, an archive or a disk (THREATS C5–C7).
+
+What `json` lets through and this does not: duplicate keys, NaN and infinities, numbers too large for 64 bits, lone
+surrogates, UTF-16, a byte-order mark, and nesting deep enough to exhaust the stack.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from puller.errors import InvalidManifest
+
+MAX_DEPTH = 64
+MAX_BYTES = 4 << 20  # the distribution spec's least upper bound for a manifest
+MAX_SIZE = 2**63 - 1  # descriptor.md: size is an int64
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def load_document(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> dict[str, Any]:
+    """Decode one JSON object. Raises InvalidManifest, naming `what`, for anything else."""
+    value = load_value(raw, what=what, limit=limit)
+    if not isinstance(value, dict):
+        raise InvalidManifest(f"{what} is no JSON object", got=type(value).__name__)
+    return value
+
+
+def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
+    """Decode any JSON value under the same rules."""
+    if len(raw) > limit:
+        raise InvalidManifest(f"{what} is too large", wanted=f"at most {limit} bytes", got=len(raw))
+    try:
+        _check_depth(raw, what)
+        text = raw.decode("utf-8")  # json.loads(bytes) would sniff UTF-16
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_bounded_int,
+            parse_float=_finite_float,
+        )
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InvalidManifest):
+            raise
+        raise InvalidManifest(f"{what} is not valid JSON", where=str(error)[:200]) from error
+
+
+def _check_depth(raw: bytes, what: str) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for match in _BRACKETS.finditer(raw):
+        opener = match[0]
+        if opener in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidManifest(f"{what} is nested too deeply", wanted=f"at most {MAX_DEPTH}")
+        elif opener in b"]}":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"duplicate key {counts.most_common(1)[0][0]!r}")
+    _refuse_surrogates(result)
+    return result
+
+
+def _refuse_surrogates(pairs: dict[str, Any]) -> None:
+    for text in _texts(pairs):
+        if not text.isascii():
+            text.encode("utf-8")  # UnicodeEncodeError, a ValueError, for a lone surrogate
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if not isinstance(inner, dict):  # an inner object was checked when it was built
+                yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            if not isinstance(inner, dict):
+                yield from _texts(inner)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 20:
+        raise ValueError(f"number of {len(text)} digits")
+    return int(text)
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"number out of range: {text[:40]}")
+    return value
+
+
+def text_of(document: dict[str, Any], key: str, *, what: str, default: str | None = None) -> str:
+    """The string under `key`; absent or null gives `default` unless that is None."""
+    value = document.get(key)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise InvalidManifest(f"{what}: {key} must be a string", got=_kind(value))
+    return value
+
+
+def size_of(document: dict[str, Any], key: str, *, what: str) -> int:
+    """The size under `key`, in bytes: an integer from 0 to 2^63−1, never a bool or a float."""
+    value = document.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SIZE:
+        raise InvalidManifest(f"{what}: {key} must be a size in bytes", wanted="0 to 2^63-1", got=_kind(value))
+    return value
+
+
+def list_of(document: dict[str, Any], key: str, *, what: str, default: bool = False) -> list[Any]:
+    """The list under `key`; with `default`, absent or null gives an empty one."""
+    value = document.get(key)
+    if value is None and default:
+        return []
+    if not isinstance(value, list):
+        raise InvalidManifest(f"{what}: {key} must be a list", got=_kind(value))
+    return value
+
+
+def object_of(document: dict[str, Any], key: str, *, what: str, default: bool = False) -> dict[str, Any]:
+    """The object under `key`; with `default`, absent or null gives an empty one."""
+    value = document.get(key)
+    if value is None and default:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidManifest(f"{what}: {key} must be an object", got=_kind(value))
+    return value
+
+
+def texts_of(document: dict[str, Any], key: str, *, what: str) -> dict[str, str]:
+    """The map of strings under `key` (annotations, labels); absent or null gives an empty one."""
+    value = object_of(document, key, what=what, default=True)
+    for name, inner in value.items():
+        if not isinstance(inner, str):
+            raise InvalidManifest(f"{what}: {key} must hold strings only", where=name, got=_kind(inner))
+    return value
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {value!r}"[:80]

@@ -1,0 +1,82 @@
+"""Events: progress told as small facts. Whoever listens never blocks, never raises and never decides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from puller.model.descriptor import Descriptor
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.report import BlobReport, PullReport
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A name has become a digest; `platforms` are those that will be pulled."""
+
+    reference: Reference
+    descriptor: Descriptor
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a pull will need, in the order it is shown: (role, descriptor), as in ("layer 1", …)."""
+
+    reference: Reference
+    steps: tuple[tuple[str, Descriptor], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A body begins to flow at `offset` bytes; more than 0 was kept from an earlier try."""
+
+    descriptor: Descriptor
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`offset` bytes of a blob are written and hashed."""
+
+    descriptor: Descriptor
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A request failed in a way that passes; the next try comes after `delay` seconds."""
+
+    host: str
+    what: str
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A blob is in the store and all its checks passed."""
+
+    reference: Reference
+    blob: BlobReport
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Done, but look."""
+
+    reference: Reference
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The tag has moved: all of it is here."""
+
+    reference: Reference
+    report: PullReport
+
+
+Event: TypeAlias = Resolved | Planned | Started | Advanced | Retrying | Verified | Warned | Pulled
+Report: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,58 @@
+"""Facts: what was proved of a blob by reading all of it, so that nobody has to read it again."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from puller.model.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one pass over a verified blob has shown. None: not known (yet).
+
+    `tarsum` is a full label (`tarsum.v1+sha256:…`); where the 2015 reader refuses the layer, `tarsum_refusal` says why.
+    `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
+    """
+
+    diff_id: Digest | None = None
+    unpacked_size: int | None = None
+    tarsum: str | None = None
+    tarsum_refusal: str | None = None
+    absent: tuple[Digest, ...] = ()
+
+    def merged(self, newer: "Facts") -> Self:
+        """These facts with those of `newer` on top; `absent` is taken from `newer` as it is."""
+        tarsum_known = newer.tarsum is not None or newer.tarsum_refusal is not None
+        return replace(
+            self,
+            diff_id=newer.diff_id or self.diff_id,
+            unpacked_size=self.unpacked_size if newer.unpacked_size is None else newer.unpacked_size,
+            tarsum=newer.tarsum if tarsum_known else self.tarsum,
+            tarsum_refusal=newer.tarsum_refusal if tarsum_known else self.tarsum_refusal,
+            absent=newer.absent,
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Plain data, known facts only."""
+        document: dict[str, Any] = {
+            "diff_id": str(self.diff_id) if self.diff_id else None,
+            "unpacked_size": self.unpacked_size,
+            "tarsum": self.tarsum,
+            "tarsum_refusal": self.tarsum_refusal,
+            "absent": [str(digest) for digest in self.absent] or None,
+        }
+        return {key: value for key, value in document.items() if value is not None}
+
+    @classmethod
+    def decode(cls, document: dict[str, Any]) -> Self:
+        """Read what `encode` wrote. Raises ValueError (InvalidDigest, TypeError as ValueError) for anything else."""
+        size = document.get("unpacked_size")
+        texts = [document.get(key) for key in ("diff_id", "tarsum", "tarsum_refusal")]
+        absent = document.get("absent", [])
+        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(absent, list):
+            raise ValueError("facts of another shape")
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+            raise ValueError("facts of another shape")
+        diff_id, tarsum, refusal = texts
+        digests = tuple(Digest.parse(str(text)) for text in absent)
+        return cls(Digest.parse(diff_id) if diff_id else None, size, tarsum, refusal, digests)

@@ -1,0 +1,181 @@
+"""Manifest and Index: what an image or a set of images consists of, with the raw bytes that were verified.
+
+Sources: OCI image-spec manifest.md and image-index.md; Docker schema 2. Schema 1 lives in `legacy/`, not here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from puller.errors import InvalidManifest, MediaTypeMismatch, Unsupported
+from puller.model import mediatype
+from puller.model.descriptor import Descriptor
+from puller.model.document import list_of, load_document, text_of, texts_of
+from puller.model.platform import Platform
+
+MAX_ENTRIES = 10_000  # an index or manifest with more is an attack, not an image (THREATS C10)
+ATTESTATION = "unknown"  # buildkit marks its attestations by the platform unknown/unknown
+
+# Keys that only one kind of document has; two kinds in one document is CVE-2021-41190 (THREATS C4).
+_INDEX_KEYS = frozenset({"manifests"})
+_MANIFEST_KEYS = frozenset({"config", "layers", "blobs"})
+_SCHEMA1_KEYS = frozenset({"fsLayers", "history", "signatures"})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image, or one artifact: then `artifact_type` is set and `config` may be absent or empty."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    config: Descriptor | None
+    layers: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it has an image config, so that its layers make a root filesystem."""
+        return self.config is not None and self.config.media_type in mediatype.CONFIGS
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """Everything it needs, config first."""
+        return ((self.config,) if self.config is not None else ()) + self.layers
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Many platforms under one digest."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """Its entries, in their order."""
+        return self.manifests
+
+    def choose(self, wanted: Platform) -> Descriptor:
+        """The entry that serves `wanted` best; of equals the first. Raises Unsupported, naming what there is.
+
+        Entries without a platform are taken only where no entry states one (image-index.md leaves it to the reader).
+        """
+        ranked = []
+        for position, entry in enumerate(self.manifests):
+            rank = entry.platform.serves(wanted) if entry.platform is not None else None
+            if rank is not None:
+                ranked.append((rank, position))
+        if ranked:
+            return self.manifests[min(ranked)[1]]
+        if self.manifests and all(entry.platform is None for entry in self.manifests):
+            return self.manifests[0]
+        there = sorted({str(e.platform) for e in self.manifests if e.platform and e.platform.os != ATTESTATION})
+        raise Unsupported(
+            "no image for this platform",
+            wanted=wanted,
+            got=", ".join(there) or "an empty index",
+            hint="See --platform.",
+        )
+
+
+def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
+    """Decode a manifest or index. `media_type` is what the descriptor or the Content-Type claimed, if anything did.
+
+    Raises MediaTypeMismatch where the body says another type or is of two kinds at once, InvalidManifest where it breaks
+    its format, and Unsupported for schema 1 and unknown types.
+    """
+    document = load_document(raw, what="manifest")
+    actual = _media_type(document, media_type)
+    if actual in mediatype.SCHEMA1_MANIFESTS:
+        raise Unsupported("schema 1 manifest", got=actual, hint="Only images of schema 2 and OCI can be pulled here.")
+    version = document.get("schemaVersion")
+    if version != 2 or isinstance(version, bool):
+        raise InvalidManifest("manifest: schemaVersion must be 2", got=repr(version)[:40])
+    if mediatype.is_index(actual):
+        return _decode_index(raw, document, actual)
+    return _decode_manifest(raw, document, actual)
+
+
+def _media_type(document: dict[str, Any], claimed: str | None) -> str:
+    kinds = [bool(keys & document.keys()) for keys in (_INDEX_KEYS, _MANIFEST_KEYS, _SCHEMA1_KEYS)]
+    if sum(kinds) > 1:
+        found = sorted((_INDEX_KEYS | _MANIFEST_KEYS | _SCHEMA1_KEYS) & document.keys())
+        raise MediaTypeMismatch("manifest is of two kinds at once", got=", ".join(found))
+    own = document.get("mediaType")
+    if own is not None and not isinstance(own, str):
+        raise InvalidManifest("manifest: mediaType must be a string", got=type(own).__name__)
+    if own is not None and claimed is not None and own != claimed and not _both_schema1(own, claimed):
+        raise MediaTypeMismatch("manifest says another media type than its description", wanted=claimed, got=own)
+    actual = own or claimed or _guess(document, kinds)
+    fits = (mediatype.INDEXES, mediatype.MANIFESTS | {mediatype.OCI_ARTIFACT}, mediatype.SCHEMA1_MANIFESTS)
+    if not any(actual in types for types in fits):
+        raise Unsupported("unknown kind of manifest", got=actual)
+    for is_kind, types in zip(kinds, fits, strict=True):
+        if is_kind and actual not in types:
+            raise MediaTypeMismatch(
+                "manifest is not of the kind its media type says", wanted=actual, got=sorted(document)[:8]
+            )
+    return actual
+
+
+def _both_schema1(one: str, other: str) -> bool:
+    # A signed schema 1 document has no mediaType of its own that agrees with its Content-Type in all registries.
+    return one in mediatype.SCHEMA1_MANIFESTS and other in mediatype.SCHEMA1_MANIFESTS
+
+
+def _guess(document: dict[str, Any], kinds: list[bool]) -> str:
+    # manifest.md makes mediaType optional, and some registries send no Content-Type: the kind is in the keys then.
+    if document.get("schemaVersion") == 1 or kinds[2]:
+        return mediatype.SCHEMA1
+    return mediatype.OCI_INDEX if kinds[0] else mediatype.OCI_MANIFEST
+
+
+def _decode_index(raw: bytes, document: dict[str, Any], media_type: str) -> Index:
+    entries = _descriptors(document, "manifests", what="index")
+    return Index(
+        raw,
+        media_type,
+        entries,
+        _subject(document, "index"),
+        text_of(document, "artifactType", what="index", default="") or None,
+        texts_of(document, "annotations", what="index"),
+    )
+
+
+def _decode_manifest(raw: bytes, document: dict[str, Any], media_type: str) -> Manifest:
+    what = "manifest"
+    if media_type == mediatype.OCI_ARTIFACT:
+        config, layers = None, _descriptors(document, "blobs", what=what, default=True)
+    else:
+        config = Descriptor.decode(document.get("config"), what="manifest config")
+        layers = _descriptors(document, "layers", what=what)
+    artifact_type = text_of(document, "artifactType", what=what, default="") or None
+    if artifact_type is None and config is not None and config.media_type not in mediatype.CONFIGS:
+        artifact_type = config.media_type  # manifest.md: the config's type stands for a missing artifactType
+    return Manifest(
+        raw,
+        media_type,
+        config,
+        layers,
+        _subject(document, what),
+        artifact_type,
+        texts_of(document, "annotations", what=what),
+    )
+
+
+def _descriptors(document: dict[str, Any], key: str, *, what: str, default: bool = False) -> tuple[Descriptor, ...]:
+    entries = list_of(document, key, what=what, default=default)
+    if len(entries) > MAX_ENTRIES:
+        raise InvalidManifest(f"{what}: too many {key}", wanted=f"at most {MAX_ENTRIES}", got=len(entries))
+    return tuple(Descriptor.decode(e, what=f"{what} {key}[{i}]") for i, e in enumerate(entries))
+
+
+def _subject(document: dict[str, Any], what: str) -> Descriptor | None:
+    subject = document.get("subject")
+    return None if subject is None else Descriptor.decode(subject, what=f"{what} subject")

@@ -1,0 +1,137 @@
+"""Reference: `registry/repository:tag@digest`, by the grammar of distribution/reference and Docker's short forms.
+
+Normal form is the full one (`docker.io/library/alpine:3.20`); `familiar()` gives back what people type.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from puller.errors import InvalidDigest, InvalidReference
+from puller.model.digest import Digest
+
+DOCKER_HUB = "docker.io"
+MAX_REPOSITORY = 255  # distribution/reference: RepositoryNameTotalLengthMax
+MAX_TAG = 128
+
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])"
+_REGISTRY = re.compile(rf"{_HOST}(?::([0-9]{{1,5}}))?", re.ASCII)
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def is_tag(text: str) -> bool:
+    """Whether `text` is a tag by the distribution spec ("Pulling manifests": at most 128 characters)."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_registry(text: str) -> bool:
+    """Whether `text` is `host`, `host:port` or `[v6]:port`."""
+    match = _REGISTRY.fullmatch(text)
+    return match is not None and (match[1] is None or 0 < int(match[1]) < 65536)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference:
+    """A place in a registry: repository, and a tag, a digest, both or neither. Checked when it is born.
+
+    Raises InvalidReference for anything outside the grammar, so no part of it can climb a path or split a line
+    (THREATS A2, A5, A6).
+    """
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        if not is_registry(self.registry):
+            raise InvalidReference("invalid registry", wanted="host[:port]", got=repr(self.registry)[:160])
+        if len(self.repository) > MAX_REPOSITORY:
+            got = f"{len(self.repository)} characters"
+            raise InvalidReference("repository name too long", wanted=f"at most {MAX_REPOSITORY}", got=got)
+        if not _REPOSITORY.fullmatch(self.repository):
+            hint = "A repository name is lower case." if self.repository != self.repository.lower() else ""
+            raise InvalidReference("invalid repository name", got=repr(self.repository)[:160], hint=hint)
+        if self.tag is not None and not is_tag(self.tag):
+            raise InvalidReference(
+                "invalid tag", wanted=f"at most {MAX_TAG} of A-Z a-z 0-9 _ . -", got=repr(self.tag)[:160]
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a full or short name; `alpine` becomes `docker.io/library/alpine` (without tag: see `tagged()`)."""
+        if _IMAGE_ID.fullmatch(text):
+            raise InvalidReference(
+                "a repository name cannot be 64 hex digits", got=text, hint="It would look like an image ID."
+            )
+        name, at, digest_text = text.partition("@")
+        try:
+            digest = Digest.parse(digest_text) if at else None
+        except InvalidDigest as error:
+            raise InvalidReference("invalid reference", where=str(error), got=repr(text)[:300]) from error
+        name, tag = _split_tag(name)
+        registry, repository = _split_registry(name)
+        try:
+            return cls(registry, repository, tag, digest)
+        except InvalidReference as error:
+            error.at(reference=repr(text)[:300])
+            raise
+
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    def tagged(self) -> Self:
+        """The reference with the tag `latest` where it has neither tag nor digest."""
+        return replace(self, tag="latest") if self.tag is None and self.digest is None else self
+
+    def with_tag(self, tag: str) -> Self:
+        """The same repository under another tag, without digest."""
+        return replace(self, tag=tag, digest=None)
+
+    def with_digest(self, digest: Digest) -> Self:
+        """The same name, pinned."""
+        return replace(self, digest=digest)
+
+    def familiar(self) -> str:
+        """As people type it: `alpine:3.20` for `docker.io/library/alpine:3.20`."""
+        name = self.name
+        if self.registry == DOCKER_HUB:
+            path = self.repository
+            short = path.removeprefix("library/")
+            # `library/a/b` and `library/<64 hex>` have no shorter form that reads back as the same.
+            keep = "/" in short or _IMAGE_ID.fullmatch(short)
+            name = path if keep else short
+        return name + self._suffix()
+
+    def __str__(self) -> str:
+        return self.name + self._suffix()
+
+    def _suffix(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        return f"{tag}@{self.digest}" if self.digest is not None else tag
+
+
+def _split_tag(name: str) -> tuple[str, str | None]:
+    head, slash, last = name.rpartition("/")
+    stem, colon, tag = last.partition(":")
+    if not colon or (not slash and last.startswith("[")):
+        return name, None
+    return head + slash + stem, tag
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    # distribution/reference, splitDockerDomain: only these spellings make the first word a host.
+    is_host = slash and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
+    registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    if registry == "index.docker.io":
+        registry = DOCKER_HUB
+    if registry == DOCKER_HUB and "/" not in repository:
+        repository = f"library/{repository}"
+    return registry, repository

@@ -1,0 +1,84 @@
+"""The verification report: for every blob where it came from, what was proved, and how long it took.
+
+Its JSON form is described in docs/report.md; keys are never renamed, only added.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["fetched", "resumed", "reused"]
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who served a body: the registry's host, and the host it redirected to, without path and query."""
+
+    host: str
+    redirect: str | None = None
+    attempts: int = 1
+    resumed_at: tuple[int, ...] = ()  # byte offsets at which a cut body was asked for again
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise and what was found. `got` None: not checked, and `note` says why."""
+
+    name: str
+    expected: str | None
+    got: str | None
+    passed: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobReport:
+    """One blob of a pull. Byte counts are of the blob as stored; the three add up to its size when all went well."""
+
+    role: str
+    digest: str
+    media_type: str
+    size: int | None
+    outcome: Outcome
+    fetched: int = 0
+    resumed: int = 0
+    reused: int = 0
+    origin: Origin | None = None
+    checks: tuple[Check, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PullReport:
+    """One pull of one reference. Without `error` all checks passed."""
+
+    reference: str
+    digest: str | None
+    media_type: str | None
+    platforms: tuple[str, ...]
+    blobs: tuple[BlobReport, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    error: Mapping[str, object] | None = None
+    schema: int = field(default=SCHEMA)
+
+    @property
+    def fetched(self) -> int:
+        """Bytes that came over the wire now."""
+        return sum(blob.fetched for blob in self.blobs)
+
+    @property
+    def resumed(self) -> int:
+        """Bytes kept from an earlier try."""
+        return sum(blob.resumed for blob in self.blobs)
+
+    @property
+    def reused(self) -> int:
+        """Bytes that were in the store already."""
+        return sum(blob.reused for blob in self.blobs)
+
+    def encode(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        totals = {"fetched": self.fetched, "resumed": self.resumed, "reused": self.reused}
+        return asdict(self) | {"totals": totals}
