@@ -62,7 +62,7 @@ class Ingest(Protocol):
         ...
 
     async def commit(self) -> Descriptor:
-        """Verify, then make it exist: atomic and durable. Finishes the watchers first, so they can still refuse."""
+        """Verify, finish the watchers (they can still refuse), then make it exist: atomic and durable."""
         ...
 
 

@@ -78,5 +78,13 @@ class Pulled:
     report: PullReport
 
 
-Event: TypeAlias = Resolved | Planned | Started | Advanced | Retrying | Verified | Warned | Pulled
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The pull has ended without its tag; `report.error` says why, and its blobs are those that were proved before."""
+
+    reference: Reference
+    report: PullReport
+
+
+Event: TypeAlias = Resolved | Planned | Started | Advanced | Retrying | Verified | Warned | Pulled | Failed
 Report: TypeAlias = Callable[[Event], None]

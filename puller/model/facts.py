@@ -11,17 +11,17 @@ class Facts:
     """What one pass over a verified blob has shown. None: not known (yet).
 
     `tarsum` is a full label (`tarsum.v1+sha256:…`); where the 2015 reader refuses the layer, `tarsum_refusal` says why.
-    `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
+    `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2); None: unknown.
     """
 
     diff_id: Digest | None = None
     unpacked_size: int | None = None
     tarsum: str | None = None
     tarsum_refusal: str | None = None
-    absent: tuple[Digest, ...] = ()
+    absent: tuple[Digest, ...] | None = None
 
     def merged(self, newer: "Facts") -> Self:
-        """These facts with those of `newer` on top; `absent` is taken from `newer` as it is."""
+        """These facts with those of `newer` on top."""
         tarsum_known = newer.tarsum is not None or newer.tarsum_refusal is not None
         return replace(
             self,
@@ -29,7 +29,7 @@ class Facts:
             unpacked_size=self.unpacked_size if newer.unpacked_size is None else newer.unpacked_size,
             tarsum=newer.tarsum if tarsum_known else self.tarsum,
             tarsum_refusal=newer.tarsum_refusal if tarsum_known else self.tarsum_refusal,
-            absent=newer.absent,
+            absent=self.absent if newer.absent is None else newer.absent,
         )
 
     def encode(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Facts:
             "unpacked_size": self.unpacked_size,
             "tarsum": self.tarsum,
             "tarsum_refusal": self.tarsum_refusal,
-            "absent": [str(digest) for digest in self.absent] or None,
+            "absent": None if self.absent is None else [str(digest) for digest in self.absent],
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -48,11 +48,11 @@ class Facts:
         """Read what `encode` wrote. Raises ValueError (InvalidDigest, TypeError as ValueError) for anything else."""
         size = document.get("unpacked_size")
         texts = [document.get(key) for key in ("diff_id", "tarsum", "tarsum_refusal")]
-        absent = document.get("absent", [])
-        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(absent, list):
+        absent = document.get("absent")
+        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(absent, list | None):
             raise ValueError("facts of another shape")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
             raise ValueError("facts of another shape")
         diff_id, tarsum, refusal = texts
-        digests = tuple(Digest.parse(str(text)) for text in absent)
+        digests = None if absent is None else tuple(Digest.parse(str(text)) for text in absent)
         return cls(Digest.parse(diff_id) if diff_id else None, size, tarsum, refusal, digests)
