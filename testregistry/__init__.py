@@ -1,0 +1,11 @@
+"""A strict, scriptable OCI registry for tests: `serve()` one, add `images` to it, arm `faults`, read its journal."""
+
+from __future__ import annotations
+
+from testregistry import faults, images
+from testregistry.app import TestRegistry, serve
+from testregistry.auth import Basic, Bearer, Open
+from testregistry.fault import Match
+from testregistry.journal import Journal, Request
+
+__all__ = ["Basic", "Bearer", "Journal", "Match", "Open", "Request", "TestRegistry", "faults", "images", "serve"]

@@ -1,0 +1,223 @@
+"""The registry itself: requests in, through hooks, authentication and faults, to the handler of their endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from testregistry import blobs, errors, manifests, referrers, tags, tokens
+from testregistry.answer import Answer
+from testregistry.auth import Auth, Bearer, Open
+from testregistry.body import BytesBody
+from testregistry.call import Call
+from testregistry.fault import Fault, Faults, compose
+from testregistry.grammar import digest_of
+from testregistry.images import Content, Root
+from testregistry.journal import Journal, Request
+from testregistry.listener import listening
+from testregistry.shelf import shelf_for
+from testregistry.storage import Manifest, Storage
+from testregistry.target import Target
+from testregistry.uploads import Uploads
+from testregistry.wire import Reply, Sleep
+
+Hook: TypeAlias = Callable[[Request], Awaitable[None] | None]
+
+
+class TestRegistry:
+    """A registry under test: its content, its faults, its journal. Made by `serve()`."""
+
+    __test__ = False  # for pytest: this is no test class
+
+    def __init__(self, storage: Storage, auth: Auth, faults: Faults, sleep: Sleep) -> None:
+        self.storage = storage
+        self.auth = auth
+        self.faults = faults
+        self.journal = Journal()
+        self.on_request: list[Hook] = []
+        self.on_answer: list[Hook] = []
+        self.url = ""
+        self.host = ""
+        self._uploads = Uploads(storage)
+        self._sleep = sleep
+
+    def name(self, reference: str) -> str:
+        """Return the full reference of `app:1` here: `127.0.0.1:41234/app:1`."""
+        return f"{self.host}/{reference}"
+
+    def add(self, reference: str, root: Root) -> str:
+        """Store a manifest with all it stands on, tag it where the reference has a tag; return its digest."""
+        repository, _, tag = reference.partition(":")
+        for content in root.content():
+            self._add_content(repository, content)
+        if tag:
+            self.tag(reference, root.digest)
+        return root.digest
+
+    def add_blob(self, repository: str, raw: bytes, *, algorithm: str = "sha256") -> str:
+        """Store a blob and return its digest."""
+        digest = digest_of(raw, algorithm)
+        self.storage.add_blob(repository, digest, BytesBody(raw))
+        return digest
+
+    def add_manifest(
+        self,
+        repository: str,
+        raw: bytes,
+        media_type: str,
+        tag: str | None = None,
+        *,
+        digest: str | None = None,
+        subject: str | None = None,
+    ) -> str:
+        """Store any bytes as a manifest of any media type, unchecked; return the digest it is found under."""
+        digest = digest or digest_of(raw)
+        self.storage.add_manifest(repository, Manifest(digest, media_type, raw, subject))
+        if tag is not None:
+            self.storage.tag(repository, tag, digest)
+        return digest
+
+    def tag(self, reference: str, digest: str) -> None:
+        """Let `app:2` name a digest, present or not."""
+        repository, _, tag = reference.partition(":")
+        self.storage.tag(repository, tag, digest)
+
+    def corrupt(self, repository: str, digest: str, raw: bytes) -> None:
+        """Serve these bytes under this digest from now on."""
+        self.storage.lie(repository, digest, BytesBody(raw))
+
+    def expire_tokens(self) -> None:
+        """Make every token issued so far invalid."""
+        self.auth.expire_all()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request: journal, hooks, then the registry with the faults it meets."""
+        record = self._record(request)
+        call = Call(request.method, Target.of_path(request.rel_url.raw_path), request.headers,
+                    request.query, request.content, record)  # fmt: skip
+        await _run(self.on_request, record)
+        if record.digest is None:
+            record.digest = self._digest_of(call.target)
+        try:
+            answer = await self._answer(call)
+        except errors.Refusal as refusal:
+            answer = refusal.answer()
+        record.status = answer.status
+        record.answer_headers = CIMultiDict(answer.headers)
+        await _run(self.on_answer, record)
+        return Reply(answer, record, self._sleep)
+
+    async def _answer(self, call: Call) -> Answer:
+        early = self.faults.claim(call.record, before_auth=True)
+        return await compose(self._authenticated, early, self)(call)
+
+    async def _authenticated(self, call: Call) -> Answer:
+        if call.target.kind not in ("token", "other"):
+            self.auth.check(call)
+        late = self.faults.claim(call.record, before_auth=False)
+        return await compose(self._dispatch, late, self)(call)
+
+    async def _dispatch(self, call: Call) -> Answer:
+        try:
+            return await self._route(call)
+        except errors.Refusal as refusal:
+            # Answered here, inside the faults, so that a refusal can be cut or changed like anything else.
+            return refusal.answer()
+
+    async def _route(self, call: Call) -> Answer:
+        match call.target.kind:
+            case "ping":
+                return Answer(200, (("Content-Type", "application/json"),), BytesBody(b"{}"))
+            case "manifest":
+                return await manifests.handle(self.storage, call)
+            case "blob":
+                return await blobs.handle(self.storage, call)
+            case "upload":
+                return await self._uploads.handle(call)
+            case "tags":
+                return await tags.handle_tags(self.storage, call)
+            case "catalog":
+                return await tags.handle_catalog(self.storage, call)
+            case "referrers":
+                return await referrers.handle(self.storage, call)
+            case "token" if isinstance(self.auth, Bearer):
+                return await tokens.handle(self.auth, call)
+            case _:
+                raise errors.not_found()
+
+    def _record(self, request: web.BaseRequest) -> Request:
+        url = request.rel_url
+        target = Target.of_path(url.raw_path)
+        record = Request(
+            method=request.method,
+            path=url.raw_path,
+            query=url.raw_query_string,
+            headers=request.headers,
+            kind=target.kind,
+            started=time.monotonic(),
+            repository=target.repository,
+            reference=target.reference,
+            version=f"{request.version.major}.{request.version.minor}",
+        )
+        self.journal.open(record)
+        return record
+
+    def _digest_of(self, target: Target) -> str | None:
+        repository = self.storage.find(target.repository or "")
+        if target.reference is None or repository is None or target.kind != "manifest":
+            return target.reference
+        return repository.tags.get(target.reference, target.reference)
+
+    def _add_content(self, repository: str, content: Content) -> None:
+        if content.is_manifest:
+            raw = b"".join(content.body.chunks())
+            manifest = Manifest(content.digest, content.media_type, raw, content.subject)
+            self.storage.add_manifest(repository, manifest)
+        else:
+            self.storage.add_blob(repository, content.digest, content.body)
+
+
+@asynccontextmanager
+async def serve(
+    *,
+    port: int = 0,
+    data: Path | None = None,
+    auth: Auth | None = None,
+    faults: Iterable[Fault] = (),
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[TestRegistry]:
+    """Run a registry for the length of the `async with` block.
+
+    With `data` its content lies in that directory and is found there again by the next one. `sleep` is what stalls and
+    drips wait with.
+    """
+    registry = TestRegistry(Storage(shelf_for(data)), auth or Open(), Faults(faults), sleep)
+    async with listening(registry.handle, host, port, tls) as address:
+        registry.host, registry.url = address.host, address.url
+        if not isinstance(registry.auth, Bearer):
+            yield registry
+        elif registry.auth.separate:
+            async with listening(registry.handle, host, 0, tls) as token_address:
+                registry.auth.endpoint = f"{token_address.url}/token"
+                yield registry
+        else:
+            registry.auth.endpoint = f"{registry.url}/token"
+            yield registry
+
+
+async def _run(hooks: list[Hook], record: Request) -> None:
+    for hook in list(hooks):
+        outcome = hook(record)
+        if inspect.isawaitable(outcome):
+            await outcome
