@@ -26,7 +26,7 @@ class ImageConfig:
     """An image's config. Its values are shown and compared, never acted upon (THREATS C21)."""
 
     raw: bytes = field(repr=False)
-    platform: Platform
+    platform: Platform | None  # None where it names neither os nor architecture, as signatures in image form do
     diff_ids: tuple[Digest, ...]
     created: str = ""
     user: str = ""
@@ -57,7 +57,7 @@ def parse_config(raw: bytes) -> ImageConfig:
     inner = object_of(document, "config", what=what, default=True)
     return ImageConfig(
         raw,
-        Platform.decode(document, what=what),
+        Platform.decode(document, what=what) if document.get("os") or document.get("architecture") else None,
         tuple(_diff_id(entry, i) for i, entry in enumerate(list_of(rootfs, "diff_ids", what=what, default=True))),
         text_of(document, "created", what=what, default=""),
         _user(text_of(inner, "User", what=what, default="")),

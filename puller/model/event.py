@@ -12,18 +12,19 @@ from puller.model.report import BlobReport, PullReport
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A name has become a digest; `platforms` are those that will be pulled."""
+    """A name has become a digest."""
 
     reference: Reference
     descriptor: Descriptor
-    platforms: tuple[Platform, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a pull will need, in the order it is shown: (role, descriptor), as in ("layer 1", …)."""
+    """What a pull will need: its platforms, and (role, descriptor) of its layers in order, as in ("layer 1", …)."""
 
     reference: Reference
+    descriptor: Descriptor
+    platforms: tuple[Platform, ...]
     steps: tuple[tuple[str, Descriptor], ...]
 
 

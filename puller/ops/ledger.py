@@ -1,0 +1,114 @@
+"""Ledger: keeps account of one pull, blob by blob, and tells it as a report."""
+
+import time
+from collections.abc import Callable
+
+from puller.errors import PullerError
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.event import Event, Failed, Pulled, Report, Verified, Warned
+from puller.model.facts import Facts
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.report import BlobReport, Check, Outcome, PullReport
+from puller.ops.plan import Depth, Step
+from puller.ops.transfer import Transferred
+
+
+class Ledger:
+    """Collects what was proved of each blob; events go on to whoever listens."""
+
+    def __init__(self, reference: Reference, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reference = reference
+        self._report = report
+        self._clock = clock
+        self._started = clock()
+        self._blobs: list[BlobReport] = []
+        self._warnings: list[str] = []
+        self.root: Descriptor | None = None
+        self.platforms: tuple[Platform, ...] = ()
+
+    def now(self) -> float:
+        """Seconds of the clock that durations are measured by."""
+        return self._clock()
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on."""
+        self._report(event)
+
+    def warn(self, text: str) -> None:
+        """Something was done, but look."""
+        self._warnings.append(text)
+        self._report(Warned(self._reference, text))
+
+    def add(self, step: Step, transferred: Transferred | None, checks: tuple[Check, ...], started: float) -> None:
+        """A blob is in the store and passed its checks; `transferred` None: it was there before."""
+        descriptor = step.descriptor if transferred is None else transferred.descriptor
+        size = descriptor.size
+        blob = BlobReport(
+            step.role,
+            str(descriptor.digest),
+            descriptor.media_type,
+            size,
+            _outcome(transferred),
+            fetched=transferred.fetched if transferred else 0,
+            resumed=transferred.resumed if transferred else 0,
+            reused=0 if transferred else size or 0,
+            origin=transferred.origin if transferred else None,
+            checks=checks,
+            seconds=round(self._clock() - started, 3),
+        )
+        self._blobs.append(blob)
+        self._report(Verified(self._reference, blob))
+
+    def done(self) -> PullReport:
+        """The pull went well."""
+        result = self._sum()
+        self._report(Pulled(self._reference, result))
+        return result
+
+    def failed(self, error: PullerError) -> None:
+        """The pull did not."""
+        self._report(Failed(self._reference, self._sum(error)))
+
+    def _sum(self, error: PullerError | None = None) -> PullReport:
+        root = self.root
+        return PullReport(
+            str(self._reference),
+            str(root.digest) if root else None,
+            root.media_type if root else None,
+            tuple(map(str, self.platforms)),
+            tuple(self._blobs),
+            round(self._clock() - self._started, 3),
+            tuple(self._warnings),
+            error.facts() if error else None,
+        )
+
+
+def content_checks(expected: Descriptor, actual: Descriptor) -> tuple[Check, ...]:
+    """Size and digest: what every blob has to keep."""
+    size = None if expected.size is None else str(expected.size)
+    return (
+        Check("size", size, str(actual.size), passed=size is None or size == str(actual.size)),
+        Check("digest", str(expected.digest), str(actual.digest), passed=expected.digest == actual.digest),
+    )
+
+
+def layer_checks(expected: Digest | None, facts: Facts, depth: Depth, reason: str) -> tuple[Check, ...]:
+    """Diff ID and tarsum, or why they were not made. `reason` is set for what is no layer."""
+    promised = str(expected) if expected else None
+    if reason:
+        return (Check("tarsum", None, None, None, note=f"none ({reason})"),)
+    if depth is Depth.DIGEST_ONLY:
+        return (Check("diff_id", promised, None, None, note="left to unpacking (digest only)"),)
+    diff_id = Check("diff_id", promised, str(facts.diff_id), passed=expected is None or expected == facts.diff_id)
+    if depth is Depth.NO_TARSUM:
+        return (diff_id,)
+    refusal = f"none ({facts.tarsum_refusal})" if facts.tarsum_refusal else ""
+    return (diff_id, Check("tarsum", None, facts.tarsum, None if refusal else True, note=refusal))
+
+
+def _outcome(transferred: Transferred | None) -> Outcome:
+    if transferred is None:
+        return "reused"
+    return "resumed" if transferred.resumed else "fetched"

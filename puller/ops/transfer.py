@@ -1,0 +1,82 @@
+"""copy_blob: the heart. One blob from a source to a target, verified on the way, never written twice."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from puller.contracts.content import Fetcher, Ingest, Target
+from puller.errors import LayerError, PullerError, VerificationError
+from puller.model.descriptor import Descriptor
+from puller.model.event import Advanced, Report, Started
+from puller.model.report import Origin
+from puller.stream.sink import Sink
+
+Watch: TypeAlias = Callable[[], Sequence[Sink]]
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """How a blob came: `resumed` bytes were kept from an earlier try, `fetched` came now."""
+
+    descriptor: Descriptor
+    resumed: int
+    fetched: int
+    origin: Origin | None
+
+
+def unwatched() -> Sequence[Sink]:
+    """No watchers."""
+    return ()
+
+
+async def copy_blob(
+    source: Fetcher, target: Target, wanted: Descriptor, watch: Watch = unwatched, *, report: Report
+) -> Transferred | None:
+    """Bring `wanted` from `source` into `target`; None: it is there already.
+
+    `watch` makes the sinks that see every byte; they can refuse the blob before it exists. Content that is wrong after
+    a resume is fetched once more from zero, since the kept part may be to blame; content that is wrong in one piece is
+    final (RELIABILITY N3, N4).
+    """
+    attempt = _Attempt(source, target, wanted, report)
+    try:
+        return await attempt.run(watch())
+    except (VerificationError, LayerError) as error:
+        if not attempt.spliced:
+            raise error.at(digest=wanted.digest) from error.__cause__
+    try:
+        return await attempt.run(watch())
+    except PullerError as error:
+        raise error.at(digest=wanted.digest) from error.__cause__
+
+
+class _Attempt:
+    def __init__(self, source: Fetcher, target: Target, wanted: Descriptor, report: Report) -> None:
+        self._source = source
+        self._target = target
+        self._wanted = wanted
+        self._report = report
+        self.spliced = False  # the bytes came in more than one piece
+
+    async def run(self, watchers: Sequence[Sink]) -> Transferred | None:
+        wanted = self._wanted
+        async with self._target.ingest(wanted, *watchers) as ingest:
+            if ingest is None:
+                return None
+            start = ingest.offset
+            self.spliced = start > 0
+            self._report(Started(wanted, start))
+            origin = await self._flow(ingest) if start == 0 or start != wanted.size else None
+            return Transferred(await ingest.commit(), start, ingest.offset - start, origin)
+
+    async def _flow(self, ingest: Ingest) -> Origin:
+        async with self._source.fetch(self._wanted, offset=ingest.offset) as body:
+            try:
+                async for chunk in body:
+                    await ingest.write(chunk)
+                    self._report(Advanced(self._wanted, ingest.offset))
+            except PullerError as error:
+                raise error.at(host=body.origin.host, attempts=body.origin.attempts) from error.__cause__
+            finally:
+                self.spliced = self.spliced or bool(body.origin.resumed_at)
+            return body.origin
