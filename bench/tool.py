@@ -1,0 +1,52 @@
+"""The programs of the system that building and measuring lean on: found, run, and named when they are missing."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class MissingTool(Exception):
+    """A program is not installed (or may not be used by this user), so the part that needs it cannot be made."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(f"{tool}: {reason}")
+        self.tool = tool
+
+
+class ToolFailed(Exception):
+    """A program ran and failed; the message carries the last lines it wrote."""
+
+    def __init__(self, command: Sequence[str], status: int, output: str) -> None:
+        tail = "\n  ".join(output.strip().splitlines()[-12:])
+        super().__init__(f"{command[0]} ended with status {status}: {' '.join(command)}\n  {tail}")
+        self.status = status
+
+
+# Where Debian keeps each program, so that the message says what to install.
+PACKAGES = {
+    "apt-get": "apt",
+    "docker-registry": "docker-registry",
+    "dpkg-deb": "dpkg",
+    "igzip": "isal",
+    "npm": "npm",
+    "htpasswd": "apache2-utils",
+}
+
+
+def require(*names: str) -> None:
+    """Raise MissingTool for the first program that is not on the path."""
+    for name in names:
+        if shutil.which(name) is None and not Path("/usr/sbin", name).exists():
+            raise MissingTool(name, f"not installed (Debian package {PACKAGES.get(name, name)})")
+
+
+def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run a program to its end and return what it wrote; raises MissingTool or ToolFailed."""
+    require(command[0])
+    done = subprocess.run(
+        command, cwd=cwd, env=env, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode != 0:
+        raise ToolFailed(command, done.returncode, done.stdout)
+    return done.stdout
