@@ -1,0 +1,52 @@
+"""puller: pull, verify and mirror container images. Names are loaded on first use, so that starting costs nothing."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from puller.errors import PullerError as PullerError
+    from puller.model.digest import Digest as Digest
+    from puller.model.platform import Platform as Platform
+    from puller.model.reference import Reference as Reference
+    from puller.ops.plan import Depth as Depth
+    from puller.ops.pull import Wish as Wish
+    from puller.ops.pull import pull as pull
+    from puller.registry.client import RegistryClient as RegistryClient
+    from puller.store.disk import DiskStore as DiskStore
+    from puller.store.memory import MemoryStore as MemoryStore
+    from puller.version import VERSION as __version__
+
+_HOMES = {
+    "Depth": "puller.ops.plan",
+    "Digest": "puller.model.digest",
+    "DiskStore": "puller.store.disk",
+    "MemoryStore": "puller.store.memory",
+    "Platform": "puller.model.platform",
+    "PullerError": "puller.errors",
+    "Reference": "puller.model.reference",
+    "RegistryClient": "puller.registry.client",
+    "Wish": "puller.ops.pull",
+    "pull": "puller.ops.pull",
+}
+
+__all__ = [
+    "Depth",
+    "Digest",
+    "DiskStore",
+    "MemoryStore",
+    "Platform",
+    "PullerError",
+    "Reference",
+    "RegistryClient",
+    "Wish",
+    "__version__",
+    "pull",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("puller.version").VERSION
+    if name not in _HOMES:
+        raise AttributeError(f"module 'puller' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

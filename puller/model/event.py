@@ -89,3 +89,7 @@ class Failed:
 
 Event: TypeAlias = Resolved | Planned | Started | Advanced | Retrying | Verified | Warned | Pulled | Failed
 Report: TypeAlias = Callable[[Event], None]
+
+
+def unheard(event: Event, /) -> None:
+    """A listener that does not listen."""

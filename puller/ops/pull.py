@@ -12,7 +12,7 @@ from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
-from puller.model.event import Planned, Report, Resolved
+from puller.model.event import Planned, Report, Resolved, unheard
 from puller.model.facts import Facts
 from puller.model.manifest import Index, Manifest, parse_manifest
 from puller.model.mediatype import OCTETS, compression_of
@@ -28,6 +28,7 @@ from puller.stream.layer import LayerReader
 
 MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 MAX_DOCUMENTS = 1_000
+DEFAULT_JOBS = 3  # as docker does
 
 T = TypeVar("T")
 
@@ -46,10 +47,10 @@ async def pull(
     store: ContentStore,
     wish: Wish,
     *,
-    limiter: anyio.CapacityLimiter,
-    report: Report,
+    limiter: anyio.CapacityLimiter | None = None,
+    report: Report = unheard,
 ) -> PullReport:
-    """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once.
+    """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once (3 without one).
 
     A digest decides over a tag that stands beside it; a digest-pinned reference that is wholly in the store makes no
     request. Blobs that were verified stay in the store when the pull fails, so a second try does not fetch them again;
@@ -59,7 +60,8 @@ async def pull(
     ledger = Ledger(reference, report)
     try:
         async with store.lease() as lease:
-            return await _Pull(reference, source, store, wish, limiter, ledger, lease).run()
+            blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
+            return await _Pull(reference, source, store, wish, blobs, ledger, lease).run()
     except PullerError as error:
         error.at(reference=reference)
         ledger.failed(error)

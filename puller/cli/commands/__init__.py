@@ -1,0 +1,1 @@
+"""One file a verb. Each names its `command`; what is heavy is imported when the verb runs."""

@@ -1,0 +1,5 @@
+"""`python -m puller`."""
+
+from puller.cli.main import main
+
+main()

@@ -1,0 +1,40 @@
+"""Asking: questions to a registry that pull nothing."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from puller.cli import interrupt
+from puller.cli.rooms import open_client
+from puller.errors import InvalidReference, PullerError
+from puller.model.event import unheard
+from puller.model.reference import Reference
+
+
+def digest_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> str:
+    """The digest that `text` names in its registry now."""
+    reference = Reference.parse(text).tagged()
+
+    async def ask() -> str:
+        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=unheard) as client:
+            try:
+                return str((await client.repository(reference).resolve(reference)).digest)
+            except PullerError as error:
+                raise error.at(reference=reference) from error.__cause__
+
+    return interrupt.run(ask)
+
+
+def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[str]:
+    """The tags of the repository `text`, in the registry's order."""
+    repository = Reference.parse(text)
+    if repository.tag or repository.digest:
+        raise InvalidReference("tags wants a repository", got=repository)
+
+    async def ask() -> list[str]:
+        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=unheard) as client:
+            try:
+                return list(await client.repository(repository).tags())
+            except PullerError as error:
+                raise error.at(reference=repository) from error.__cause__
+
+    return interrupt.run(ask)

@@ -1,0 +1,84 @@
+"""Bars: a live line for every blob that flows, on a terminal. The only module that uses rich."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+
+from puller.cli.failure import text_of
+from puller.cli.screen import Told
+from puller.errors import PullerError
+from puller.model.digest import Digest
+from puller.model.event import Advanced, Event, Planned, Started, Verified
+
+
+class Bars(Told):
+    """Finished lines scroll up and stay; what flows is drawn below them and goes when it is done."""
+
+    def __init__(self, *, several: bool) -> None:
+        super().__init__(several=several)
+        self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+        self._progress = Progress(
+            TextColumn("{task.fields[role]:<9} {task.description}", markup=False),
+            BarColumn(bar_width=20),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
+            console=self._console,
+            transient=True,
+        )
+        self._roles: dict[Digest, str] = {}
+        self._tasks: dict[Digest, TaskID] = {}
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Planned):
+            self._roles |= {descriptor.digest: role for role, descriptor in event.steps}
+        elif isinstance(event, Verified):
+            self._remove(Digest.parse(event.blob.digest))
+        super().show(event)
+
+    def progress(self, event: Event) -> None:
+        match event:
+            case Started() if event.descriptor.digest in self._roles:
+                self._start(event)
+            case Advanced() if event.descriptor.digest in self._tasks:
+                self._progress.update(self._tasks[event.descriptor.digest], completed=event.offset)
+
+    def result(self, line: str) -> None:
+        if sys.stdout.isatty():
+            self._console.print(line, soft_wrap=True)
+        else:
+            super().result(line)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def problem(self, error: PullerError) -> None:
+        self.note(text_of(error))
+
+    def _start(self, event: Started) -> None:
+        digest = event.descriptor.digest
+        self._remove(digest)  # a second try from zero
+        self._tasks[digest] = self._progress.add_task(
+            digest.short,
+            total=event.descriptor.size,
+            completed=event.offset,
+            role=self._roles[digest],
+            words="resumed" if event.offset else "",
+        )
+
+    def _remove(self, digest: Digest) -> None:
+        task = self._tasks.pop(digest, None)
+        if task is not None:
+            self._progress.remove_task(task)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()

@@ -1,0 +1,65 @@
+"""`puller pull`."""
+
+from pathlib import Path
+
+import click
+
+from puller.cli.options import registry_options, store_option
+
+
+@click.command("pull", short_help="Pull images into the store, every byte verified.")
+@click.argument("references", metavar="REF…", nargs=-1, required=True)
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Default linux/<host>; may be repeated."
+)
+@click.option("--all-platforms", is_flag=True, help="Every platform of an index.")
+@click.option("--all-tags", is_flag=True, help="Every tag of each repository.")
+@store_option
+@click.option("--no-tarsum", is_flag=True, help="Leave out the tarsum.")
+@click.option("--digest-only", is_flag=True, help="Check blob digests only; diff IDs are left to unpacking.")
+@click.option("--require-strong-digests", is_flag=True, help="Refuse images that name a layer by its tarsum only.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the verification report there (JSON).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only what was pulled.")
+@registry_options
+def command(
+    references: tuple[str, ...],
+    platforms: tuple[str, ...],
+    all_platforms: bool,
+    all_tags: bool,
+    store: Path | None,
+    no_tarsum: bool,
+    digest_only: bool,
+    require_strong_digests: bool,
+    jobs: int,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    plain_http: tuple[str, ...],
+    ca: Path | None,
+) -> int:
+    """Pull images into the store, every byte verified; names move last.
+
+    A reference is what docker takes: alpine, alpine:3.20, ghcr.io/team/app:1, 127.0.0.1:5000/app@sha256:….
+    """
+    from puller.cli.pulling import Order, pull_all
+
+    if all_platforms and platforms:
+        raise click.UsageError("--platform and --all-platforms exclude each other")
+    order = Order(
+        references,
+        platforms=None if all_platforms else platforms,
+        all_tags=all_tags,
+        tarsum=not no_tarsum,
+        digest_only=digest_only,
+        jobs=jobs,
+        plain_http=plain_http,
+        ca=ca,
+    )
+    return pull_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")

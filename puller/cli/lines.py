@@ -1,0 +1,57 @@
+"""Lines: facts of a pull as text for people."""
+
+from collections.abc import Iterable
+
+from puller.model.report import BlobReport, Check, PullReport
+from puller.model.text import printable
+
+_CHECK_NAMES = {"digest": "digest", "diff_id": "diff ID", "tarsum": "tarsum"}
+
+
+def size_text(size: float | None) -> str:
+    """`size` bytes in decimal units, as registries count: `1.0 kB`, `51.4 MB`."""
+    if size is None:
+        return "?"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.95 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def short(digest: str) -> str:
+    """The first twelve hex digits of a digest."""
+    return digest.partition(":")[2][:12]
+
+
+def blob_line(blob: BlobReport) -> str:
+    """One finished blob: `layer 1  83ffb5d9dd27  51.4 MB  fetched  digest ✓ diff ID ✓ tarsum ✓`."""
+    words: str = blob.outcome
+    if blob.outcome == "resumed":
+        words = f"resumed at {size_text(blob.resumed)}"
+    line = f"{printable(blob.role):<9} {short(blob.digest)}  {size_text(blob.size):>9}  {words}"
+    checks = checks_text(blob.checks)
+    return f"{line:<52}  {checks}".rstrip() if checks else line
+
+
+def checks_text(checks: Iterable[Check]) -> str:
+    """`digest ✓ diff ID ✓ tarsum: none (reason)`; the size goes without saying."""
+    words = []
+    for check in checks:
+        name = _CHECK_NAMES.get(check.name)
+        if name is None:
+            continue
+        if check.passed:
+            words.append(f"{name} ✓")
+        elif check.name == "tarsum" and check.note:
+            words.append(f"tarsum: {printable(check.note, limit=120)}")
+    return " ".join(words)
+
+
+def pulled_line(report: PullReport) -> str:
+    """The result: what was pulled, and what it took."""
+    layers = sum(blob.role.startswith(("layer", "blob")) for blob in report.blobs)
+    amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
+    told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]
+    counted = f"{layers} layer{'' if layers == 1 else 's'}"
+    return f"pulled {report.reference}  {report.digest}  {', '.join([counted, *told])}, {report.seconds:.1f} s"

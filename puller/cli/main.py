@@ -1,0 +1,97 @@
+"""The command line: which verb, and what its end means to a shell."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+
+import click
+
+from puller.version import VERSION
+
+# Verb → what it does, in the order of `--help`. A module of `commands` is imported only when its verb is used.
+VERBS = {
+    "pull": "Pull images into the store, every byte verified (the default verb).",
+    "images": "List what the store holds.",
+    "inspect": "Show an image of the store.",
+    "tag": "Give an image of the store another name.",
+    "rm": "Take names away, and free what nothing else needs.",
+    "gc": "Free what no name and no running pull needs.",
+    "verify": "Hash the store again and say what is no longer right.",
+    "digest": "Ask the registry which digest a name has now.",
+    "tags": "List the tags of a repository.",
+    "tarsum": "Print the tarsum of a tar archive.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb when it is called, and reads a first word that is none as the argument of `pull`."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"puller.cli.commands.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        own = {name for option in self.params for name in option.opts}
+        if args and args[0] not in VERBS and args[0] not in own | {"--help"}:
+            args = ["pull", *args]
+        return super().parse_args(context, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
+@click.version_option(VERSION, "--version", message="puller %(version)s")
+def command() -> None:
+    """Pull, verify and keep container images.
+
+    `puller REF…` means `puller pull REF…`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 wrong words, 3 wrong bytes, 130 interrupted, 1 all else."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; its exit code."""
+    try:
+        result = command.main(list(arguments), prog_name="puller", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    from puller.cli.failure import exit_code, show
+
+    known = [*_known(error)]
+    if not known:
+        raise error
+    for one in known:
+        show(one)
+    return max((exit_code(one) for one in known), key=(1, 2, 3).index)
+
+
+def _known(error: BaseException) -> Iterator[Exception]:
+    from puller.errors import PullerError
+
+    if isinstance(error, PullerError | BrokenPipeError):
+        yield error
+    elif isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _known(inner)

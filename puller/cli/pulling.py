@@ -1,0 +1,134 @@
+"""Pulling: what `puller pull` does with its words, from references to exit code."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from puller.cli import interrupt
+from puller.cli.environment import host_platform
+from puller.cli.failure import exit_code
+from puller.cli.rooms import open_client, open_store
+from puller.cli.screen import Screen, Style, screen_for
+from puller.contracts.content import ContentStore
+from puller.errors import InvalidConfig, InvalidReference, PullerError
+from puller.model.event import Event, Failed, Pulled, Report
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.report import SCHEMA, PullReport
+from puller.ops.plan import Depth
+from puller.ops.pull import Wish, pull
+from puller.registry.client import RegistryClient
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The words of one `puller pull`. `platforms` empty means this machine's, None all of them."""
+
+    references: tuple[str, ...]
+    platforms: tuple[str, ...] | None
+    all_tags: bool
+    tarsum: bool
+    digest_only: bool
+    jobs: int
+    plain_http: tuple[str, ...]
+    ca: Path | None
+
+    def wish(self) -> Wish:
+        """What is wanted of each reference."""
+        chosen = None if self.platforms is None else tuple(map(Platform.parse, self.platforms))
+        platforms = (host_platform(),) if chosen == () else chosen
+        depth = Depth.DIGEST_ONLY if self.digest_only else Depth.FULL if self.tarsum else Depth.NO_TARSUM
+        return Wish(platforms, depth)
+
+    def parsed(self) -> list[Reference]:
+        """The references, each once. Raises InvalidReference before anything is fetched."""
+        references = dict.fromkeys(map(Reference.parse, self.references))
+        for reference in references:
+            if self.all_tags and (reference.tag or reference.digest):
+                raise InvalidReference("--all-tags wants a repository", got=reference)
+        return list(references)
+
+
+def pull_all(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
+    """Pull every reference of `order`, going on after failures; the exit code. Ctrl-C keeps what was received."""
+    references, wish = order.parsed(), order.wish()
+    _check_report_file(report_file)
+    reports: list[PullReport] = []
+    with screen_for(style, several=len(references) > 1 or order.all_tags) as screen:
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Pulled | Failed):
+                reports.append(event.report)
+            screen.show(event)
+
+        async def main() -> int:
+            async with open_client(plain_http=order.plain_http, ca=order.ca, jobs=order.jobs, report=listen) as client:
+                pulls = _Pulls(client, open_store(store), wish, screen, order.jobs)
+                return await pulls.run(references, all_tags=order.all_tags, report=listen)
+
+        try:
+            return interrupt.run(main)
+        except KeyboardInterrupt:
+            screen.note("interrupted; what was received is kept for the next try")
+            raise
+        finally:
+            _write_report(report_file, reports)
+
+
+class _Pulls:
+    def __init__(self, client: RegistryClient, store: ContentStore, wish: Wish, screen: Screen, jobs: int) -> None:
+        self._client = client
+        self._store = store
+        self._wish = wish
+        self._screen = screen
+        self._blobs = anyio.CapacityLimiter(jobs)
+        self._images = anyio.CapacityLimiter(jobs)
+        self._codes: set[int] = {0}
+
+    async def run(self, references: Sequence[Reference], *, all_tags: bool, report: Report) -> int:
+        async with anyio.create_task_group() as group:
+            for reference in references:
+                group.start_soon(self._repository if all_tags else self._one, reference, report)
+        return max(self._codes, key=(0, 1, 2, 3).index)
+
+    async def _repository(self, reference: Reference, report: Report) -> None:
+        try:
+            tags = await self._client.repository(reference).tags()
+        except PullerError as error:
+            self._fail(error.at(reference=reference))
+            return
+        async with anyio.create_task_group() as group:
+            for tag in tags:
+                group.start_soon(self._one, reference.with_tag(tag), report)
+
+    async def _one(self, reference: Reference, report: Report) -> None:
+        async with self._images:
+            source = self._client.repository(reference)
+            try:
+                await pull(reference, source, self._store, self._wish, limiter=self._blobs, report=report)
+            except PullerError as error:
+                self._fail(error)
+
+    def _fail(self, error: PullerError) -> None:
+        self._codes.add(exit_code(error))
+        self._screen.problem(error)
+
+
+def _check_report_file(file: Path | None) -> None:
+    if file is not None and not file.absolute().parent.is_dir():
+        raise InvalidConfig("the report's folder does not exist", where=file)
+
+
+def _write_report(file: Path | None, reports: Sequence[PullReport]) -> None:
+    if file is None:
+        return
+    document = {"schema": SCHEMA, "pulls": [report.encode() for report in reports]}
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error

@@ -1,0 +1,39 @@
+"""Rooms: opens the store and the registry client with what the command line and the user's settings say."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from puller.cli.environment import docker_config_path, store_path
+from puller.errors import InvalidConfig
+from puller.model.event import Report
+from puller.registry.client import RegistryClient
+from puller.registry.credentials import DockerConfig
+from puller.store.disk import DiskStore
+from puller.version import VERSION
+
+
+def open_store(given: Path | None) -> DiskStore:
+    """The store of this user, or the one given; made where it is missing."""
+    return DiskStore.open(store_path(given))
+
+
+def open_client(*, plain_http: Collection[str], ca: Path | None, jobs: int, report: Report) -> RegistryClient:
+    """A registry client with the secrets of docker's config.json."""
+    return RegistryClient(
+        credentials=_docker_config(docker_config_path()),
+        plain_http=plain_http,
+        ca_file=ca,
+        concurrency=max(jobs, 2) + 1,
+        user_agent=f"puller/{VERSION}",
+        report=report,
+    )
+
+
+def _docker_config(path: Path) -> DockerConfig | None:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InvalidConfig("docker's config cannot be read", where=path, got=error.strerror) from error
+    return DockerConfig.parse(raw)

@@ -1,0 +1,196 @@
+"""Screen: shows a pull to whoever looks: a terminal, a log, a program, or nobody.
+
+Results go to stdout, everything else to stderr, so that a pipe gets results only.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+import click
+
+from puller.cli.failure import text_of
+from puller.cli.lines import blob_line, pulled_line, size_text
+from puller.errors import PullerError
+from puller.model.digest import Digest
+from puller.model.event import Advanced, Event, Planned, Pulled, Retrying, Started, Verified, Warned
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.text import printable
+
+Style: TypeAlias = Literal["people", "json", "quiet"]
+PLAIN_INTERVAL = 5.0  # seconds between two progress lines where there is no terminal
+JSON_INTERVAL = 0.2  # seconds between two progress events of one blob
+
+
+class Screen(Protocol):
+    """Shows events. Entering and leaving it draws and removes what is live."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        ...
+
+    def problem(self, error: PullerError) -> None:
+        """Show an error."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def screen_for(style: Style, *, several: bool) -> Screen:
+    """The screen for `style`; bars only where stderr is a terminal."""
+    if style == "json":
+        return JsonLines()
+    if style == "quiet":
+        return Quiet()
+    if sys.stderr.isatty():
+        from puller.cli.bars import Bars
+
+        return Bars(several=several)
+    return Plain(several=several)
+
+
+class Quiet:
+    """Only what was pulled, and what failed."""
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Pulled):
+            click.echo(f"{event.reference}  {event.report.digest}")
+
+    def problem(self, error: PullerError) -> None:
+        click.echo(text_of(error), err=True)
+
+    def note(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class Told(Quiet):
+    """What plain lines and bars have in common: the lines that stay."""
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self._early: dict[Reference, list[Verified]] = {}
+        self._planned: set[Reference] = set()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self.note(header_line(event))
+                self._planned.add(event.reference)
+                for early in self._early.pop(event.reference, []):
+                    self._finished(early)
+            case Verified() if event.reference in self._planned:
+                self._finished(event)
+            case Verified():  # documents come before the plan; their lines belong under its header
+                self._early.setdefault(event.reference, []).append(event)
+            case Warned():
+                self.note(f"warning: {printable(event.text)} ({event.reference})")
+            case Retrying():
+                self.note(retrying_line(event))
+            case Pulled():
+                self.result(pulled_line(event.report))
+            case _:
+                self.progress(event)
+
+    def progress(self, event: Event) -> None:
+        """Show what changes all the time."""
+
+    def result(self, line: str) -> None:
+        """Print a result."""
+        click.echo(line)
+
+    def _finished(self, event: Verified) -> None:
+        if event.blob.role.startswith(("index", "manifest")):
+            return
+        prefix = f"{event.reference.familiar()}  " if self._several else ""
+        self.note(prefix + blob_line(event.blob))
+
+
+class Plain(Told):
+    """Lines for a log: one per finished blob, and one every few seconds for each that flows."""
+
+    def __init__(self, *, several: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(several=several)
+        self._clock = clock
+        self._told: dict[Digest, float] = {}
+
+    def progress(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._told[event.descriptor.digest] = self._clock()
+                if event.offset:
+                    self.note(f"          {event.descriptor.digest.short}  going on at {size_text(event.offset)}")
+            case Advanced() if self._clock() - self._told.get(event.descriptor.digest, 0.0) >= PLAIN_INTERVAL:
+                self._told[event.descriptor.digest] = self._clock()
+                size = event.descriptor.size
+                share = f"  {100 * event.offset // size} %" if size else ""
+                self.note(
+                    f"          {event.descriptor.digest.short}  {size_text(event.offset)} of {size_text(size)}{share}"
+                )
+
+
+class JsonLines(Quiet):
+    """Every event as one JSON object a line on stdout; progress of one blob at most five times a second."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[Digest, float] = {}
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Advanced):
+            now = self._clock()
+            if now - self._told.get(event.descriptor.digest, float("-inf")) < JSON_INTERVAL:
+                return
+            self._told[event.descriptor.digest] = now
+        click.echo(json.dumps({"event": type(event).__name__.lower()} | _plain(event)))
+
+    def problem(self, error: PullerError) -> None:
+        super().problem(error)
+
+
+def header_line(event: Planned) -> str:
+    """`docker.io/library/debian:bookworm   linux/amd64   sha256:9f1c…`."""
+    platforms = ", ".join(map(str, event.platforms))
+    return "   ".join(
+        part for part in (str(event.reference), printable(platforms), str(event.descriptor.digest)) if part
+    )
+
+
+def retrying_line(event: Retrying) -> str:
+    """Who failed, why, and when the next try comes."""
+    when = f"again in {event.delay:.1f} s" if event.delay >= 0.05 else "again at once"
+    return f"retrying: {printable(event.what)} at {event.host}: {printable(event.reason)}; {when} (try {event.attempt})"
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Digest() | Reference() | Platform():
+            return str(value)
+        case dict():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case tuple() | list():
+            return [_plain(inner) for inner in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        case _:
+            return value
