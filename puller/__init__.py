@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from puller.registry.client import RegistryClient as RegistryClient
     from puller.store.disk import DiskStore as DiskStore
     from puller.store.memory import MemoryStore as MemoryStore
-    from puller.version import VERSION as __version__
+
+    __version__: str
 
 _HOMES = {
     "Depth": "puller.ops.plan",

@@ -171,9 +171,8 @@ class JsonLines(Quiet):
 def header_line(event: Planned) -> str:
     """`docker.io/library/debian:bookworm   linux/amd64   sha256:9f1c…`."""
     platforms = ", ".join(map(str, event.platforms))
-    return "   ".join(
-        part for part in (str(event.reference), printable(platforms), str(event.descriptor.digest)) if part
-    )
+    parts = (str(event.reference), printable(platforms), str(event.descriptor.digest))
+    return "   ".join(part for part in parts if part)
 
 
 def retrying_line(event: Retrying) -> str:

@@ -9,9 +9,7 @@ from puller.cli.options import registry_options, store_option
 
 @click.command("pull", short_help="Pull images into the store, every byte verified.")
 @click.argument("references", metavar="REF…", nargs=-1, required=True)
-@click.option(
-    "--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Default linux/<host>; may be repeated."
-)
+@click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Else linux/<host>.")
 @click.option("--all-platforms", is_flag=True, help="Every platform of an index.")
 @click.option("--all-tags", is_flag=True, help="Every tag of each repository.")
 @store_option
@@ -23,7 +21,7 @@ from puller.cli.options import registry_options, store_option
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the verification report there (JSON).",
+    help="Write the verification report (JSON).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only what was pulled.")
