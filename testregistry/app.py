@@ -1,36 +1,32 @@
-"""The registry itself: requests in, through hooks, authentication and faults, to the handler of their endpoint."""
+"""The registry itself: requests in, through authentication and faults, to the handler of their endpoint."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from testregistry import blobs, errors, manifests, referrers, tags, tokens
 from testregistry.answer import Answer
 from testregistry.auth import Auth, Bearer, Open
-from testregistry.body import BytesBody
+from testregistry.body import BytesBody, read
 from testregistry.call import Call
+from testregistry.content import Content, Root
+from testregistry.documents import subject_of
 from testregistry.fault import Fault, Faults, compose
 from testregistry.grammar import digest_of
-from testregistry.images import Content, Root
-from testregistry.journal import Journal, Request
+from testregistry.journal import Journal
 from testregistry.listener import listening
+from testregistry.service import Hook, Service
 from testregistry.shelf import shelf_for
 from testregistry.storage import Manifest, Storage
 from testregistry.target import Target
 from testregistry.uploads import Uploads
-from testregistry.wire import Reply, Sleep
-
-Hook: TypeAlias = Callable[[Request], Awaitable[None] | None]
+from testregistry.wire import Sleep
 
 
 class TestRegistry:
@@ -42,13 +38,25 @@ class TestRegistry:
         self.storage = storage
         self.auth = auth
         self.faults = faults
-        self.journal = Journal()
-        self.on_request: list[Hook] = []
-        self.on_answer: list[Hook] = []
         self.url = ""
         self.host = ""
+        self._service = Service(self._answer, sleep, self._digest_of)
         self._uploads = Uploads(storage)
-        self._sleep = sleep
+
+    @property
+    def journal(self) -> Journal:
+        """Every request so far."""
+        return self._service.journal
+
+    @property
+    def on_request(self) -> list[Hook]:
+        """Called with each request before it is looked at: what a hook changes, this request sees."""
+        return self._service.on_request
+
+    @property
+    def on_answer(self) -> list[Hook]:
+        """Called once a request's answer is settled, before its first byte: what a hook changes, the next sees."""
+        return self._service.on_answer
 
     def name(self, reference: str) -> str:
         """Return the full reference of `app:1` here: `127.0.0.1:41234/app:1`."""
@@ -81,6 +89,7 @@ class TestRegistry:
     ) -> str:
         """Store any bytes as a manifest of any media type, unchecked; return the digest it is found under."""
         digest = digest or digest_of(raw)
+        subject = subject or subject_of(raw, media_type)
         self.storage.add_manifest(repository, Manifest(digest, media_type, raw, subject))
         if tag is not None:
             self.storage.tag(repository, tag, digest)
@@ -100,21 +109,8 @@ class TestRegistry:
         self.auth.expire_all()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request: journal, hooks, then the registry with the faults it meets."""
-        record = self._record(request)
-        call = Call(request.method, Target.of_path(request.rel_url.raw_path), request.headers,
-                    request.query, request.content, record)  # fmt: skip
-        await _run(self.on_request, record)
-        if record.digest is None:
-            record.digest = self._digest_of(call.target)
-        try:
-            answer = await self._answer(call)
-        except errors.Refusal as refusal:
-            answer = refusal.answer()
-        record.status = answer.status
-        record.answer_headers = CIMultiDict(answer.headers)
-        await _run(self.on_answer, record)
-        return Reply(answer, record, self._sleep)
+        """Answer one request."""
+        return await self._service.handle(request)
 
     async def _answer(self, call: Call) -> Answer:
         early = self.faults.claim(call.record, before_auth=True)
@@ -154,23 +150,6 @@ class TestRegistry:
             case _:
                 raise errors.not_found()
 
-    def _record(self, request: web.BaseRequest) -> Request:
-        url = request.rel_url
-        target = Target.of_path(url.raw_path)
-        record = Request(
-            method=request.method,
-            path=url.raw_path,
-            query=url.raw_query_string,
-            headers=request.headers,
-            kind=target.kind,
-            started=time.monotonic(),
-            repository=target.repository,
-            reference=target.reference,
-            version=f"{request.version.major}.{request.version.minor}",
-        )
-        self.journal.open(record)
-        return record
-
     def _digest_of(self, target: Target) -> str | None:
         repository = self.storage.find(target.repository or "")
         if target.reference is None or repository is None or target.kind != "manifest":
@@ -179,7 +158,7 @@ class TestRegistry:
 
     def _add_content(self, repository: str, content: Content) -> None:
         if content.is_manifest:
-            raw = b"".join(content.body.chunks())
+            raw = read(content.body)
             manifest = Manifest(content.digest, content.media_type, raw, content.subject)
             self.storage.add_manifest(repository, manifest)
         else:
@@ -214,10 +193,3 @@ async def serve(
         else:
             registry.auth.endpoint = f"{registry.url}/token"
             yield registry
-
-
-async def _run(hooks: list[Hook], record: Request) -> None:
-    for hook in list(hooks):
-        outcome = hook(record)
-        if inspect.isawaitable(outcome):
-            await outcome

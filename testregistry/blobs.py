@@ -5,8 +5,8 @@ from __future__ import annotations
 from testregistry import errors
 from testregistry.answer import Answer
 from testregistry.call import Call
-from testregistry.content import serve_content
 from testregistry.grammar import is_digest
+from testregistry.serving import serve_content
 from testregistry.storage import Storage
 
 BLOB_TYPE = "application/octet-stream"

@@ -66,6 +66,14 @@ def read_document(raw: bytes, media_type: str) -> Document:
     raise errors.manifest_invalid("this registry does not take such a media type", {"mediaType": media_type})
 
 
+def subject_of(raw: bytes, media_type: str) -> str | None:
+    """Return the subject of a document that need not be a valid manifest."""
+    try:
+        return read_document(raw, media_type).subject
+    except errors.Refusal:
+        return None
+
+
 def payload_of(raw: bytes, media_type: str) -> bytes:
     """Return the bytes a manifest's digest is taken of: all, or for a signed schema 1 its payload without signatures.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from testregistry.body import Body, BytesBody
+from testregistry.content import Content, Root
 from testregistry.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from testregistry.grammar import digest_of, digest_of_chunks
 from testregistry.layers import (
@@ -28,11 +29,12 @@ from testregistry.layers import (
     raw_layer,
     tar,
 )
+from testregistry.schema1 import Schema1, schema1
 
 __all__ = [
     "Artifact", "Blob", "Compression", "Content", "Device", "Directory", "Entry", "File", "Format", "Hardlink", "Image",
-    "Index", "Layer", "Root", "Symlink", "artifact", "blob", "blob_layer", "compress", "descriptor", "document",
-    "empty", "generated_blob", "generated_layer", "image", "index", "layer", "raw_layer", "tar",
+    "Index", "Layer", "Root", "Schema1", "Symlink", "artifact", "blob", "blob_layer", "compress", "descriptor",
+    "document", "empty", "generated_blob", "generated_layer", "image", "index", "layer", "raw_layer", "schema1", "tar",
 ]  # fmt: skip
 
 Json: TypeAlias = Mapping[str, object]
@@ -40,28 +42,6 @@ Platform: TypeAlias = tuple[str, str] | tuple[str, str, str | None]
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One thing for the registry to hold: a blob, or a manifest with its media type."""
-
-    digest: str
-    media_type: str
-    body: Body
-    is_manifest: bool = False
-    subject: str | None = None
-
-
-class Root(Protocol):
-    """What `TestRegistry.add` takes: something with a digest that knows all it stands on."""
-
-    @property
-    def digest(self) -> str: ...
-
-    def content(self) -> Iterator[Content]:
-        """Yield everything, what is referred to before what refers to it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from testregistry import errors
 from testregistry.answer import Answer
 from testregistry.call import Call
-from testregistry.content import serve_content
 from testregistry.documents import Document, payload_of, read_document
 from testregistry.grammar import digest_of, is_digest, is_tag
+from testregistry.serving import serve_content
 from testregistry.storage import Manifest, Storage
 
 # Distribution-spec, "Pushing Manifests": a registry should take manifests of at least 4 MiB.
@@ -42,27 +42,37 @@ def pull(storage: Storage, call: Call) -> Answer:
 
 
 async def push(storage: Storage, call: Call) -> Answer:
-    """Take a manifest that is what it says, and whose content is all here."""
+    """Take a manifest that is what it says, and whose content is all here.
+
+    A push by digest may name tags in `tag` parameters, as drafts after distribution-spec 1.1 have it: the only way to
+    tag a manifest whose digest is not sha256.
+    """
     name, reference = call.name, call.reference
-    if ":" in reference and not is_digest(reference):
+    by_digest = ":" in reference
+    if by_digest and not is_digest(reference):
         raise errors.digest_invalid(reference)
-    if ":" not in reference and not is_tag(reference):
-        raise errors.manifest_invalid("the tag breaks the grammar", {"tag": reference})
+    tags = call.query.getall("tag", []) if by_digest else [reference]
+    if bad := [tag for tag in tags if not is_tag(tag)]:
+        raise errors.manifest_invalid("the tag breaks the grammar", {"tag": bad[0]})
     raw = await call.read(MANIFEST_LIMIT)
     if raw is None:
         raise errors.manifest_too_large(MANIFEST_LIMIT)
     media_type = call.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     document = read_document(raw, media_type)
-    algorithm = reference.partition(":")[0] if ":" in reference else "sha256"
+    algorithm = reference.partition(":")[0] if by_digest else "sha256"
     digest = digest_of(payload_of(raw, media_type), algorithm)
-    if ":" in reference and reference != digest:
+    if by_digest and reference != digest:
         raise errors.digest_invalid(reference, "the digest in the path is not that of the manifest")
     _check_references(storage, name, document)
     storage.add_manifest(name, Manifest(digest, media_type, raw, document.subject))
-    if ":" not in reference:
-        storage.tag(name, reference, digest)
-    answer = Answer(201, (("Location", f"/v2/{name}/manifests/{digest}"), ("Docker-Content-Digest", digest)))
-    return answer if document.subject is None else answer.with_headers(("OCI-Subject", document.subject))
+    for tag in tags:
+        storage.tag(name, tag, digest)
+    headers = [("Location", f"/v2/{name}/manifests/{digest}"), ("Docker-Content-Digest", digest)]
+    if document.subject is not None:
+        headers.append(("OCI-Subject", document.subject))
+    if by_digest:
+        headers += [("OCI-Tag", tag) for tag in tags]
+    return Answer(201, tuple(headers))
 
 
 def delete(storage: Storage, call: Call) -> Answer:

@@ -10,6 +10,7 @@ import fcntl
 import socket
 import struct
 import termios
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -44,6 +45,16 @@ class Reply(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Write head and body; whatever breaks off does so here."""
+        try:
+            await self._send(request)
+        finally:
+            self._record.finished = time.monotonic()
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write: `prepare` has sent it all."""
+
+    async def _send(self, request: web.BaseRequest) -> None:
         answer, writer = self._answer, request.writer
         if answer.delivery.hang:
             await _for_ever()
@@ -54,10 +65,6 @@ class Reply(web.StreamResponse):
             await self._send_body(request)
         if answer.delivery.cut_after is not None and answer.delivery.ending is Ending.RESET:
             await _reset(request.transport)
-        return writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write: `prepare` has sent it all."""
 
     async def _send_body(self, request: web.BaseRequest) -> None:
         answer, delivery, writer = self._answer, self._answer.delivery, request.writer
