@@ -1,5 +1,6 @@
 """ImageConfig: what an image config says of its root filesystem, and the chain IDs that follow (OCI config.md)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from puller.model.document import list_of, load_document, object_of, text_of, te
 from puller.model.platform import Platform
 
 MAX_ID = 2**32 - 2  # 2^32-1 is -1 to chown
+_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)  # what Go's Atoi, and so a container runtime, takes for a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,13 @@ class ImageConfig:
 
 
 def chain_ids(diff_ids: Iterable[Digest]) -> tuple[Digest, ...]:
-    """ChainID(L0) = DiffID(L0); ChainID(n) = digest(ChainID(n-1) + " " + DiffID(n)) (config.md, "Layer ChainID")."""
+    """ChainID(L0) = DiffID(L0); ChainID(n) = sha256(ChainID(n-1) + " " + DiffID(n)) (config.md, "Layer ChainID").
+
+    Always sha256, of sha512 diff IDs too, as image-spec's own `identity` package has it.
+    """
     chain: list[Digest] = []
     for diff_id in diff_ids:
-        chain.append(Digest.of(f"{chain[-1]} {diff_id}".encode(), chain[0].algorithm) if chain else diff_id)
+        chain.append(Digest.of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
     return tuple(chain)
 
 
@@ -90,6 +95,9 @@ def _history(entry: Any, position: int) -> History:
 def _user(user: str) -> str:
     # A number out of range must not fall back to being a name (containerd CVE-2026-46680; THREATS C21).
     for part in user.split(":"):
-        if part.isascii() and part.isdigit() and (len(part) > 10 or int(part) > MAX_ID):
+        if not _NUMBER.fullmatch(part):
+            continue
+        digits = part.lstrip("+-0")
+        if part.startswith("-") or len(digits) > 10 or int(digits or "0") > MAX_ID:
             raise InvalidManifest("image config: User out of range", wanted=f"0 to {MAX_ID}", got=user[:80])
     return user

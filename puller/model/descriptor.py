@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from puller.errors import InvalidManifest, PullerError
 from puller.model.digest import Digest
-from puller.model.document import list_of, size_of, text_of, texts_of
+from puller.model.document import list_of, object_of, size_of, text_of, texts_of
+from puller.model.mediatype import is_media_type
 from puller.model.platform import Platform
 
 
@@ -37,33 +38,36 @@ class Descriptor:
         urls = list_of(document, "urls", what=what, default=True)
         if not all(isinstance(url, str) for url in urls):
             raise InvalidManifest(f"{what}: urls must be strings")
-        platform = document.get("platform")
+        media_type = text_of(document, "mediaType", what=what)
+        if not is_media_type(media_type):
+            raise InvalidManifest(f"{what}: invalid mediaType", wanted="type/subtype", got=repr(media_type)[:160])
+        platform = object_of(document, "platform", what=what, default=True)
         return cls(
-            text_of(document, "mediaType", what=what),
+            media_type,
             digest,
             size_of(document, "size", what=what),
             texts_of(document, "annotations", what=what),
-            Platform.decode(platform, what=what) if isinstance(platform, dict) else None,
+            Platform.decode(platform, what=what) if _is_stated(platform) else None,
             text_of(document, "artifactType", what=what, default="") or None,
             tuple(urls),
         )
 
     def encode(self) -> dict[str, Any]:
-        """The descriptor as a JSON object, keys in the order of the spec."""
-        document: dict[str, Any] = {
+        """The descriptor as a JSON object that `decode` reads back. Raises InvalidManifest where the size is unknown."""
+        if self.size is None:
+            raise InvalidManifest("a descriptor without size cannot be written", digest=self.digest)
+        document = {
             "mediaType": self.media_type,
             "digest": str(self.digest),
             "size": self.size,
+            "urls": list(self.urls),
+            "annotations": dict(self.annotations),
+            "artifactType": self.artifact_type,
+            "platform": self.platform.encode() if self.platform is not None else None,
         }
-        if self.platform is not None:
-            platform = {
-                "architecture": self.platform.architecture,
-                "os": self.platform.os,
-                "variant": self.platform.variant,
-            }
-            document["platform"] = {key: value for key, value in platform.items() if value}
-        if self.artifact_type:
-            document["artifactType"] = self.artifact_type
-        if self.annotations:
-            document["annotations"] = dict(self.annotations)
-        return document
+        return {key: value for key, value in document.items() if value or key == "size"}
+
+
+def _is_stated(platform: dict[str, Any]) -> bool:
+    # Go programs without a platform to name write one of empty strings.
+    return any(platform.values())

@@ -7,7 +7,7 @@ surrogates, UTF-16, a byte-order mark, and nesting deep enough to exhaust the st
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 from puller.errors import InvalidManifest
@@ -15,7 +15,9 @@ from puller.errors import InvalidManifest
 MAX_DEPTH = 64
 MAX_BYTES = 4 << 20  # the distribution spec's least upper bound for a manifest
 MAX_SIZE = 2**63 - 1  # descriptor.md: size is an int64
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
+_DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SURROGATE = re.compile(rb"\\u[dD][89abAB]", re.ASCII)
 
 
 def load_document(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> dict[str, Any]:
@@ -30,34 +32,38 @@ def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     """Decode any JSON value under the same rules."""
     if len(raw) > limit:
         raise InvalidManifest(f"{what} is too large", wanted=f"at most {limit} bytes", got=len(raw))
+    if _depth(raw) > MAX_DEPTH:
+        raise InvalidManifest(f"{what} is nested too deeply", wanted=f"at most {MAX_DEPTH} levels")
     try:
-        _check_depth(raw, what)
-        text = raw.decode("utf-8")  # json.loads(bytes) would sniff UTF-16
-        return json.loads(
-            text,
+        value = json.loads(
+            raw.decode("utf-8"),  # given bytes, json would guess at UTF-16
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_int=_bounded_int,
             parse_float=_finite_float,
         )
+        if _SURROGATE.search(raw):  # UTF-8 itself has none: they come in as escapes only
+            _refuse_lone_surrogates(value)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InvalidManifest):
-            raise
         raise InvalidManifest(f"{what} is not valid JSON", where=str(error)[:200]) from error
+    return value
 
 
-def _check_depth(raw: bytes, what: str) -> None:
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return
-    depth = 0
-    for match in _BRACKETS.finditer(raw):
-        opener = match[0]
-        if opener in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidManifest(f"{what} is nested too deeply", wanted=f"at most {MAX_DEPTH}")
-        elif opener in b"]}":
-            depth -= 1
+def _depth(raw: bytes) -> int:
+    """How deep `raw` nests, counted before anything recurses over it; of broken JSON, no less than a parser would see.
+
+    Only bytes methods, so it takes linear time: a regular expression for strings would be slow on long documents, and
+    quadratic on unfinished strings made for it.
+    """
+    openings = raw.count(b"[") + raw.count(b"{")
+    if openings <= MAX_DEPTH:
+        return openings
+    # Backslashes pair up from the left end of their run: after these two steps every quote begins or ends a string.
+    plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Two quotes side by side, once all else is gone, change nothing for what follows them, whichever two they are.
+    skeleton = plain.translate(None, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
+    outside_strings = b"".join(skeleton.split(b'"')[::2])
+    return max(accumulate(map(_DEEPER.__getitem__, outside_strings)), default=0)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,28 +71,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         counts = Counter(key for key, _ in pairs)
         raise ValueError(f"duplicate key {counts.most_common(1)[0][0]!r}")
-    _refuse_surrogates(result)
     return result
 
 
-def _refuse_surrogates(pairs: dict[str, Any]) -> None:
-    for text in _texts(pairs):
-        if not text.isascii():
-            text.encode("utf-8")  # UnicodeEncodeError, a ValueError, for a lone surrogate
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            if not isinstance(inner, dict):  # an inner object was checked when it was built
-                yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            if not isinstance(inner, dict):
-                yield from _texts(inner)
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("lone surrogate in a string") from error
 
 
 def _refuse_constant(name: str) -> Any:
@@ -94,8 +86,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _bounded_int(text: str) -> int:
-    if len(text) > 20:
-        raise ValueError(f"number of {len(text)} digits")
+    # The length first: int() of very many digits is slow, and refused by the interpreter in words of its own.
+    if len(text) > 20 or not -(2**63) <= int(text) <= MAX_SIZE:
+        raise ValueError(f"number does not fit in 64 bits: {text[:40]}")
     return int(text)
 
 

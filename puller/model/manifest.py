@@ -18,8 +18,15 @@ ATTESTATION = "unknown"  # buildkit marks its attestations by the platform unkno
 
 # Keys that only one kind of document has; two kinds in one document is CVE-2021-41190 (THREATS C4).
 _INDEX_KEYS = frozenset({"manifests"})
-_MANIFEST_KEYS = frozenset({"config", "layers", "blobs"})
+_MANIFEST_KEYS = frozenset({"config", "layers"})
+_ARTIFACT_KEYS = frozenset({"blobs"})
 _SCHEMA1_KEYS = frozenset({"fsLayers", "history", "signatures"})
+_KINDS = (
+    (_INDEX_KEYS, mediatype.INDEXES),
+    (_MANIFEST_KEYS, mediatype.MANIFESTS),
+    (_ARTIFACT_KEYS, frozenset({mediatype.OCI_ARTIFACT})),
+    (_SCHEMA1_KEYS, mediatype.SCHEMA1_MANIFESTS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Index:
         raise Unsupported(
             "no image for this platform",
             wanted=wanted,
-            got=", ".join(there) or "an empty index",
+            got=", ".join(there) or "none",
             hint="See --platform.",
         )
 
@@ -87,40 +94,37 @@ class Index:
 def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
     """Decode a manifest or index. `media_type` is what the descriptor or the Content-Type claimed, if anything did.
 
-    Raises MediaTypeMismatch where the body says another type or is of two kinds at once, InvalidManifest where it breaks
-    its format, and Unsupported for schema 1 and unknown types.
+    Raises MediaTypeMismatch where the body says another type or is of two kinds at once (THREATS C4), InvalidManifest
+    where it breaks its format, and Unsupported for schema 1 and unknown types.
     """
     document = load_document(raw, what="manifest")
     actual = _media_type(document, media_type)
     if actual in mediatype.SCHEMA1_MANIFESTS:
         raise Unsupported("schema 1 manifest", got=actual, hint="Only images of schema 2 and OCI can be pulled here.")
+    if actual == mediatype.OCI_ARTIFACT:
+        return _decode_artifact(raw, document)
     version = document.get("schemaVersion")
-    if version != 2 or isinstance(version, bool):
+    if type(version) is not int or version != 2:
         raise InvalidManifest("manifest: schemaVersion must be 2", got=repr(version)[:40])
-    if mediatype.is_index(actual):
-        return _decode_index(raw, document, actual)
-    return _decode_manifest(raw, document, actual)
+    return (_decode_index if mediatype.is_index(actual) else _decode_manifest)(raw, document, actual)
 
 
 def _media_type(document: dict[str, Any], claimed: str | None) -> str:
-    kinds = [bool(keys & document.keys()) for keys in (_INDEX_KEYS, _MANIFEST_KEYS, _SCHEMA1_KEYS)]
-    if sum(kinds) > 1:
-        found = sorted((_INDEX_KEYS | _MANIFEST_KEYS | _SCHEMA1_KEYS) & document.keys())
+    kinds = [types for keys, types in _KINDS if keys & document.keys()]
+    if len(kinds) > 1:
+        found = sorted(key for keys, _ in _KINDS for key in keys & document.keys())
         raise MediaTypeMismatch("manifest is of two kinds at once", got=", ".join(found))
     own = document.get("mediaType")
     if own is not None and not isinstance(own, str):
         raise InvalidManifest("manifest: mediaType must be a string", got=type(own).__name__)
     if own is not None and claimed is not None and own != claimed and not _both_schema1(own, claimed):
         raise MediaTypeMismatch("manifest says another media type than its description", wanted=claimed, got=own)
-    actual = own or claimed or _guess(document, kinds)
-    fits = (mediatype.INDEXES, mediatype.MANIFESTS | {mediatype.OCI_ARTIFACT}, mediatype.SCHEMA1_MANIFESTS)
-    if not any(actual in types for types in fits):
+    actual = own or claimed or _guess(document)
+    if not any(actual in types for _, types in _KINDS):
         raise Unsupported("unknown kind of manifest", got=actual)
-    for is_kind, types in zip(kinds, fits, strict=True):
-        if is_kind and actual not in types:
-            raise MediaTypeMismatch(
-                "manifest is not of the kind its media type says", wanted=actual, got=sorted(document)[:8]
-            )
+    if kinds and actual not in kinds[0]:
+        keys = ", ".join(sorted(document))
+        raise MediaTypeMismatch("manifest is not of the kind its media type says", wanted=actual, got=keys[:160])
     return actual
 
 
@@ -129,11 +133,11 @@ def _both_schema1(one: str, other: str) -> bool:
     return one in mediatype.SCHEMA1_MANIFESTS and other in mediatype.SCHEMA1_MANIFESTS
 
 
-def _guess(document: dict[str, Any], kinds: list[bool]) -> str:
+def _guess(document: dict[str, Any]) -> str:
     # manifest.md makes mediaType optional, and some registries send no Content-Type: the kind is in the keys then.
-    if document.get("schemaVersion") == 1 or kinds[2]:
+    if document.get("schemaVersion") == 1 or _SCHEMA1_KEYS & document.keys():
         return mediatype.SCHEMA1
-    return mediatype.OCI_INDEX if kinds[0] else mediatype.OCI_MANIFEST
+    return mediatype.OCI_INDEX if _INDEX_KEYS & document.keys() else mediatype.OCI_MANIFEST
 
 
 def _decode_index(raw: bytes, document: dict[str, Any], media_type: str) -> Index:
@@ -150,21 +154,31 @@ def _decode_index(raw: bytes, document: dict[str, Any], media_type: str) -> Inde
 
 def _decode_manifest(raw: bytes, document: dict[str, Any], media_type: str) -> Manifest:
     what = "manifest"
-    if media_type == mediatype.OCI_ARTIFACT:
-        config, layers = None, _descriptors(document, "blobs", what=what, default=True)
-    else:
-        config = Descriptor.decode(document.get("config"), what="manifest config")
-        layers = _descriptors(document, "layers", what=what)
+    config = Descriptor.decode(document.get("config"), what=f"{what} config")
     artifact_type = text_of(document, "artifactType", what=what, default="") or None
-    if artifact_type is None and config is not None and config.media_type not in mediatype.CONFIGS:
+    if artifact_type is None and config.media_type not in mediatype.CONFIGS:
         artifact_type = config.media_type  # manifest.md: the config's type stands for a missing artifactType
     return Manifest(
         raw,
         media_type,
         config,
-        layers,
+        _descriptors(document, "layers", what=what),
         _subject(document, what),
         artifact_type,
+        texts_of(document, "annotations", what=what),
+    )
+
+
+def _decode_artifact(raw: bytes, document: dict[str, Any]) -> Manifest:
+    # Of the image-spec 1.1 release candidates (artifact.md), still in registries: blobs, no config, no schemaVersion.
+    what = "artifact manifest"
+    return Manifest(
+        raw,
+        mediatype.OCI_ARTIFACT,
+        None,
+        _descriptors(document, "blobs", what=what, default=True),
+        _subject(document, what),
+        text_of(document, "artifactType", what=what, default="") or None,
         texts_of(document, "annotations", what=what),
     )
 

@@ -55,8 +55,18 @@ class Platform:
             for key in ("os", "architecture", "variant", "os.version")
         }
         if not fields["os"] or not fields["architecture"]:
-            raise InvalidManifest(f"{what}: a platform needs os and architecture", got=document)
+            raise InvalidManifest(f"{what}: a platform needs os and architecture", got=fields)
         return cls(*_normal(fields["os"], fields["architecture"], fields["variant"]), fields["os.version"])
+
+    def encode(self) -> dict[str, str]:
+        """The `platform` object of an index entry."""
+        document = {
+            "architecture": self.architecture,
+            "os": self.os,
+            "os.version": self.os_version,
+            "variant": self.variant,
+        }
+        return {key: value for key, value in document.items() if value}
 
     def serves(self, wanted: "Platform") -> int | None:
         """How well this platform runs what `wanted` runs: 0 is exact, larger is worse, None not at all."""
@@ -77,9 +87,10 @@ class Platform:
 
 def _normal(os: str, architecture: str, variant: str = "") -> tuple[str, str, str]:
     os, architecture, variant = os.lower(), architecture.lower(), variant.lower()
+    os = "darwin" if os == "macos" else os
     architecture, implied = _ARCHITECTURES.get(architecture, (architecture, ""))
     variant = variant or implied
-    if variant.isdigit():
+    if variant.isascii() and variant.isdigit():
         variant = f"v{variant}"
     if variant == _DEFAULT_VARIANT.get(architecture):
         variant = ""
