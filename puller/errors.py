@@ -77,23 +77,19 @@ class PullerError(Exception):
         return self
 
     def facts(self) -> dict[str, object]:
-        """The error as plain data, for reports: its kind and whatever is known."""
-        known = {"error": type(self).__name__, "what": self.what}
-        names = ("where", "wanted", "got", "hint", *self.context)
+        """The error as plain data, for reports: its kind and whatever is known; numbers stay numbers."""
+        names = ("what", "where", "wanted", "got", "hint", *self.context)
         values = ((name, getattr(self, name)) for name in names)
-        return known | {n: v if isinstance(v, int) else str(v) for n, v in values if v not in (None, "")}
+        known = {n: v if isinstance(v, int) else printable(str(v)) for n, v in values if v not in (None, "")}
+        return {"error": type(self).__name__} | known
 
     def __str__(self) -> str:
-        parts = [self.what]
-        if self.where is not None:
-            parts[0] += f" ({self.where})"
-        if self.wanted is not None:
-            parts.append(f"wanted {self.wanted}")
-        if self.got is not None:
-            parts.append(f"got {self.got}")
-        parts += [f"{name} {getattr(self, name)}" for name in self.context if getattr(self, name) is not None]
+        parts = [self.what if self.where is None else f"{self.what} ({printable(str(self.where))})"]
+        known = ((name, getattr(self, name)) for name in ("wanted", "got", *self.context))
+        parts += [f"{name} {printable(str(value))}" for name, value in known if value is not None]
+        # Each value was cut by itself above: a long one must not take the place of those after it.
         text = ", ".join(parts)
-        return printable(f"{text}. {self.hint}" if self.hint else text, limit=2000)
+        return printable(f"{text}. {self.hint}" if self.hint else text, limit=len(text) + len(self.hint) + 2)
 
 
 class InputError(PullerError, ValueError):

@@ -41,7 +41,9 @@ class Digest:
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Self:
-        """The digest of `content`."""
+        """The digest of `content`. Raises InvalidDigest for an algorithm that is not allowed."""
+        if algorithm not in HEX_LENGTH:
+            raise InvalidDigest("unknown digest algorithm", wanted="sha256 or sha512", got=repr(algorithm)[:80])
         return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from puller.model.digest import Digest
+from puller.model.digest import Digest, TarsumDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Facts:
     """What one pass over a verified blob has shown. None: not known (yet).
 
     `tarsum` is a full label (`tarsum.v1+sha256:…`); where the 2015 reader refuses the layer, `tarsum_refusal` says why.
-    `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2); None: unknown.
+    `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
     """
 
     diff_id: Digest | None = None
@@ -45,7 +45,7 @@ class Facts:
 
     @classmethod
     def decode(cls, document: dict[str, Any]) -> Self:
-        """Read what `encode` wrote. Raises ValueError (InvalidDigest, TypeError as ValueError) for anything else."""
+        """Read what `encode` wrote. Raises ValueError (InvalidDigest is one) for anything else."""
         size = document.get("unpacked_size")
         texts = [document.get(key) for key in ("diff_id", "tarsum", "tarsum_refusal")]
         absent = document.get("absent")
@@ -55,4 +55,6 @@ class Facts:
             raise ValueError("facts of another shape")
         diff_id, tarsum, refusal = texts
         digests = None if absent is None else tuple(Digest.parse(str(text)) for text in absent)
-        return cls(Digest.parse(diff_id) if diff_id else None, size, tarsum, refusal, digests)
+        if tarsum is not None:
+            TarsumDigest.parse(tarsum)
+        return cls(None if diff_id is None else Digest.parse(diff_id), size, tarsum, refusal, digests)

@@ -21,6 +21,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_LIBRARY = "library/"
 
 
 def is_tag(text: str) -> bool:
@@ -34,12 +35,12 @@ def is_registry(text: str) -> bool:
     return match is not None and (match[1] is None or 0 < int(match[1]) < 65536)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A place in a registry: repository, and a tag, a digest, both or neither. Checked when it is born.
 
     Raises InvalidReference for anything outside the grammar, so no part of it can climb a path or split a line
-    (THREATS A2, A5, A6).
+    (THREATS A2, A5, A6), and for a name that would be read back as another one: `parse(str(r)) == r` always holds.
     """
 
     registry: str
@@ -60,6 +61,8 @@ class Reference:
             raise InvalidReference(
                 "invalid tag", wanted=f"at most {MAX_TAG} of A-Z a-z 0-9 _ . -", got=repr(self.tag)[:160]
             )
+        if (self.registry, self.repository) != (normal := _split_registry(self.name)):
+            raise InvalidReference("name is not in full form", wanted="/".join(normal), got=self.name)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -68,6 +71,8 @@ class Reference:
             raise InvalidReference(
                 "a repository name cannot be 64 hex digits", got=text, hint="It would look like an image ID."
             )
+        if "://" in text:
+            raise InvalidReference("invalid reference", got=repr(text)[:300], hint="Leave out the scheme (https://).")
         name, at, digest_text = text.partition("@")
         try:
             digest = Digest.parse(digest_text) if at else None
@@ -99,15 +104,20 @@ class Reference:
         return replace(self, digest=digest)
 
     def familiar(self) -> str:
-        """As people type it: `alpine:3.20` for `docker.io/library/alpine:3.20`."""
-        name = self.name
-        if self.registry == DOCKER_HUB:
-            path = self.repository
-            short = path.removeprefix("library/")
-            # `library/a/b` and `library/<64 hex>` have no shorter form that reads back as the same.
-            keep = "/" in short or _IMAGE_ID.fullmatch(short)
-            name = path if keep else short
-        return name + self._suffix()
+        """As people type it: `alpine:3.20` for `docker.io/library/alpine:3.20`; `parse` reads it back as the same."""
+        shortest_first = (self.repository.removeprefix(_LIBRARY), self.repository, self.name)
+        return next(name for name in shortest_first if self._is_named(name)) + self._suffix()
+
+    def _is_named(self, name: str) -> bool:
+        # `library/a/b` cannot lose `library/`, nor `docker.io/a.b/c` its host; 64 hex digits would be an image ID.
+        return _split_registry(name) == (self.registry, self.repository) and not _IMAGE_ID.fullmatch(name)
+
+    def __lt__(self, other: "Reference") -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, str, str, str]:
+        return self.registry, self.repository, self.tag or "", str(self.digest or "")
 
     def __str__(self) -> str:
         return self.name + self._suffix()
@@ -133,5 +143,5 @@ def _split_registry(name: str) -> tuple[str, str]:
     if registry == "index.docker.io":
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:
-        repository = f"library/{repository}"
+        repository = _LIBRARY + repository
     return registry, repository
