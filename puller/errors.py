@@ -81,7 +81,7 @@ class PullerError(Exception):
         names = ("what", "where", "wanted", "got", "hint", *self.context)
         values = ((name, getattr(self, name)) for name in names)
         known = {n: v if isinstance(v, int) else printable(str(v)) for n, v in values if v not in (None, "")}
-        return {"error": type(self).__name__} | known
+        return {"error": type(self).__name__, **known}
 
     def __str__(self) -> str:
         parts = [self.what if self.where is None else f"{self.what} ({printable(str(self.where))})"]

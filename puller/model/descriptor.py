@@ -53,7 +53,7 @@ class Descriptor:
         )
 
     def encode(self) -> dict[str, Any]:
-        """The descriptor as a JSON object that `decode` reads back. Raises InvalidManifest where the size is unknown."""
+        """The descriptor as a JSON object that `decode` reads back. Raises InvalidManifest where no size is known."""
         if self.size is None:
             raise InvalidManifest("a descriptor without size cannot be written", digest=self.digest)
         document = {
