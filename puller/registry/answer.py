@@ -1,0 +1,71 @@
+"""Request and Answer: what is asked of a registry, and the head of what it says, whoever said it in the end."""
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from puller.registry.auth import Scope
+from puller.registry.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """A strong ETag and the origin it came from: another origin's tags mean nothing (RFC 9110 §8.8.3)."""
+
+    origin: Origin
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a registry. `path` is encoded already; `start` asks for the bytes from there on."""
+
+    method: str
+    path: str
+    what: str
+    scope: Scope
+    accept: tuple[str, ...] = ("*/*",)
+    start: int = 0
+    validator: Validator | None = None
+
+    def headers(self, origin: Origin, *, user_agent: str, authorization: str | None) -> dict[str, str]:
+        """Everything that is sent to `origin` beside Host: a fresh set for every hop (THREATS B6)."""
+        headers = {"User-Agent": user_agent, "Accept": ", ".join(self.accept), "Accept-Encoding": "identity"}
+        if self.start:
+            headers["Range"] = f"bytes={self.start}-"
+            if self.validator is not None and self.validator.origin == origin:
+                headers["If-Range"] = self.validator.etag
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of an answer, its body still on the line. `at_home`: it came from the registry's own origin."""
+
+    response: aiohttp.ClientResponse
+    origin: Origin
+    at_home: bool
+    redirected: bool
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.response.status
+
+    @property
+    def validator(self) -> Validator | None:
+        """Its strong ETag; a weak one is no promise about bytes."""
+        etags = self.header("ETag")
+        if len(etags) != 1 or not etags[0].startswith('"'):
+            return None
+        return Validator(self.origin, etags[0])
+
+    def header(self, name: str) -> list[str]:
+        """Every line of one header."""
+        return self.response.headers.getall(name, [])
+
+    def close(self) -> None:
+        """Give up the rest of the body, and the connection unless it is at its end."""
+        self.response.close()

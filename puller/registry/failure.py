@@ -1,0 +1,79 @@
+"""Failure: an answer that is no success, as a typed error with the registry's own words in it.
+
+Foreign exceptions of the connection are translated in `wire`, not here.
+"""
+
+from puller.errors import (
+    InvalidManifest,
+    NotFound,
+    ProtocolViolation,
+    RateLimited,
+    RegistryError,
+    Unauthorized,
+    Unavailable,
+)
+from puller.model.document import load_document
+from puller.model.text import printable
+from puller.registry.retry import passes
+
+MAX_ERROR = 64 << 10  # bytes read of an error body (THREATS C7)
+_MAX_LISTED = 3
+_SHOWN = 200
+
+
+def failed(status: int, body: bytes, *, what: str, host: str) -> RegistryError:
+    """The error for an answer of `host` to a request for `what`; `body` holds its first bytes.
+
+    The codes are those of the distribution spec ("Error Codes"); a body that is not of that form is left out.
+    """
+    kind = _kind(status)
+    error = kind(f"{what}: {_meaning(kind, status)}", got=_told(status, body), hint=_hint(kind, status))
+    return error.at(host=host)
+
+
+def _kind(status: int) -> type[RegistryError]:
+    if status in (401, 403):
+        return Unauthorized
+    if status in (404, 410):
+        return NotFound
+    if status == 429:
+        return RateLimited
+    return Unavailable if passes(status) else ProtocolViolation
+
+
+def _meaning(kind: type[RegistryError], status: int) -> str:
+    if kind is Unauthorized:
+        return "the registry refuses" if status == 403 else "the registry wants other credentials"
+    if kind is NotFound:
+        return "not found"
+    if kind is RateLimited:
+        return "too many requests"
+    return "the server fails" if kind is Unavailable else "unexpected answer"
+
+
+def _hint(kind: type[RegistryError], status: int) -> str:
+    if kind is Unauthorized:
+        return "Is the name right? Many registries refuse what does not exist; else log in first."
+    if kind is RateLimited:
+        return "Try again later, or log in: registries allow more to those they know."
+    return ""
+
+
+def _told(status: int, body: bytes) -> str:
+    told = "; ".join(_messages(body))
+    return f"HTTP {status}: {told}" if told else f"HTTP {status}"
+
+
+def _messages(body: bytes) -> list[str]:
+    try:
+        errors = load_document(body, what="error", limit=MAX_ERROR).get("errors")
+    except InvalidManifest:
+        return []
+    if not isinstance(errors, list):
+        return []
+    shown = []
+    for entry in errors[:_MAX_LISTED]:
+        if isinstance(entry, dict):
+            words = (entry.get("code"), entry.get("message"))
+            shown.append(printable(" ".join(w for w in words if isinstance(w, str)), limit=_SHOWN))
+    return [text for text in shown if text]

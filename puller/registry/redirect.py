@@ -1,0 +1,75 @@
+"""Redirect: where a registry may send us on, decided hop by hop (THREATS B5–B8). Pure: the session does the going."""
+
+import re
+from collections.abc import Sequence
+
+from yarl import URL
+
+from puller.errors import UnsafeRedirect
+from puller.registry.origin import Origin, redacted
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_HOPS = 10
+MAX_LOCATION = 16 << 10
+# Nothing that a URL parser and a server could read in two ways: visible ASCII without backslash (RFC 3986 has none).
+_LOCATION = re.compile(r"[!-\[\]-~]+", re.ASCII)
+_AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#]*)", re.ASCII)
+_HOST_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+class Trail:
+    """The hops of one request, from the registry on."""
+
+    def __init__(self, start: URL) -> None:
+        self.url = start
+        self.origin = Origin.of(start)
+        self.at_home = True
+        self._home = self.origin
+        self._visited = {str(start)}
+
+    @property
+    def redirected(self) -> bool:
+        """Whether any hop was made."""
+        return len(self._visited) > 1
+
+    def follow(self, locations: Sequence[str]) -> None:
+        """Step to where the `Location` headers of an answer point; `url`, `origin` and `at_home` change.
+
+        `at_home` ends with the first hop to another origin and never comes back: a request that a third party has sent
+        on carries no secret, even to where the secret belongs. Raises UnsafeRedirect.
+        """
+        if len(self._visited) > MAX_HOPS:
+            raise self._unsafe("too many redirects", wanted=f"at most {MAX_HOPS}")
+        url = self._target(locations)
+        if str(url) in self._visited:
+            raise self._unsafe("redirects go in a circle", got=redacted(url))
+        try:
+            origin = Origin.of(url)
+        except ValueError:
+            raise self._unsafe("redirect to a scheme other than http and https", got=redacted(url)) from None
+        if self.origin.scheme == "https" and origin.scheme != "https":
+            raise self._unsafe("redirect from https to http", got=redacted(url))
+        self._visited.add(str(url))
+        self.url = url
+        self.origin = origin
+        self.at_home = self.at_home and origin == self._home
+
+    def _target(self, locations: Sequence[str]) -> URL:
+        if len(set(locations)) != 1:
+            raise self._unsafe("redirect without exactly one Location", got=f"{len(locations)} of them")
+        location = locations[0]
+        if len(location) > MAX_LOCATION or not _LOCATION.fullmatch(location):
+            raise self._unsafe("redirect to what is no URL")
+        authority = _AUTHORITY.match(location)
+        if authority is not None and "@" in authority[1]:
+            raise self._unsafe("redirect that chooses credentials", got=redacted(location))
+        if authority is not None and authority[1] and not _HOST_PORT.fullmatch(authority[1]):
+            raise self._unsafe("redirect to what is no host")
+        try:
+            # `encoded`: a signature covers the query byte for byte, so nothing may be quoted again.
+            return self.url.join(URL(location, encoded=True)).with_fragment(None)
+        except ValueError:
+            raise self._unsafe("redirect to what is no URL") from None
+
+    def _unsafe(self, what: str, *, wanted: str | None = None, got: str | None = None) -> UnsafeRedirect:
+        return UnsafeRedirect(what, where=redacted(self.url), wanted=wanted, got=got, host=self._home.netloc)

@@ -1,0 +1,139 @@
+"""Repository: one repository of a registry as a Source: names become descriptors, descriptors become bytes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from puller.contracts.content import Body
+from puller.errors import DigestMismatch, InvalidReference, NotFound, ProtocolViolation, PullerError
+from puller.model import mediatype
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.document import MAX_BYTES
+from puller.model.manifest import parse_manifest
+from puller.model.reference import Reference
+from puller.model.report import Origin
+from puller.registry.answer import Answer, Request
+from puller.registry.auth import Scope
+from puller.registry.body import Download
+from puller.registry.headers import content_digest, content_length, media_type
+from puller.registry.kept import KeptBody
+from puller.registry.session import Session
+from puller.registry.tags import list_tags
+
+# Today's kinds, the richest first. Schema 1 is not asked for; a registry that has nothing else sends it all the same.
+ACCEPTED = (
+    mediatype.OCI_INDEX,
+    mediatype.OCI_MANIFEST,
+    mediatype.DOCKER_LIST,
+    mediatype.DOCKER_MANIFEST,
+    mediatype.OCI_ARTIFACT,
+)
+_DOCUMENTS = frozenset(ACCEPTED) | mediatype.SCHEMA1_MANIFESTS
+
+
+class Repository:
+    """A Source bound to one repository. Safe to use from many tasks of one event loop."""
+
+    def __init__(self, session: Session, reference: Reference) -> None:
+        self._session = session
+        self._registry = reference.registry
+        self._repository = reference.repository
+        self._scope = Scope(reference.repository)
+        self._kept: KeptBody | None = None
+
+    async def resolve(self, reference: Reference) -> Descriptor:
+        """What `reference` names now. Raises RegistryError, and VerificationError where the answer contradicts itself.
+
+        A tag costs one HEAD, which registries do not count as a pull; where HEAD says too little (N24), and for a
+        digest, the manifest is read at once and kept for the `fetch` that follows. A digest wins over a tag (C2).
+        """
+        self._refuse_other(reference)
+        try:
+            if reference.digest is not None:
+                return await self._read(str(reference.digest), reference.digest)
+            tag = reference.tag or "latest"
+            return await self._ask_head(tag) or await self._read(tag, None)
+        except PullerError as error:
+            raise error.at(reference=reference, phase="resolve") from error.__cause__
+
+    @asynccontextmanager
+    async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[Body]:
+        """The bytes of `wanted` from `offset` to the end, or an error; cut lines are resumed inside.
+
+        Manifests and indexes are capped at 4 MiB. The body is not verified.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.descriptor.digest == wanted.digest:
+            yield kept.after(offset)
+            return
+        self._kept = kept
+        download = self._download(wanted, offset)
+        try:
+            await download.open()
+            yield download
+        except PullerError as error:
+            origin = download.origin
+            error.at(reference=f"{self._registry}/{self._repository}", digest=wanted.digest, phase="fetch")
+            raise error.at(host=origin.redirect or origin.host, attempts=origin.attempts) from error.__cause__
+        finally:
+            download.close()
+
+    def tags(self) -> AsyncIterator[str]:
+        """The names of all tags, page by page in the registry's order. Raises RegistryError."""
+        return list_tags(self._session, self._repository, self._scope)
+
+    def _download(self, wanted: Descriptor, offset: int) -> Download:
+        if wanted.media_type in _DOCUMENTS:
+            request = self._manifest_request("GET", str(wanted.digest), (wanted.media_type,))
+            return Download(self._session, request, wanted, offset=offset, limit=MAX_BYTES)
+        path = f"/v2/{self._repository}/blobs/{wanted.digest}"
+        request = Request("GET", path, f"blob {wanted.digest.short}", self._scope)
+        return Download(self._session, request, wanted, offset=offset, limit=None)
+
+    def _manifest_request(self, method: str, name: str, accept: tuple[str, ...] = ACCEPTED) -> Request:
+        path = f"/v2/{self._repository}/manifests/{name}"
+        return Request(method, path, f"manifest {name}", self._scope, accept)
+
+    async def _ask_head(self, tag: str) -> Descriptor | None:
+        """The descriptor by the headers of a HEAD, or None where they do not suffice."""
+        try:
+            answer, _ = await self._session.read(self._manifest_request("HEAD", tag), limit=0)
+        except (NotFound, ProtocolViolation):
+            return None  # some registries know no HEAD, or not this one; GET decides
+        digest = content_digest(answer.header("Docker-Content-Digest"))
+        size = content_length(answer.header("Content-Length"))
+        kind = _document_type(answer)
+        if answer.status != 200 or digest is None or not size or kind is None:
+            return None
+        return Descriptor(kind, digest, size)
+
+    async def _read(self, name: str, pinned: Digest | None) -> Descriptor:
+        answer, raw = await self._session.read(self._manifest_request("GET", name), limit=MAX_BYTES)
+        if answer.status != 200:
+            raise ProtocolViolation("a part was sent although the whole was asked for", got=f"HTTP {answer.status}")
+        kind = _document_type(answer)
+        claimed = content_digest(answer.header("Docker-Content-Digest"))
+        if kind in mediatype.SCHEMA1_MANIFESTS:
+            # Its digest is that of the payload without signatures, which is not computed here.
+            return Descriptor(kind, pinned or claimed or Digest.of(raw), len(raw))
+        actual = Digest.of(raw, (pinned or claimed or Digest.of(b"")).algorithm)
+        for promised in (pinned, claimed):
+            if promised is not None and promised.algorithm == actual.algorithm and promised != actual:
+                raise DigestMismatch("the manifest is not the one promised", wanted=promised, got=actual)
+        kind = kind or parse_manifest(raw, None).media_type
+        descriptor = Descriptor(kind, actual, len(raw))
+        host = answer.origin.netloc if answer.redirected else None
+        self._kept = KeptBody(descriptor, raw, Origin(self._session.origin.netloc, host))
+        return descriptor
+
+    def _refuse_other(self, reference: Reference) -> None:
+        if (reference.registry, reference.repository) != (self._registry, self._repository):
+            wanted = f"{self._registry}/{self._repository}"
+            raise InvalidReference("reference of another repository", wanted=wanted, got=reference.name)
+
+
+def _document_type(answer: Answer) -> str | None:
+    """The kind of document by Content-Type; None where it names none (N23)."""
+    types = answer.header("Content-Type")
+    kind = media_type(types[0]) if len(types) == 1 else None
+    return kind if kind in _DOCUMENTS else None

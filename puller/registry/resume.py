@@ -1,0 +1,76 @@
+"""Resume: what an answer to "the bytes from `start` on" is worth. Pure; the asking is done in `body`.
+
+The rules are strict because a range that is off by one gives a whole blob of wrong bytes (RELIABILITY §3.4, N15–N18).
+"""
+
+from dataclasses import dataclass
+
+from puller.errors import DigestMismatch, MediaTypeMismatch, ProtocolViolation, RegistryError, SizeMismatch
+from puller.model import mediatype
+from puller.model.descriptor import Descriptor
+from puller.registry.answer import Answer
+from puller.registry.headers import content_digest, content_length, content_range, media_type
+
+_DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
+
+
+@dataclass(frozen=True, slots=True)
+class Useful:
+    """The body continues at `start` once `skip` bytes are thrown away; `total` is the size of the whole, if told."""
+
+    skip: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Useless:
+    """The range was answered wrongly: ask for the whole instead."""
+
+    error: RegistryError
+
+
+def judge(answer: Answer, *, start: int, position: int, size: int | None) -> Useful | Useless:
+    """Decide on the head of an answer to a request from `start` (0: no range), when `position` bytes are held.
+
+    Raises SizeMismatch when the server holds content of another size than `size`: no retry mends that.
+    """
+    if answer.status == 200:
+        length = content_length(answer.header("Content-Length"))
+        if size is not None and length is not None and length != size:
+            raise SizeMismatch("the registry holds content of another size", wanted=size, got=length)
+        return Useful(position, length)
+    if answer.status == 416:
+        return Useless(ProtocolViolation("the range was refused", wanted=f"bytes from {start}", got="HTTP 416"))
+    try:
+        return _judge_range(answer, start=start, size=size)
+    except ProtocolViolation as error:
+        return Useless(error)
+
+
+def _judge_range(answer: Answer, *, start: int, size: int | None) -> Useful:
+    if not start:
+        raise ProtocolViolation("a part was sent although the whole was asked for", got="HTTP 206")
+    sent = content_range(answer.header("Content-Range"))
+    length = content_length(answer.header("Content-Length"))
+    wanted = f"bytes {start}-/{'any' if size is None else size}"
+    got = f"bytes {sent.first}-{sent.last}/{sent.total}"
+    if sent.first != start or (size is not None and sent.total != size):
+        raise ProtocolViolation("another range was sent", wanted=wanted, got=got)
+    if length is not None and length != sent.last - sent.first + 1:
+        raise ProtocolViolation("Content-Length and Content-Range disagree", wanted=got, got=f"{length} bytes")
+    return Useful(0, sent.total)
+
+
+def check_claims(answer: Answer, wanted: Descriptor) -> None:
+    """Compare what the headers claim of the content with what was asked for; the bytes are verified elsewhere.
+
+    Raises DigestMismatch (THREATS C1, N22) and, for documents, MediaTypeMismatch (C4, N23).
+    """
+    claimed = content_digest(answer.header("Docker-Content-Digest"))
+    if claimed is not None and claimed.algorithm == wanted.digest.algorithm and claimed != wanted.digest:
+        raise DigestMismatch("the registry says it sends other content", wanted=wanted.digest, got=claimed)
+    types = answer.header("Content-Type")
+    kind = media_type(types[0]) if types else None
+    # A general type (octet-stream, text/plain) says nothing; one that names another kind of document lies.
+    if wanted.media_type in _DOCUMENTS and kind in _DOCUMENTS and kind != wanted.media_type:
+        raise MediaTypeMismatch("the document comes under another media type", wanted=wanted.media_type, got=kind)

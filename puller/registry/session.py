@@ -1,0 +1,204 @@
+"""Session: one registry, spoken to with one identity. A request goes out with its token, follows redirects, and comes
+back as an answer, a setback that may pass, or an error that will not. Bodies and resuming are in `body`.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import aiohttp
+from yarl import URL
+
+from puller.errors import ProtocolViolation, RegistryError
+from puller.model.event import Report
+from puller.registry.answer import Answer, Request
+from puller.registry.auth import Authenticator
+from puller.registry.credentials import Credential
+from puller.registry.failure import MAX_ERROR, failed
+from puller.registry.headers import retry_after
+from puller.registry.lines import Lines
+from puller.registry.origin import Origin, redacted
+from puller.registry.patience import Patience
+from puller.registry.receive import read_up_to
+from puller.registry.redirect import REDIRECTS, Trail
+from puller.registry.retry import Retries, RetryPolicy, Setback, Trial, passes
+from puller.registry.token import MAX_ANSWER, TokenAnswer
+from puller.registry.world import World
+
+logger = logging.getLogger(__name__)
+
+# What a signed URL answers when its time is over, by vendor; the registry gives a new one (DEMANDS A4).
+_STALE = frozenset({400, 401, 403, 404, 410})
+
+
+class Session:
+    """Asks one registry."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        lines: Lines,
+        credential: Credential | None,
+        named_plain: bool,
+        user_agent: str,
+        patience: Patience,
+        retries: RetryPolicy,
+        report: Report,
+        world: World,
+    ) -> None:
+        self.origin = origin
+        self.patience = patience
+        self.world = world
+        self._lines = lines
+        self._user_agent = user_agent
+        self._report = report
+        self._retries = Retries(retries, world.random)
+        self._authenticator = Authenticator(
+            registry=origin,
+            credential=credential,
+            request=self._request_token,
+            clock=world.clock,
+            allow_plain=named_plain,
+        )
+
+    def trial(self, what: str) -> Trial:
+        """Attempts at one piece of work that this session is asked for."""
+        return Trial(self._retries, host=self.origin.netloc, what=what, report=self._report, sleep=self.world.sleep)
+
+    async def read(self, request: Request, *, limit: int) -> tuple[Answer, bytes]:
+        """A whole small body with its answer, after as many attempts as it takes.
+
+        Raises what `attempt` raises, and ProtocolViolation for a body of more than `limit` bytes.
+        """
+        trial = self.trial(request.what)
+        while True:
+            result = await self.attempt(request)
+            if isinstance(result, Answer):
+                body = await self._whole(result, limit)
+                if isinstance(body, bytes):
+                    return result, body
+                result = body
+            await trial.after(result)
+
+    async def attempt(self, request: Request) -> Answer | Setback:
+        """Ask once: authenticate, follow redirects, judge the head. The caller closes the answer.
+
+        An answer is 200, 206, or 416 to a request with `start`. Raises RegistryError for what no retry will mend.
+        """
+        try:
+            answer = await self._authorized(request)
+            return await self._judged(request, answer)
+        except RegistryError as error:
+            error.at(host=self.origin.netloc)
+            if error.retryable:
+                return Setback(error)
+            raise
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._lines.close()
+
+    async def _authorized(self, request: Request) -> Answer:
+        authorization = await self._authenticator.authorization(request.scope)
+        answer = await self._followed(request, authorization)
+        if not self._wants_other_token(answer, authorization):
+            return answer
+        challenges = answer.header("WWW-Authenticate")
+        await self._drain(answer)
+        authorization = await self._authenticator.challenged(request.scope, challenges, rejected=authorization)
+        return await self._followed(request, authorization)
+
+    @staticmethod
+    def _wants_other_token(answer: Answer, authorization: str | None) -> bool:
+        # ECR Public answers 400 to an expired token (DEMANDS E40); without a token sent a 400 is about the request.
+        return answer.at_home and (answer.status == 401 or (answer.status == 400 and authorization is not None))
+
+    async def _followed(self, request: Request, authorization: str | None) -> Answer:
+        trail = Trail(self.origin.url(request.path))
+        while True:
+            secret = authorization if trail.at_home else None
+            headers = request.headers(trail.origin, user_agent=self._user_agent, authorization=secret)
+            wire = self._lines.to(trail.origin, at_home=trail.at_home)
+            response = await wire.send(request.method, trail.url, headers)
+            logger.debug("%s %s: %d", request.method, redacted(trail.url), response.status)
+            answer = Answer(response, trail.origin, trail.at_home, trail.redirected)
+            if response.status not in REDIRECTS:
+                return answer
+            await self._drain(answer)
+            trail.follow(answer.header("Location"))
+
+    async def _judged(self, request: Request, answer: Answer) -> Answer | Setback:
+        if answer.status in (200, 206) or (answer.status == 416 and request.start):
+            self._refuse_encoding(answer)
+            self._retries.succeeded()
+            return answer
+        body = await self._drain(answer)
+        error = failed(answer.status, body, what=request.what, host=answer.origin.netloc)
+        if not answer.at_home and answer.status in _STALE:
+            return Setback(error, stale=True)
+        if passes(answer.status):
+            asked = answer.header("Retry-After")
+            return Setback(error, retry_after(asked[0], self.world.wall()) if len(asked) == 1 else None)
+        raise error
+
+    @staticmethod
+    def _refuse_encoding(answer: Answer) -> None:
+        # Bytes that were compressed on the way are not the bytes of the digest (THREATS B17, N21).
+        encodings = [value for value in answer.header("Content-Encoding") if value.strip().lower() != "identity"]
+        if encodings:
+            answer.close()
+            got = ", ".join(encodings)[:80]
+            raise ProtocolViolation("the body is encoded although identity was asked for", got=got)
+
+    async def _whole(self, answer: Answer, limit: int) -> bytes | Setback:
+        try:
+            body = await read_up_to(answer.response, limit, self.patience, self.world.clock)
+        except RegistryError as error:
+            if error.retryable:
+                return Setback(error.at(host=answer.origin.netloc))
+            raise
+        finally:
+            answer.close()
+        if len(body) > limit:
+            raise ProtocolViolation("the answer is too large", wanted=f"at most {limit} bytes")
+        return body
+
+    async def _drain(self, answer: Answer) -> bytes:
+        """The first bytes of a body nobody needs; reading it to its end keeps the connection usable."""
+        try:
+            return await read_up_to(answer.response, MAX_ERROR, self.patience, self.world.clock)
+        except RegistryError:
+            return b""
+        finally:
+            answer.close()
+
+    async def _request_token(
+        self, method: str, url: str, *, headers: Mapping[str, str], form: Mapping[str, str] | None, public_only: bool
+    ) -> TokenAnswer:
+        """The TokenRequest of this registry: its TLS policy, its pools, no redirects (THREATS B3, B4, N12).
+
+        Only GET is asked again: a POST may have spent a refresh token (RELIABILITY R8).
+        """
+        target = URL(url, encoded=True)
+        sent = {"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "identity", **headers}
+        wire = self._lines.to_token_server(Origin.of(target), public_only=public_only)
+        trial = self.trial("token")
+        while True:
+            try:
+                answer = await self._token_answer(await wire.send(method, target, sent, form=form))
+            except RegistryError as error:
+                if method != "GET" or not error.retryable:
+                    raise
+                await trial.after(Setback(error))
+                continue
+            if method != "GET" or not passes(answer.status):
+                return answer
+            refusal = failed(answer.status, b"", what="token", host=Origin.of(target).netloc)
+            await trial.after(Setback(refusal, retry_after(answer.headers.get("Retry-After"), self.world.wall())))
+
+    async def _token_answer(self, response: aiohttp.ClientResponse) -> TokenAnswer:
+        try:
+            body = await read_up_to(response, MAX_ANSWER, self.patience, self.world.clock)
+        finally:
+            response.close()
+        return TokenAnswer(response.status, response.headers, body)

@@ -1,0 +1,141 @@
+"""Wire: one pool of connections and one request on it; the only module that speaks aiohttp's exceptions.
+
+A pool has one TLS policy, one identity and one boundary of addresses, and none is shared (THREATS B20). No cookies, no
+proxies, no netrc, no redirects, no decompression: what a request carries is what its caller wrote (B6, B17, B19).
+"""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from puller.errors import ConnectionLost, ProtocolViolation, TLSFailure, Unavailable, UnsafeRedirect
+from puller.registry.origin import redacted
+from puller.registry.patience import Patience
+from puller.registry.reach import Boundary, BoundedResolver, RefusedAddress
+
+MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
+MAX_FIELDS = 128
+READ_AHEAD = 1 << 20  # aiohttp stops reading at twice this
+
+
+class Wire:
+    """Sends single requests; the answer's head is in when `send` returns."""
+
+    def __init__(
+        self,
+        boundary: Boundary,
+        *,
+        tls: Callable[[], ssl.SSLContext],
+        patience: Patience,
+        concurrency: int,
+        resolver: Callable[[], AbstractResolver] = ThreadedResolver,
+    ) -> None:
+        self.boundary = boundary
+        self._tls = tls
+        self._patience = patience
+        self._concurrency = concurrency
+        self._resolver = resolver
+        self._pools: dict[str, aiohttp.ClientSession] = {}
+
+    async def send(
+        self, method: str, url: URL, headers: Mapping[str, str], *, form: Mapping[str, str] | None = None
+    ) -> aiohttp.ClientResponse:
+        """Send one request, wait for the head of the answer; the caller closes or releases it.
+
+        Raises Unavailable, ConnectionLost, TLSFailure, UnsafeRedirect (an address out of bounds), ProtocolViolation.
+        """
+        with translated(url):
+            return await self._pool(url.scheme).request(method, url, headers=headers, data=form, allow_redirects=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
+
+    def _pool(self, scheme: str) -> aiohttp.ClientSession:
+        # Made on first need: a pool wants a running loop, and loading the system's certificates takes a while.
+        if scheme not in self._pools:
+            self._pools[scheme] = self._open_pool(scheme)
+        return self._pools[scheme]
+
+    def _open_pool(self, scheme: str) -> aiohttp.ClientSession:
+        patience = self._patience
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls() if scheme == "https" else False,
+            resolver=BoundedResolver(self._resolver(), self.boundary),
+            socket_factory=self.boundary.open_socket,
+            limit=0,
+            limit_per_host=self._concurrency,
+            happy_eyeballs_delay=0.25,
+            keepalive_timeout=30,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            requote_redirect_url=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            read_bufsize=READ_AHEAD,
+            max_line_size=MAX_FIELD,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
+            # aiohttp would end any body after 300 s; `connect` would count the wait for a free place in the pool.
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=None,
+                sock_connect=patience.connect,
+                sock_read=max(patience.first_byte, patience.stall),
+            ),
+        )
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn what aiohttp raises into this package's errors, naming the place without its query."""
+    where = redacted(url)
+    try:
+        yield
+    except aiohttp.ClientConnectorError as error:
+        raise _unconnected(error, url, where) from error
+    except aiohttp.ClientSSLError as error:
+        raise TLSFailure("no trusted TLS connection", where=where, got=_words(error)) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Unavailable("no connection in time", where=where) from error
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise ConnectionLost("no answer in time", where=where) from error
+    except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
+        what = "not a canonical address" if isinstance(error, aiohttp.InvalidURL) else "malformed HTTP"
+        kind = UnsafeRedirect if isinstance(error, aiohttp.InvalidURL) else ProtocolViolation
+        raise kind(what, where=where) from error
+    except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise TLSFailure("the TLS connection broke", where=where, got=_words(error.__cause__)) from error
+        raise ConnectionLost("the line was cut", where=where) from error
+
+
+def _unconnected(
+    error: aiohttp.ClientConnectorError, url: URL, where: str
+) -> Unavailable | TLSFailure | UnsafeRedirect:
+    cause = error.os_error
+    if isinstance(cause, RefusedAddress):
+        return UnsafeRedirect("sent to an address out of bounds", where=where, got=str(cause))
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Unavailable("the host name does not resolve", where=where)
+    # A reset while connecting over TLS comes from the handshake; trying again, or without TLS, is what an attacker
+    # who cuts it would like (THREATS B1, N28).
+    if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
+        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause))
+    if url.scheme == "https" and isinstance(cause, ConnectionResetError):
+        return TLSFailure("the TLS handshake was cut", where=where)
+    return Unavailable("cannot connect", where=where, got=_words(cause))
+
+
+def _words(error: BaseException) -> str:
+    return str(getattr(error, "verify_message", "") or getattr(error, "strerror", "") or type(error).__name__)[:200]
