@@ -64,7 +64,7 @@ def measured(
     return usage
 
 
-def _measure(command: Sequence[str]) -> Usage:
+def _measure(command: list[str]) -> Usage:
     started = time.perf_counter()
     process = os.posix_spawnp(command[0], command, os.environ)
     _, status, spent = os.wait4(process, 0)

@@ -1,0 +1,78 @@
+"""Who takes part: for each, the command that brings one image into an empty folder."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.layout import Image
+from bench.registry import Registry
+
+Command = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image to fetch: from where, under which repository, and into what."""
+
+    registry: Registry
+    repository: str
+    image: Image
+
+    @property
+    def reference(self) -> str:
+        """The name every client understands."""
+        return self.registry.name(self.repository)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A name for the table, and the command for a task and an empty folder that exists."""
+
+    name: str
+    command: Callable[[Task, Path], Command]
+
+
+def puller(name: str, *options: str) -> Contestant:
+    """This project's command line with some options, as a user starts it."""
+
+    def command(task: Task, store: Path) -> Command:
+        pull = [sys.executable, "-m", "puller", "pull", task.reference, "--store", str(store), "--quiet"]
+        return [*pull, "--platform", "linux/amd64", "--plain-http", task.registry.host, *options]
+
+    return Contestant(name, command)
+
+
+def skopeo() -> Contestant:
+    """Debian's skopeo into an OCI layout; it checks the digests of blobs and does not fsync."""
+    return Contestant("skopeo", _skopeo)
+
+
+def skopeo_synced() -> Contestant:
+    """The same, and then its files made as durable as a committed blob of ours is: for information."""
+
+    def command(task: Task, store: Path) -> Command:
+        return ["sh", "-c", '"$@" && find "$0" -type f -exec sync {} +', str(store), *_skopeo(task, store)]
+
+    return Contestant("skopeo, then sync of its files", command)
+
+
+def _skopeo(task: Task, store: Path) -> Command:
+    copy = ["skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"]
+    return [*copy, f"docker://{task.reference}", f"oci:{store}:{task.image.name}"]
+
+
+def curl() -> Contestant:
+    """The blobs alone, three at a time, to files: no digest, no manifest. The floor of any copy."""
+
+    def command(task: Task, store: Path) -> Command:
+        return ["curl", "--silent", "--fail", "--parallel", "--parallel-max", "3", *blob_urls(task, store)]
+
+    return Contestant("curl (blobs to files, unchecked)", command)
+
+
+def blob_urls(task: Task, store: Path) -> Sequence[str]:
+    """`--output FILE URL` for each distinct layer, as curl takes them."""
+    base = f"{task.registry.scheme}://{task.registry.host}/v2/{task.repository}/blobs"
+    digests = dict.fromkeys(layer.digest for layer in task.image.layers)
+    return [word for digest in digests for word in ("--output", str(store / digest[7:]), f"{base}/{digest}")]

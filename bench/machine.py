@@ -1,0 +1,36 @@
+"""What the figures were taken on: processor, cores, system, and the versions that decide them."""
+
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+
+from bench.tool import run
+
+DISTRIBUTIONS = ("aiohttp", "anyio", "isal", "backports.zstd")
+
+
+def machine() -> list[str]:
+    """A few lines for the head of a report; nothing in them names the machine itself."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in DISTRIBUTIONS if _installed(name))
+    return [
+        f"{_processor()}, {cores} of {os.cpu_count()} cores, {memory / 2**30:.0f} GiB, Linux {platform.release()}",
+        f"Python {platform.python_version()}, {packages}",
+        f"{run(['skopeo', '--version']).strip()}, {_registry_version()}, {run(['curl', '--version']).split(' (')[0]}",
+    ]
+
+
+def _installed(name: str) -> bool:
+    return any(True for _ in importlib.metadata.distributions(name=name))
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else platform.machine()
+
+
+def _registry_version() -> str:
+    return f"docker-registry {run(['docker-registry', '--version']).split()[-1]}"
