@@ -1,7 +1,7 @@
 """The first five minutes: a registry with an image of real files, and `python -m puller` pulling it. No network needed.
 
-The files are this interpreter's own library, in layers of gzip and zstd. One line is cut on purpose, so that resuming is
-seen too.
+The files are this interpreter's own library, in layers of gzip and zstd. One line is cut on purpose, so that the
+client's resuming is part of the show.
 """
 
 from __future__ import annotations

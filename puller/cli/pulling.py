@@ -66,7 +66,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 
         async def main() -> int:
             async with open_client(plain_http=order.plain_http, ca=order.ca, jobs=order.jobs, report=listen) as client:
-                pulls = _Pulls(client, open_store(store), wish, screen, order.jobs)
+                pulls = _Pulls(client, await open_store(store), wish, screen, order.jobs)
                 return await pulls.run(references, all_tags=order.all_tags, report=listen)
 
         try:

@@ -12,9 +12,9 @@ from puller.store.disk import DiskStore
 from puller.version import VERSION
 
 
-def open_store(given: Path | None) -> DiskStore:
+async def open_store(given: Path | None) -> DiskStore:
     """The store of this user, or the one given; made where it is missing."""
-    return DiskStore.open(store_path(given))
+    return await DiskStore.open(store_path(given))
 
 
 def open_client(*, plain_http: Collection[str], ca: Path | None, jobs: int, report: Report) -> RegistryClient:

@@ -30,7 +30,7 @@ class Node:
 
 
 async def walk(store: ContentStore, root: Descriptor) -> AsyncIterator[Node]:
-    """Every blob that `root` needs, itself first, each once. Raises ContentCorrupt where a document is no longer right."""
+    """Every blob that `root` needs, itself first, each once. Raises ContentCorrupt where a document is damaged."""
     seen: set[Digest] = set()
     waiting = [root]
     while waiting:

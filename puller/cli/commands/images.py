@@ -18,9 +18,12 @@ def command(store: Path | None, as_json: bool) -> None:
     from puller.cli.rooms import open_store
     from puller.cli.table import aligned
     from puller.model.text import printable
-    from puller.ops.images import images
+    from puller.ops.images import Held, images
 
-    held = interrupt.run(lambda: images(open_store(store)))
+    async def ask() -> list[Held]:
+        return await images(await open_store(store))
+
+    held = interrupt.run(ask)
     if as_json:
         for one in held:
             facts = {"name": one.name, "digest": str(one.descriptor.digest), "media_type": one.descriptor.media_type}

@@ -1,0 +1,31 @@
+"""`puller inspect`."""
+
+from pathlib import Path
+
+import click
+
+from puller.cli.options import store_option
+
+
+@click.command("inspect", short_help="Show an image of the store.")
+@click.argument("reference", metavar="REF")
+@click.option("--raw", is_flag=True, help="The manifest or index itself, byte for byte.")
+@store_option
+def command(reference: str, raw: bool, store: Path | None) -> None:
+    """Show an image of the store as JSON: platforms, layers, and what was proved of them."""
+    import json
+
+    from puller.cli import interrupt
+    from puller.cli.rooms import open_store
+    from puller.model.reference import Reference
+    from puller.ops.inspect import inspect, raw_document
+
+    name = Reference.parse(reference)
+
+    async def ask() -> bytes:
+        place = await open_store(store)
+        if raw:
+            return await raw_document(place, name)
+        return json.dumps(await inspect(place, name), indent=2).encode() + b"\n"
+
+    click.get_binary_stream("stdout").write(interrupt.run(ask))
