@@ -1,0 +1,204 @@
+"""DiskStore: content on disk, as an OCI image layout that other tools can read."""
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import anyio
+from anyio import CapacityLimiter
+
+from puller.errors import ContentCorrupt, ContentMissing
+from puller.model.descriptor import Descriptor
+from puller.model.digest import HEX_LENGTH, Digest
+from puller.model.facts import Facts
+from puller.model.reference import Reference
+from puller.store import naming
+from puller.store.body import StoredBody
+from puller.store.facts import FactShelf
+from puller.store.files import Files
+from puller.store.founding import found
+from puller.store.ingest import DiskIngest
+from puller.store.layout import Layout, digest_named
+from puller.store.leases import DiskLease, Leases
+from puller.store.locks import Locks, Sleep
+from puller.store.part import Part
+from puller.store.reading import check_size, read_checked, watch
+from puller.store.tags import Tags
+from puller.store.worker import Worker
+from puller.stream.sink import Sink
+
+WORKERS = 8  # more than the blobs written at once, so that a long sync keeps nobody waiting
+RESERVE = 64 << 20
+
+
+class DiskStore:
+    """A content store in a directory; any number of processes may share it (RELIABILITY R5). Made by `open`."""
+
+    def __init__(
+        self, layout: Layout, files: Files, worker: Worker, *, reserve: int, durable: bool, sleep: Sleep
+    ) -> None:
+        self.layout = layout
+        self.files = files
+        self.worker = worker
+        self.locks = Locks(files, worker, sleep=sleep)
+        self.leases = Leases(files, layout, worker)
+        self._facts = FactShelf(files, layout, self.locks)
+        self._tags = Tags(files, layout, self.locks, worker, durable=durable)
+        self._reserve = reserve
+        self._durable = durable
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        workers: CapacityLimiter | None = None,
+        reserve: int = RESERVE,
+        durable: bool = True,
+        files: Files | None = None,
+        sleep: Sleep = anyio.sleep,
+    ) -> Self:
+        """Open the store at `path`; an absent or empty directory becomes one.
+
+        `workers` limits the threads that touch the disk; `reserve` is what must stay free beyond a blob's own size, in
+        bytes; `durable` False leaves out every sync, so a power loss may cost blobs and names. Raises StoreUnusable for
+        a directory that holds something else or cannot be used, ContentCorrupt for a store that lost its index.
+        """
+        files = files or Files()
+        worker = Worker(workers or CapacityLimiter(WORKERS))
+        layout = await found(path, files, worker, sleep=sleep)
+        return cls(layout, files, worker, reserve=reserve, durable=durable, sleep=sleep)
+
+    # --- Target ---
+
+    async def exists(self, descriptor: Descriptor) -> bool:
+        """Whether it is here, of the right size. Only `ingest` answers so that a collector cannot make it untrue."""
+        size = await self.size(descriptor.digest)
+        return size is not None and descriptor.size in (None, size)
+
+    async def size(self, digest: Digest) -> int | None:
+        """The size of a stored blob in bytes; None where there is none, or nothing where something should be."""
+        status = await self.worker.run(self.files.look, self.layout.blob(digest))
+        if status is None or not stat.S_ISREG(status.st_mode) or _is_hollow(digest, status.st_size):
+            return None
+        return status.st_size
+
+    @asynccontextmanager
+    async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[DiskIngest | None]:
+        """Lock the digest and open an ingest, resuming a kept part; None: it is here already.
+
+        Raises NoSpace before a byte is written where the disk could not hold it.
+        """
+        async with self.locks.held(self.layout.lock(expected.digest)):
+            if not await self.exists(expected):
+                part = Part(self.files, self.layout, expected.digest)
+                async with DiskIngest(
+                    part, expected, watchers, self.worker, reserve=self._reserve, durable=self._durable
+                ) as ingest:
+                    yield ingest
+                return
+        yield None
+
+    async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
+        """Name it. Raises ContentMissing where the content is not here, DigestMismatch for a name pinned to other.
+
+        The digest's lock is held meanwhile, so what is being named cannot be collected in between.
+        """
+        naming.check_pin(reference, descriptor)
+        async with self.locks.held(self.layout.lock(descriptor.digest)):
+            entry = await naming.entry_for(self, descriptor)
+            await self._tags.put(naming.name_of(reference), entry)
+
+    # --- Source ---
+
+    async def resolve(self, reference: Reference) -> Descriptor:
+        """What a name stands for. A pinned reference needs no tag: its blob is enough. Raises ContentMissing."""
+        entries = await self._tags.entries()
+        if reference.digest is None:
+            return naming.named(entries, reference)
+        return await naming.pinned(self, entries, reference.digest)
+
+    @asynccontextmanager
+    async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[StoredBody]:
+        """Its bytes from `offset`, not verified again (see `watch`). Raises ContentMissing, ContentCorrupt by size."""
+        async with self.opened(wanted.digest) as fd:
+            check_size(wanted, self.files.status(fd).st_size)
+            yield StoredBody(self.files, self.worker, fd, offset)
+
+    # --- what stays ---
+
+    @asynccontextmanager
+    async def opened(self, digest: Digest) -> AsyncIterator[int]:
+        """The file of a stored blob, read-only. Raises ContentMissing, and ContentCorrupt for an empty or odd file."""
+        fd = await self.worker.run(self._open_blob, digest)
+        try:
+            yield fd
+        finally:
+            self.files.close(fd)
+
+    def _open_blob(self, digest: Digest) -> int:
+        try:
+            fd = self.files.open(self.layout.blob(digest), os.O_RDONLY | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise ContentMissing("the store does not hold this blob", digest=digest) from None
+        status = self.files.status(fd)
+        if not stat.S_ISREG(status.st_mode) or _is_hollow(digest, status.st_size):
+            self.files.close(fd)
+            raise ContentCorrupt("stored blob is empty or no file", digest=digest, hint=naming.REPAIR)
+        return fd
+
+    async def read(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """The whole of a small blob, checked. Raises ContentMissing, ContentCorrupt, LimitExceeded."""
+        return await read_checked(self, descriptor, limit=limit)
+
+    async def watch(self, descriptor: Descriptor, *watchers: Sink) -> None:
+        """Read a stored blob through `watchers` and a verifier. Raises ContentMissing, ContentCorrupt."""
+        await watch(self, self.worker, descriptor, *watchers)
+
+    async def facts(self, digest: Digest) -> Facts:
+        """What was proved of a blob; empty where nothing is known or the record is damaged."""
+        return await self._facts.read(digest)
+
+    async def prove(self, digest: Digest, facts: Facts) -> None:
+        """Keep `facts` beside the blob, merged with what is known."""
+        await self._facts.merge(digest, facts)
+
+    async def delete(self, digest: Digest) -> None:
+        """Remove a blob and its facts. Waits for whoever writes it."""
+        async with self.locks.held(self.layout.lock(digest)):
+            await self.worker.run(self._remove, digest)
+
+    def _remove(self, digest: Digest) -> None:
+        self.files.remove(self.layout.blob(digest))
+        self.files.remove(self.layout.fact(digest))
+
+    async def digests(self) -> AsyncIterator[Digest]:
+        """Every blob, in order of their names; files with other names are not ours to see."""
+        for algorithm in sorted(HEX_LENGTH):
+            for name in await self.worker.run(self.files.names, self.layout.blobs(algorithm)):
+                if (digest := digest_named(f"{algorithm}-{name}")) is not None:
+                    yield digest
+
+    async def tags(self) -> dict[str, Descriptor]:
+        """Name to descriptor. Raises ContentCorrupt for a damaged index.json."""
+        return naming.by_name(await self._tags.entries())
+
+    async def roots(self) -> tuple[Descriptor, ...]:
+        """Every entry of the index, those without a name included: what a collector keeps."""
+        return await self._tags.entries()
+
+    async def untag(self, reference: Reference) -> Descriptor:
+        """Take a name away; what it named. Raises ContentMissing. The content stays (see gc.release)."""
+        return await self._tags.take(naming.name_of(reference))
+
+    def lease(self) -> AbstractAsyncContextManager[DiskLease]:
+        """Hold content for as long as the block runs."""
+        return self.leases.opened()
+
+
+def _is_hollow(digest: Digest, size: int) -> bool:
+    # What other tools leave after a power loss: the name without the content.
+    return size == 0 and digest != Digest.of(b"", digest.algorithm)

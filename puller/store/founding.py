@@ -1,0 +1,117 @@
+"""Founding: how an empty directory becomes a store, and how an existing one is recognised."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from puller.errors import ContentCorrupt, InvalidManifest, StoreUnusable
+from puller.model.digest import HEX_LENGTH
+from puller.model.document import load_document
+from puller.store.failure import translated
+from puller.store.files import Files
+from puller.store.layout import Layout
+from puller.store.locks import Sleep, patiently
+from puller.store.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+VERSION = "1.0.0"
+MARK = b'{"imageLayoutVersion":"1.0.0"}'
+EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+_MARK_LIMIT = 4096
+
+
+async def found(path: Path, files: Files, worker: Worker, *, sleep: Sleep) -> Layout:
+    """Make `path` a store, or check that it is one.
+
+    A new root is for its owner alone (0700, THREATS D3); what others made keeps its rights. Raises StoreUnusable for a
+    directory that holds something else, cannot be written or has no locks; ContentCorrupt where the index is missing.
+    """
+    layout = Layout(path)
+    await worker.run(_make_root, files, path)
+    async with _root_locked(layout, files, worker, sleep):
+        names = set(await worker.run(files.names, path))
+        # The mark comes first: a process that dies here leaves what the next one recognises.
+        with translated():
+            await _mark(layout, files, names)
+        await worker.run(_make_directories, files, layout)
+        if "index.json" not in names:
+            await worker.run(_check_no_blobs, files, layout)
+            with translated():
+                await files.replace(layout.index, EMPTY_INDEX, scratch=layout.scratch("index.json"), mode=0o644)
+        await worker.run(_check_locks, files, layout)
+    return layout
+
+
+def _make_root(files: Files, path: Path) -> None:
+    files.make_parents(path)
+    if not files.make_directory(path) and files.is_shared(path):
+        logger.warning("store %s may be written by other users of this machine", path)
+
+
+@asynccontextmanager
+async def _root_locked(layout: Layout, files: Files, worker: Worker, sleep: Sleep) -> AsyncIterator[None]:
+    fd = await worker.run(files.open, layout.root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        await patiently(lambda: worker.run(lambda: files.lock(fd) or None), sleep=sleep)
+        yield
+    finally:
+        files.close(fd)
+
+
+async def _mark(layout: Layout, files: Files, names: set[str]) -> None:
+    scratch = layout.root / "oci-layout.new"
+    if "oci-layout" not in names:
+        if names - {scratch.name}:
+            raise StoreUnusable(
+                "directory is neither empty nor an OCI image layout",
+                where=layout.root,
+                hint="Choose another directory for the store.",
+            )
+        await files.replace(layout.mark, MARK, scratch=scratch, mode=0o644)
+        return
+    raw = await files.read(layout.mark, limit=_MARK_LIMIT) or b""
+    try:
+        version = load_document(raw, what="oci-layout", limit=_MARK_LIMIT).get("imageLayoutVersion")
+    except InvalidManifest as error:
+        raise StoreUnusable("oci-layout cannot be read", where=layout.mark, got=error.where or error.what) from error
+    if version != VERSION:
+        raise StoreUnusable(
+            "OCI image layout of another version", where=layout.mark, wanted=VERSION, got=repr(version)[:40]
+        )
+
+
+def _make_directories(files: Files, layout: Layout) -> None:
+    made = [path for path in layout.directories if files.make_directory(path)]
+    for parent in sorted({path.parent for path in made}):
+        files.sync_directory(parent)  # else a power loss could take a directory with the blobs in it
+
+
+def _check_no_blobs(files: Files, layout: Layout) -> None:
+    if any(files.names(layout.blobs(algorithm)) for algorithm in HEX_LENGTH):
+        raise ContentCorrupt(
+            "the store has blobs and no index.json",
+            where=layout.index,
+            hint=f"Put it back from a copy; to begin without names, write {EMPTY_INDEX.decode()} into it.",
+        )
+
+
+def _check_locks(files: Files, layout: Layout) -> None:
+    """Prove that a lock on one descriptor is seen by another (RELIABILITY L5)."""
+    probe = layout.locks / "probe"
+    fds: list[int] = []
+    try:
+        fds += [files.open(probe, os.O_RDWR | os.O_CREAT) for _ in range(2)]
+        first, second = (files.lock(fd) for fd in fds)
+    finally:
+        files.remove(probe)
+        for fd in fds:
+            files.close(fd)
+    if not first or second:
+        raise StoreUnusable(
+            "the file system has no working locks",
+            where=layout.root,
+            hint="Choose a local file system for the store.",
+        )

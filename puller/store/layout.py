@@ -1,0 +1,81 @@
+"""Layout: which path of a store holds what.
+
+The outside is an OCI image layout (image-layout.md), so other tools read it; what only this program needs lies beside
+it. Paths are made from checked values alone (Digest), never from text of a registry (THREATS A3, A5).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from puller.errors import PullerError
+from puller.model.digest import HEX_LENGTH, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of a store under `root`."""
+
+    root: Path
+
+    @property
+    def index(self) -> Path:
+        return self.root / "index.json"
+
+    @property
+    def mark(self) -> Path:
+        """The file that says "an OCI image layout"."""
+        return self.root / "oci-layout"
+
+    @property
+    def ingests(self) -> Path:
+        return self.root / "ingest"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def leases(self) -> Path:
+        return self.root / "leases"
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Every directory a store has, outer ones first."""
+        own = (self.ingests, self.locks, self.leases, self.root / "facts", self.root / "quarantine")
+        inner = (*map(self.blobs, HEX_LENGTH), *map(self.facts, HEX_LENGTH))
+        return (self.root / "blobs", *own, *inner)
+
+    def blobs(self, algorithm: str) -> Path:
+        return self.root / "blobs" / algorithm
+
+    def blob(self, digest: Digest) -> Path:
+        return self.blobs(digest.algorithm) / digest.hex
+
+    def ingest(self, digest: Digest) -> Path:
+        """The directory of the unfinished blob."""
+        return self.ingests / f"{digest.algorithm}-{digest.hex}"
+
+    def scratch(self, name: str) -> Path:
+        """Where a small file is written before it replaces another; `name` is one the caller has the lock of."""
+        return self.ingests / f"{name}.new"
+
+    def lock(self, digest: Digest) -> Path:
+        return self.locks / f"{digest.algorithm}-{digest.hex}"
+
+    def facts(self, algorithm: str) -> Path:
+        return self.root / "facts" / algorithm
+
+    def fact(self, digest: Digest) -> Path:
+        return self.facts(digest.algorithm) / f"{digest.hex}.json"
+
+    def quarantined(self, digest: Digest) -> Path:
+        return self.root / "quarantine" / f"{digest.algorithm}-{digest.hex}"
+
+
+def digest_named(name: str) -> Digest | None:
+    """The digest in a name like `sha256-<hex>`; None for a name of another kind."""
+    algorithm, _, hexadecimal = name.partition("-")
+    try:
+        return Digest(algorithm, hexadecimal)
+    except PullerError:
+        return None

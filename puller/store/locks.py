@@ -1,0 +1,79 @@
+"""Locks: one file under `locks/` each, held by flock across tasks and processes, freed by the kernel when we die.
+
+A lock file may be swept away while others wait for it, because a lock counts only if, once taken, the path still leads
+to the locked file; who sweeps holds the lock while it unlinks. So a waiter on an unlinked file notices and starts anew.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from puller.store.files import Files
+from puller.store.worker import Worker
+
+T = TypeVar("T")
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+
+FIRST_WAIT = 0.002
+LONGEST_WAIT = 0.2
+
+
+async def patiently(attempt: Callable[[], Awaitable[T | None]], *, sleep: Sleep) -> T:
+    """Repeat `attempt` until it gives something, waiting 2 ms at first and 200 ms at most (`sleep` takes seconds)."""
+    wait = FIRST_WAIT
+    while (result := await attempt()) is None:
+        await sleep(wait)
+        wait = min(wait * 1.6, LONGEST_WAIT)
+    return result
+
+
+def try_lock(files: Files, path: Path) -> int | None:
+    """The descriptor that holds the lock at `path`, made if missing; None while another holds it. Close it to free."""
+    fd = files.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        if files.lock(fd) and _is_at(files, fd, path):
+            return fd
+    except BaseException:
+        files.close(fd)
+        raise
+    files.close(fd)
+    return None
+
+
+def _is_at(files: Files, fd: int, path: Path) -> bool:
+    held, there = files.status(fd), files.look(path)
+    return there is not None and (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+
+
+class Locks:
+    """The locks of one store."""
+
+    def __init__(self, files: Files, worker: Worker, *, sleep: Sleep) -> None:
+        self._files = files
+        self._worker = worker
+        self._sleep = sleep
+
+    @asynccontextmanager
+    async def held(self, path: Path) -> AsyncIterator[None]:
+        """Hold the lock at `path` for as long as the block runs; waits for it."""
+        fd = await patiently(lambda: self._worker.run(try_lock, self._files, path), sleep=self._sleep)
+        try:
+            yield
+        finally:
+            self._files.close(fd)
+
+    async def sweep(self, path: Path) -> bool:
+        """Unlink a lock file that nobody holds; whether it was free."""
+        return await self._worker.run(self._sweep, path)
+
+    def _sweep(self, path: Path) -> bool:
+        fd = try_lock(self._files, path)
+        if fd is None:
+            return False
+        try:
+            self._files.remove(path)
+        finally:
+            self._files.close(fd)
+        return True

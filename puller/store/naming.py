@@ -1,0 +1,87 @@
+"""Naming: the name a reference has in a store, and what names stand for there; the same for every kind of store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from puller.errors import ContentMissing, DigestMismatch, InputError, VerificationError
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.document import MAX_BYTES
+from puller.model.manifest import parse_manifest
+from puller.model.mediatype import OCTETS
+from puller.model.reference import Reference
+
+REF_NAME = "org.opencontainers.image.ref.name"
+REPAIR = "Run `puller verify --all`, which sets damaged blobs aside, and pull again."
+
+
+class Readable(Protocol):
+    """The part of a store that naming needs."""
+
+    async def size(self, digest: Digest) -> int | None:
+        """The size of a stored blob in bytes."""
+        ...
+
+    async def read(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """The whole of a small blob, checked."""
+        ...
+
+
+def name_of(reference: Reference) -> str:
+    """The full canonical name, with `latest` where it has neither tag nor digest."""
+    return str(reference.tagged())
+
+
+def check_pin(reference: Reference, descriptor: Descriptor) -> None:
+    """Refuse to put a name with a digest on other content. Raises DigestMismatch."""
+    if reference.digest is not None and reference.digest != descriptor.digest:
+        raise DigestMismatch(
+            "the name is pinned to another digest", reference=reference, wanted=reference.digest, got=descriptor.digest
+        )
+
+
+async def entry_for(store: Readable, descriptor: Descriptor) -> Descriptor:
+    """What is kept of `descriptor` under a name. Raises ContentMissing unless the content is here."""
+    size = await store.size(descriptor.digest)
+    if size is None or descriptor.size not in (None, size):
+        raise ContentMissing("only content that is here can be named", digest=descriptor.digest)
+    return Descriptor(descriptor.media_type, descriptor.digest, size)
+
+
+def by_name(entries: Sequence[Descriptor]) -> dict[str, Descriptor]:
+    """Name to entry; of several under one name the first, since image-layout.md leaves it open."""
+    result: dict[str, Descriptor] = {}
+    for entry in entries:
+        name = entry.annotations.get(REF_NAME)
+        if name is not None:
+            result.setdefault(name, entry)
+    return result
+
+
+def named(entries: Sequence[Descriptor], reference: Reference) -> Descriptor:
+    """What `reference` names. Raises ContentMissing."""
+    try:
+        return by_name(entries)[name_of(reference)]
+    except KeyError:
+        raise ContentMissing("the store has no such name", reference=reference.tagged()) from None
+
+
+async def pinned(store: Readable, entries: Sequence[Descriptor], digest: Digest) -> Descriptor:
+    """The stored blob `digest`, with its media type as an entry or else the document itself says.
+
+    Raises ContentMissing. What is no manifest has the type of plain octets.
+    """
+    size = await store.size(digest)
+    if size is None:
+        raise ContentMissing("the store does not hold this blob", digest=digest)
+    for entry in entries:
+        if entry.digest == digest:
+            return entry
+    media_type = OCTETS
+    if size <= MAX_BYTES:
+        raw = await store.read(Descriptor(OCTETS, digest, size), limit=MAX_BYTES)
+        try:
+            media_type = parse_manifest(raw, None).media_type
+        except (InputError, VerificationError):
+            media_type = OCTETS
+    return Descriptor(media_type, digest, size)

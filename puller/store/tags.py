@@ -1,0 +1,131 @@
+"""Tags: `index.json`, the names of a store, moved by replacing the whole file under a lock.
+
+A name is the full canonical reference in `org.opencontainers.image.ref.name` (image-layout.md, "index.json File").
+Entries and keys that other tools wrote are kept as they are.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
+
+from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest
+from puller.model.descriptor import Descriptor
+from puller.model.document import list_of, load_document
+from puller.store.failure import translated
+from puller.store.files import Files
+from puller.store.layout import Layout
+from puller.store.locks import Locks
+from puller.store.naming import REF_NAME
+from puller.store.worker import Worker
+
+LIMIT = 64 << 20
+_HINT = (
+    "The blobs are not touched. Put index.json back from a copy, "
+    "or replace it by an empty one and pull again: nothing that is here is fetched twice."
+)
+
+T = TypeVar("T")
+Document: TypeAlias = dict[str, Any]
+
+
+class Tags:
+    """The names of one store. Every reader sees the old or the new index, whole."""
+
+    def __init__(self, files: Files, layout: Layout, locks: Locks, worker: Worker, *, durable: bool) -> None:
+        self._files = files
+        self._layout = layout
+        self._locks = locks
+        self._worker = worker
+        self._durable = durable
+
+    async def entries(self) -> tuple[Descriptor, ...]:
+        """Every entry, those without a name included. Raises ContentCorrupt for an index that breaks its format."""
+        raw = await self._read()
+        return await self._worker.run(self._checked, lambda: decode(load(raw)))
+
+    async def put(self, name: str, descriptor: Descriptor) -> None:
+        """Let `name` name `descriptor`, and nothing else."""
+        named = replace(descriptor, annotations={REF_NAME: name})
+        await self._change(lambda document: with_name(document, name, named))
+
+    async def take(self, name: str) -> Descriptor:
+        """Remove a name; what it named. Raises ContentMissing."""
+        found: list[Descriptor] = []
+
+        def change(document: Document) -> Document:
+            found.extend(entry for entry in decode(document) if entry.annotations.get(REF_NAME) == name)
+            if not found:
+                raise ContentMissing("the store has no such name", reference=name)
+            return without_name(document, name)
+
+        await self._change(change)
+        return found[0]
+
+    async def _change(self, change: Callable[[Document], Document]) -> None:
+        async with self._locks.held(self._layout.locks / "index"):
+            raw = await self._read()
+            content = await self._worker.run(self._checked, lambda: _encode(change(load(raw))))
+            with translated():
+                await self._files.replace(
+                    self._layout.index,
+                    content,
+                    scratch=self._layout.scratch("index.json"),
+                    durable=self._durable,
+                    mode=0o644,
+                )
+
+    async def _read(self) -> bytes:
+        with translated():
+            raw = await self._files.read(self._layout.index, limit=LIMIT)
+        if raw is None:
+            raise ContentCorrupt("the store's index.json is gone", where=self._layout.index, hint=_HINT)
+        return raw
+
+    def _checked(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        except InvalidManifest as error:
+            raise ContentCorrupt(
+                "the store's index.json is damaged", where=self._layout.index, got=str(error), hint=_HINT
+            ) from error
+
+
+def load(raw: bytes) -> Document:
+    """Read an index strictly, its entries as they are. Raises InvalidManifest."""
+    document = load_document(raw, what="index.json", limit=LIMIT)
+    if document.get("schemaVersion") != 2 or isinstance(document.get("schemaVersion"), bool):
+        raise InvalidManifest("index.json: schemaVersion must be 2", got=repr(document.get("schemaVersion"))[:40])
+    if not all(isinstance(entry, dict) for entry in _entries(document)):
+        raise InvalidManifest("index.json: manifests must hold objects only")
+    return document
+
+
+def decode(document: Document) -> tuple[Descriptor, ...]:
+    """The entries as descriptors. Raises InvalidManifest."""
+    entries = enumerate(_entries(document))
+    return tuple(Descriptor.decode(entry, what=f"index.json manifests[{i}]") for i, entry in entries)
+
+
+def with_name(document: Document, name: str, descriptor: Descriptor) -> Document:
+    """`document` with `name` on `descriptor` alone."""
+    others = without_name(document, name)
+    return others | {"manifests": [*_entries(others), descriptor.encode()]}
+
+
+def without_name(document: Document, name: str) -> Document:
+    """`document` without the entries under `name`."""
+    return document | {"manifests": [entry for entry in _entries(document) if _name_of(entry) != name]}
+
+
+def _name_of(entry: Document) -> object:
+    annotations = entry.get("annotations")
+    return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+
+
+def _entries(document: Document) -> list[Any]:
+    return list_of(document, "manifests", what="index.json", default=True)
+
+
+def _encode(document: Document) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
