@@ -109,8 +109,7 @@ class DiskStore:
         """
         naming.check_pin(reference, descriptor)
         async with self.locks.held(self.layout.lock(descriptor.digest)):
-            entry = await naming.entry_for(self, descriptor)
-            await self._tags.put(naming.name_of(reference), entry)
+            await self._tags.put(await naming.entry_for(self, reference, descriptor))
 
     # --- Source ---
 

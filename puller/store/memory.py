@@ -156,7 +156,7 @@ class MemoryStore:
     async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
         """Name it. Raises ContentMissing where the content is not here, DigestMismatch for a name pinned to other."""
         naming.check_pin(reference, descriptor)
-        entry = await naming.entry_for(self, descriptor)
+        entry = await naming.entry_for(self, reference, descriptor)
         self._tags[naming.name_of(reference)] = entry
 
     async def resolve(self, reference: Reference) -> Descriptor:

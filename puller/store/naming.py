@@ -40,12 +40,12 @@ def check_pin(reference: Reference, descriptor: Descriptor) -> None:
         )
 
 
-async def entry_for(store: Readable, descriptor: Descriptor) -> Descriptor:
+async def entry_for(store: Readable, reference: Reference, descriptor: Descriptor) -> Descriptor:
     """What is kept of `descriptor` under a name. Raises ContentMissing unless the content is here."""
     size = await store.size(descriptor.digest)
     if size is None or descriptor.size not in (None, size):
-        raise ContentMissing("only content that is here can be named", digest=descriptor.digest)
-    return Descriptor(descriptor.media_type, descriptor.digest, size)
+        raise ContentMissing("only content that is here can be named", reference=reference, digest=descriptor.digest)
+    return Descriptor(descriptor.media_type, descriptor.digest, size, {REF_NAME: name_of(reference)})
 
 
 def by_name(entries: Sequence[Descriptor]) -> dict[str, Descriptor]:

@@ -6,7 +6,6 @@ Entries and keys that other tools wrote are kept as they are.
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest
@@ -44,10 +43,9 @@ class Tags:
         raw = await self._read()
         return await self._worker.run(self._checked, lambda: decode(load(raw)))
 
-    async def put(self, name: str, descriptor: Descriptor) -> None:
-        """Let `name` name `descriptor`, and nothing else."""
-        named = replace(descriptor, annotations={REF_NAME: name})
-        await self._change(lambda document: with_name(document, name, named))
+    async def put(self, entry: Descriptor) -> None:
+        """Add `entry`, which bears its name, in the place of all others of that name."""
+        await self._change(lambda document: with_entry(document, entry))
 
     async def take(self, name: str) -> Descriptor:
         """Remove a name; what it named. Raises ContentMissing."""
@@ -107,10 +105,10 @@ def decode(document: Document) -> tuple[Descriptor, ...]:
     return tuple(Descriptor.decode(entry, what=f"index.json manifests[{i}]") for i, entry in entries)
 
 
-def with_name(document: Document, name: str, descriptor: Descriptor) -> Document:
-    """`document` with `name` on `descriptor` alone."""
-    others = without_name(document, name)
-    return others | {"manifests": [*_entries(others), descriptor.encode()]}
+def with_entry(document: Document, entry: Descriptor) -> Document:
+    """`document` with the name of `entry` on it alone."""
+    others = without_name(document, entry.annotations[REF_NAME])
+    return others | {"manifests": [*_entries(others), entry.encode()]}
 
 
 def without_name(document: Document, name: str) -> Document:
