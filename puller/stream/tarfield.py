@@ -1,0 +1,55 @@
+"""The fields of a 512-byte tar header block: where they lie, how numbers and strings are written. Both dialects read here.
+
+Sources: POSIX.1-1988 ustar (pax, "ustar Interchange Format"), GNU tar manual "Basic Tar Format", star(5).
+"""
+
+import struct
+from typing import Final
+from zlib import adler32
+
+BLOCK: Final = 512
+ZERO_BLOCK: Final = bytes(BLOCK)
+INT64: Final = 2**63
+
+# name mode uid gid size mtime chksum typeflag linkname magic+version uname gname devmajor devminor prefix(155)
+HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+
+POSIX_MAGIC: Final = b"ustar\0"  # any version bytes follow
+GNU_MAGIC: Final = b"ustar  \0"
+STAR_MAGIC: Final = b"tar\0"  # in the last four bytes of a POSIX header
+STAR_PREFIX: Final = 131  # star keeps atime and ctime behind a shorter prefix
+
+
+def padding(size: int) -> int:
+    """Bytes that fill `size` up to a whole block."""
+    return -size % BLOCK
+
+
+def text(field: bytes) -> bytes:
+    """A string field: up to the first NUL, or all of it."""
+    return field.partition(b"\0")[0]
+
+
+def checksum_matches(block: bytes, given: int) -> bool:
+    """Whether `given` is the sum of the block's bytes, its own field counted as spaces.
+
+    Old writers summed signed characters; POSIX wants unsigned ones, and readers take both.
+    """
+    # The low half of Adler-32 is 1 + the sum, modulo 65521: exact for half a block, and six times as fast as sum().
+    total = (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
+    unsigned = total - sum(block[148:156]) + 8 * 32
+    return given in (unsigned, unsigned - 256 * _high_bytes(block))
+
+
+def _high_bytes(block: bytes) -> int:
+    if block.isascii():
+        return 0
+    counted = block[:148] + block[156:]
+    return sum(byte > 127 for byte in counted)
+
+
+def base256(field: bytes) -> int:
+    """A binary number: two's complement, big-endian, the highest bit of the first byte set only as a mark."""
+    value = int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1))
+    negative = field[0] & 0x40
+    return value - (1 << (8 * len(field) - 1)) if negative else value

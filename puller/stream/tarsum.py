@@ -1,0 +1,164 @@
+"""Tarsum: Docker's sum of what is in a tar archive, bit for bit as moby's pkg/tarsum made it in 2015 (LEGACY.md a).
+
+It names content weakly (THREATS D1): a fact to record and the name old manifests use, never a reason to trust bytes.
+Theory of operation. Every entry is hashed on its own, chosen header fields and then the content; the sum is the hash of
+those hashes, sorted. The original wrote the archive anew while it read, and where that writer failed, so do we.
+"""
+
+import hashlib
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, NamedTuple, Self
+
+from puller.errors import InputError, InvalidArchive
+from puller.model.text import printable
+from puller.stream.go2015number import unix_seconds
+from puller.stream.go2015sparse import panic
+from puller.stream.gosort import go_sort
+from puller.stream.sink import Chunk
+from puller.stream.tarentry import Entry, TarListener
+
+LABEL_HASHES: Final = ("sha256", "sha512")
+_MODE_LIMIT: Final = 8**8  # the writer had eight octal digits for a mode
+
+
+class TarsumVersion(Enum):
+    """The three versions; the value is what a sum begins with."""
+
+    V0 = "tarsum"
+    V1 = "tarsum.v1"
+    DEV = "tarsum.dev"
+
+
+class FileSum(NamedTuple):
+    """The sum of one entry. `name` is cleaned: one leading `./` and then one trailing `/` less."""
+
+    name: bytes
+    hex: str
+    position: int
+
+
+def version_of(text: str) -> TarsumVersion:
+    """The version that a label or a whole sum begins with. Raises InputError."""
+    try:
+        return TarsumVersion(text.partition("+")[0])
+    except ValueError:
+        raise InputError("string does not include a TarSum Version", got=printable(text, limit=80)) from None
+
+
+def label_of(checksum: str) -> str:
+    """What stands before the first `+`; empty where there is none."""
+    label, plus, _ = checksum.partition("+")
+    return label if plus else ""
+
+
+class Tarsum(TarListener):
+    """Hashes the entries of one archive; feed it by TarSink in the GO2015 dialect.
+
+    Raises InvalidArchive, with the original's text in `what`, where its writer failed or crashed. `sum` may be asked
+    for at any time and then covers the entries that were finished. The version `dev` differs from v1 in its name only.
+    """
+
+    def __init__(self, version: TarsumVersion = TarsumVersion.V1, algorithm: str = "sha256") -> None:
+        self.version = version
+        self.algorithm = algorithm
+        self._new_hash: Callable[[bytes], Any] = getattr(hashlib, algorithm)
+        self._header = _HEADERS[version]
+        self._hash: Any = None
+        self._left = 0  # bytes that the writer still takes for this entry
+        self._name = b""
+        self._sums: list[FileSum] = []
+
+    @classmethod
+    def for_label(cls, label: str) -> Self:
+        """By a label such as `tarsum.v1+sha256`. Raises InputError with the original's messages (LEGACY.md a.1)."""
+        version, plus, algorithm = label.partition("+")
+        if not plus:
+            raise InputError("tarsum label string should be of the form: {tarsum_version}+{hash_name}")
+        if version not in (known.value for known in TarsumVersion):
+            raise InputError(f'unknown TarSum version name: "{version}"')
+        if algorithm not in LABEL_HASHES:
+            raise InputError(f'unknown TarSum hash name: "{algorithm}"')
+        return cls(TarsumVersion(version), algorithm)
+
+    @property
+    def label(self) -> str:
+        """Version and hash, as in `tarsum.v1+sha256`."""
+        return f"{self.version.value}+{self.algorithm}"
+
+    @property
+    def sums(self) -> tuple[FileSum, ...]:
+        """The finished entries, in archive order."""
+        return tuple(self._sums)
+
+    def sum(self, extra: bytes = b"") -> str:
+        """The whole sum, `label:hex`; `extra` is hashed before everything else."""
+        total = self._new_hash(extra)
+        total.update("".join(file.hex for file in _sorted(self._sums)).encode())
+        return f"{self.label}:{total.hexdigest()}"
+
+    def entry(self, entry: Entry, /) -> None:
+        self._hash = self._new_hash(self._header(entry))
+        if self._left:
+            raise InvalidArchive(f"archive/tar: missed writing {self._left} bytes")
+        if entry.mode >= _MODE_LIMIT:
+            raise InvalidArchive("archive/tar: header field too long")
+        if entry.size < 0:
+            raise panic(f"runtime error: slice bounds out of range [:{entry.size}]")
+        self._left = entry.size
+        self._name = entry.name
+
+    def data(self, chunk: Chunk, /) -> None:
+        self._hash.update(chunk)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise InvalidArchive("archive/tar: write too long")
+
+    def end(self) -> None:
+        name = self._name.removeprefix(b"./").removesuffix(b"/")
+        self._sums.append(FileSum(name, self._hash.hexdigest(), len(self._sums)))
+
+    def finish(self) -> None:
+        """The archive is read; raises what the original's writer would on closing."""
+        if self._left:
+            raise InvalidArchive(f"archive/tar: missed writing {self._left} bytes")
+
+
+def _header_v0(entry: Entry) -> bytes:
+    return b"name%bmode%duid%dgid%dsize%dmtime%dtypeflag%blinkname%buname%bgname%bdevmajor%ddevminor%d" % (
+        entry.name, entry.mode, entry.uid, entry.gid, entry.size, unix_seconds(entry.mtime), entry.type,
+        entry.linkname, entry.uname, entry.gname, entry.devmajor, entry.devminor,
+    )  # fmt: skip
+
+
+def _header_v1(entry: Entry) -> bytes:
+    name, linkname, kind, mode, uid, gid, size, _, uname, gname, devmajor, devminor, xattrs, *_ = entry
+    fields = b"name%bmode%duid%dgid%dsize%dtypeflag%blinkname%buname%bgname%bdevmajor%ddevminor%d" % (
+        name, mode, uid, gid, size, kind, linkname, uname, gname, devmajor, devminor,
+    )  # fmt: skip
+    if not xattrs:
+        return fields
+    # The original made its list of keys as long as the map and then appended the keys behind that many empty ones,
+    # so a value under the empty key is hashed once more for each xattr.
+    keys = [b""] * len(xattrs) + sorted(xattrs)
+    return fields + b"".join(key + xattrs.get(key, b"") for key in keys)
+
+
+_HEADERS: Final[dict[TarsumVersion, Callable[[Entry], bytes]]] = {
+    TarsumVersion.V0: _header_v0,
+    TarsumVersion.V1: _header_v1,
+    TarsumVersion.DEV: _header_v1,
+}
+
+
+def _sorted(sums: list[FileSum]) -> list[FileSum]:
+    """As the original sorted: by sum, and entries of one name by position, which together is no order at all."""
+    if len({file.name for file in sums}) == len(sums):
+        return sorted(sums, key=lambda file: file.hex)
+    ordered = sums.copy()
+    go_sort(ordered, _less)
+    return ordered
+
+
+def _less(a: FileSum, b: FileSum) -> bool:
+    return a.position < b.position if a.name == b.name else a.hex < b.hex
