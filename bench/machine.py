@@ -17,7 +17,7 @@ def machine() -> list[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in DISTRIBUTIONS if _installed(name))
     return [
-        f"{_processor()}, {cores} of {os.cpu_count()} cores, {memory / 2**30:.0f} GiB, Linux {platform.release()}",
+        f"{_processor()}, {cores} of {os.cpu_count()} cores, {memory / 2**30:.0f} GiB, Linux {_kernel()}",
         f"Python {platform.python_version()}, {packages}",
         f"{run(['skopeo', '--version']).strip()}, {_registry_version()}, {run(['curl', '--version']).split(' (')[0]}",
     ]
@@ -34,3 +34,8 @@ def _processor() -> str:
 
 def _registry_version() -> str:
     return f"docker-registry {run(['docker-registry', '--version']).split()[-1]}"
+
+
+def _kernel() -> str:
+    # Only the version: what follows it is a builder's private word.
+    return ".".join(platform.release().split(".")[:2])

@@ -21,6 +21,11 @@ class ToolFailed(Exception):
         tail = "\n  ".join(output.strip().splitlines()[-12:])
         super().__init__(f"{command[0]} ended with status {status}: {' '.join(command)}\n  {tail}")
         self.status = status
+        self.output = output
+
+
+class FetchFailed(ToolFailed):
+    """A program that fetches from the network failed: perhaps there is none."""
 
 
 # Where Debian keeps each program, so that the message says what to install.
@@ -50,3 +55,11 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, st
     if done.returncode != 0:
         raise ToolFailed(command, done.returncode, done.stdout)
     return done.stdout
+
+
+def fetch(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """`run` for programs that need the network: raises FetchFailed, so that callers can do without it."""
+    try:
+        return run(command, cwd=cwd, env=env)
+    except ToolFailed as failure:
+        raise FetchFailed(command, failure.status, failure.output) from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.cache import Cache, building, remove
-from bench.tool import MissingTool, require, run
+from bench.tool import MissingTool, fetch, require, run
 
 
 class Tree(Protocol):
@@ -59,7 +59,7 @@ class Debian:
             raise MissingTool("debootstrap", "must be run as root")
         foreign = [] if self.architecture == run(["dpkg", "--print-architecture"]).strip() else ["--foreign"]
         command = ["debootstrap", "--variant=minbase", f"--arch={self.architecture}", *foreign]
-        run([*command, self.suite, str(root)], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+        fetch([*command, self.suite, str(root)], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
         # As Debian's own images do: no package lists and archives, no logs, no device nodes.
         for place in ("var/cache/apt", "var/lib/apt/lists", "var/log", "debootstrap", "dev"):
             for path in (root / place).glob("*"):
@@ -80,7 +80,7 @@ class Debs:
         require("dpkg-deb")
         with building(root.with_name(root.name + ".download")) as download:
             download.mkdir()
-            run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *self.packages], cwd=download)
+            fetch(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *self.packages], cwd=download)
         finished = root.with_name(root.name + ".download")
         for package in sorted(finished.glob("*.deb")):
             run(["dpkg-deb", "-x", str(package), str(root)])
@@ -115,7 +115,7 @@ class Wheels:
         ]
         # Root's warning about installing as root does not concern a --target install.
         command += ["--root-user-action=ignore", "--python-version", self.python, *platforms]
-        run([*command, "--target", str(target), *self.requirements])
+        fetch([*command, "--target", str(target), *self.requirements])
 
 
 @dataclass(frozen=True, slots=True)
