@@ -175,7 +175,7 @@ class Authenticator:
             try:
                 slot.grant = await self._fetch(scope, realm, service)
             except RegistryError as error:
-                slot.failure = error
+                slot.failure = copy.copy(error)  # without the traceback, which would keep the answer alive
                 raise
             return slot.grant.authorization
 
@@ -199,7 +199,7 @@ class Authenticator:
         return _Grant(realm, service, f"Bearer {token.text}", fresh, end)
 
     async def _ask(self, realm: Realm, credential: Credential | None, wish: Mapping[str, str]) -> TokenAnswer:
-        """Ask for a token: with an identity token by POST (oauth.md), else by GET with Basic or as nobody (token.md)."""
+        """Ask for a token: by POST with an identity token (oauth.md), else by GET as somebody or nobody (token.md)."""
         headers = {"Accept": "application/json"}
         if credential is not None and credential.identity_token:
             grant = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "refresh_token": credential.identity_token}
