@@ -61,9 +61,9 @@ _FOREIGN = frozenset(
     }
 )
 
-# RFC 6838 section 4.2, and what may follow it as parameters: visible ASCII, so that it is safe in a header.
+# RFC 6838 section 4.2, and what may follow as parameters: visible ASCII, so that it is safe in a header.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
-_MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?: ?;[\x20-\x7e]{{1,200}})?", re.ASCII)
+_MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?: ?; ?[!-~]{{1,100}}){{0,4}}", re.ASCII)
 
 
 def is_media_type(text: str) -> bool:
