@@ -28,17 +28,25 @@ class Pace:
         self._patience = patience
         self._clock = clock
         self._asked = 0.0
+        self._idle = 0.0
         self._waited = 0.0
         self._received = 0
 
     def ask(self) -> None:
-        """The wait for bytes begins."""
+        """A wait for bytes begins."""
         self._asked = self._clock()
 
     def receive(self, size: int) -> None:
-        """The wait is over and brought `size` bytes. Raises ConnectionLost when a whole window brought too few."""
-        self._waited += self._clock() - self._asked
+        """The wait is over and brought `size` bytes, perhaps none.
+
+        Raises ConnectionLost after a stall, and when a whole window of waiting brought too few.
+        """
+        waited = self._clock() - self._asked
+        self._idle = 0.0 if size else self._idle + waited
+        self._waited += waited
         self._received += size
+        if self._idle >= self._patience.stall:
+            raise ConnectionLost("the body stalls", wanted=f"a byte every {self._patience.stall:g} s")
         if self._waited < self._patience.window:
             return
         rate = self._received / self._waited
