@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,7 @@ from puller.store.leases import DiskLease, Leases
 from puller.store.locks import Locks, Sleep
 from puller.store.part import Part
 from puller.store.reading import check_size, read_checked, watch
+from puller.store.sweep import Swept, sweep
 from puller.store.tags import Tags
 from puller.store.worker import Worker
 from puller.stream.sink import Sink
@@ -168,11 +169,7 @@ class DiskStore:
     async def delete(self, digest: Digest) -> None:
         """Remove a blob and its facts. Waits for whoever writes it."""
         async with self.locks.held(self.layout.lock(digest)):
-            await self.worker.run(self._remove, digest)
-
-    def _remove(self, digest: Digest) -> None:
-        self.files.remove(self.layout.blob(digest))
-        self.files.remove(self.layout.fact(digest))
+            await self.drop(digest)
 
     async def digests(self) -> AsyncIterator[Digest]:
         """Every blob, in order of their names; files with other names are not ours to see."""
@@ -196,6 +193,37 @@ class DiskStore:
     def lease(self) -> AbstractAsyncContextManager[DiskLease]:
         """Hold content for as long as the block runs."""
         return self.leases.opened()
+
+    # --- what a collector and an auditor need beside the contract ---
+
+    def attempted(self, digest: Digest) -> AbstractAsyncContextManager[bool]:
+        """Hold the lock of a digest if it is free; whether it was."""
+        return self.locks.attempted(self.layout.lock(digest))
+
+    async def drop(self, digest: Digest) -> None:
+        """Remove a blob and its facts; the caller holds its lock."""
+        await self.worker.run(self._drop, digest)
+
+    def _drop(self, digest: Digest) -> None:
+        self.files.remove(self.layout.blob(digest))
+        self.files.remove(self.layout.fact(digest))
+
+    async def set_aside(self, digest: Digest) -> None:
+        """Move a damaged blob to `quarantine/`; the caller holds its lock."""
+        await self.worker.run(self.files.rename, self.layout.blob(digest), self.layout.quarantined(digest))
+
+    async def leased(self) -> set[Digest]:
+        """What running work holds."""
+        return await self.leases.digests()
+
+    async def generation(self) -> Hashable:
+        """Another value after every change of the index."""
+        status = await self.worker.run(self.files.look, self.layout.index)
+        return None if status is None else (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    async def sweep(self, *, before: float) -> Swept:
+        """Remove what the dead left: see `sweep.py`."""
+        return await self.worker.run(sweep, self.files, self.layout, before)
 
 
 def _is_hollow(digest: Digest, size: int) -> bool:

@@ -1,5 +1,7 @@
 """DiskIngest: one unfinished write. It owns the verifier, so what was not checked cannot be committed."""
 
+import errno
+import threading
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -38,6 +40,9 @@ class DiskIngest:
         self._durable = durable
         self._spoiled = False
         self._buffer = memoryview(b"")
+        # A task cancelled from outside any scope (asyncio's own cancel) does not wait for its thread: whoever cleans up
+        # does, here, before the file is closed under it.
+        self._busy = threading.Lock()
 
     @property
     def offset(self) -> int:
@@ -53,9 +58,10 @@ class DiskIngest:
             raise
 
     def _append(self, chunk: Chunk) -> None:
-        self._verifier.write(chunk)  # first: a body that is too long must not reach the disk
-        self._part.append(chunk)
-        self._watchers.write(chunk)
+        with self._busy:
+            self._verifier.write(chunk)  # first: a body that is too long must not reach the disk
+            self._part.append(chunk)
+            self._watchers.write(chunk)
 
     async def commit(self) -> Descriptor:
         """Verify, then make it exist; the descriptor with its true size.
@@ -71,9 +77,10 @@ class DiskIngest:
         return replace(self._expected, size=self._verifier.size)
 
     def _commit(self) -> None:
-        self._verifier.finish()  # first: a wrong byte makes watchers stumble too, and this is the truer answer
-        self._watchers.finish()
-        self._part.commit(durable=self._durable)
+        with self._busy:
+            self._verifier.finish()  # first: a wrong byte makes watchers stumble too, and this is the truer answer
+            self._watchers.finish()
+            self._part.commit(durable=self._durable)
 
     async def __aenter__(self) -> Self:
         try:
@@ -98,12 +105,13 @@ class DiskIngest:
         self._buffer = memoryview(b"")
 
     def _replay(self) -> None:
-        length = self._part.read_into(self._buffer, self.offset)
-        if length == 0:
-            raise OSError(5, "file became shorter while it was read")
-        chunk = self._buffer[:length]
-        self._verifier.write(chunk)
-        self._watchers.write(chunk)
+        with self._busy:
+            length = self._part.read_into(self._buffer, self.offset)
+            if length == 0:
+                raise OSError(errno.EIO, "unfinished blob became shorter while it was read")
+            chunk = self._buffer[:length]
+            self._verifier.write(chunk)
+            self._watchers.write(chunk)
 
     def _check_space(self) -> None:
         needed = max(0, (self._expected.size or 0) - self._part.size) + self._reserve
@@ -122,7 +130,14 @@ class DiskIngest:
     ) -> None:
         spoiled = self._spoiled or is_verification(error)
         with CancelScope(shield=True):
-            await self._worker.run(self._part.discard if spoiled else self._part.keep)
+            await self._worker.run(self._leave, spoiled)
+
+    def _leave(self, spoiled: bool) -> None:
+        with self._busy:
+            if spoiled:
+                self._part.discard()
+            else:
+                self._part.keep()
 
 
 def is_verification(error: BaseException | None) -> bool:

@@ -64,16 +64,12 @@ class Locks:
         finally:
             self._files.close(fd)
 
-    async def sweep(self, path: Path) -> bool:
-        """Unlink a lock file that nobody holds; whether it was free."""
-        return await self._worker.run(self._sweep, path)
-
-    def _sweep(self, path: Path) -> bool:
-        fd = try_lock(self._files, path)
-        if fd is None:
-            return False
+    @asynccontextmanager
+    async def attempted(self, path: Path) -> AsyncIterator[bool]:
+        """As `held`, without waiting: whether the lock was free."""
+        fd = await self._worker.run(try_lock, self._files, path)
         try:
-            self._files.remove(path)
+            yield fd is not None
         finally:
-            self._files.close(fd)
-        return True
+            if fd is not None:
+                self._files.close(fd)

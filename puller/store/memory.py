@@ -2,11 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from anyio import CapacityLimiter, Lock
+from anyio import CapacityLimiter, Lock, WouldBlock
 
 from puller.errors import ContentMissing
 from puller.model.descriptor import Descriptor
@@ -17,6 +17,7 @@ from puller.model.report import Origin
 from puller.store import naming
 from puller.store.ingest import is_verification
 from puller.store.reading import check_size, read_checked, watch
+from puller.store.sweep import Swept
 from puller.store.worker import Worker
 from puller.stream.sink import Chunk, Sink, Tee
 from puller.stream.verifier import BlobVerifier
@@ -210,8 +211,7 @@ class MemoryStore:
     async def delete(self, digest: Digest) -> None:
         """Remove a blob and its facts. Waits for whoever writes it."""
         async with self._locks[digest]:
-            self._blobs.pop(digest, None)
-            self._facts.pop(digest, None)
+            await self.drop(digest)
 
     async def digests(self) -> AsyncIterator[Digest]:
         """Every blob, in order of their names."""
@@ -241,3 +241,38 @@ class MemoryStore:
             yield lease
         finally:
             self._leases.remove(lease)
+
+    @asynccontextmanager
+    async def attempted(self, digest: Digest) -> AsyncIterator[bool]:
+        """Hold the lock of a digest if it is free; whether it was."""
+        lock = self._locks[digest]
+        try:
+            lock.acquire_nowait()
+        except WouldBlock:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    async def drop(self, digest: Digest) -> None:
+        """Remove a blob and its facts; the caller holds its lock."""
+        self._blobs.pop(digest, None)
+        self._facts.pop(digest, None)
+
+    async def set_aside(self, digest: Digest) -> None:
+        """Remove a damaged blob; the caller holds its lock."""
+        self._blobs.pop(digest, None)
+
+    async def leased(self) -> set[Digest]:
+        """What running work holds."""
+        return set().union(*(lease.digests for lease in self._leases))
+
+    async def generation(self) -> Hashable:
+        """Another value after every change of names."""
+        return tuple(self._tags.items())
+
+    async def sweep(self, *, before: float) -> Swept:
+        """Nothing of the dead stays in memory."""
+        return Swept()
