@@ -17,7 +17,7 @@ MAX_BYTES = 4 << 20  # the distribution spec's least upper bound for a manifest
 MAX_SIZE = 2**63 - 1  # descriptor.md: size is an int64
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 _DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_SURROGATE = re.compile(rb"\\u[dD][89abAB]", re.ASCII)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]", re.ASCII)
 
 
 def load_document(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> dict[str, Any]:
