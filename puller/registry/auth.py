@@ -203,7 +203,7 @@ class Authenticator:
         headers = {"Accept": "application/json"}
         if credential is not None and credential.identity_token:
             grant = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "refresh_token": credential.identity_token}
-            url, form = _url(realm, {}), grant | wish
+            url, form = _url(realm, {}), {**grant, **wish}
             return await self._request("POST", url, headers=headers, form=form, public_only=realm.public_only)
         if credential is not None:
             headers["Authorization"] = credential.basic
