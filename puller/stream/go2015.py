@@ -120,9 +120,7 @@ class _Reader:
         if names:
             if entry is None:
                 raise panic(NIL_DEREFERENCE)
-            entry = entry._replace(
-                name=names.get(LONG_NAME, entry.name), linkname=names.get(LONG_LINK, entry.linkname)
-            )
+            entry = entry._replace(name=names.get(LONG_NAME, entry.name), linkname=names.get(LONG_LINK, entry.linkname))
         return entry
 
     def _header(self) -> Generator[Wish, Answer, Entry | None]:
@@ -160,7 +158,7 @@ class _Reader:
             devmajor = devminor = 0
             name = text(name)
             if magic == GNU_MAGIC or magic.startswith(POSIX_MAGIC):
-                if kind == CHARACTER_DEVICE or kind == BLOCK_DEVICE:
+                if kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
                     devmajor, devminor = numbers[major], numbers[minor]
                 if magic != GNU_MAGIC and block.endswith(STAR_MAGIC):
                     _ = numbers[block[476:488]], numbers[block[488:500]]  # atime and ctime must parse
@@ -213,9 +211,7 @@ class _Reader:
         else:
             fragments = map_in_records(records)
         if self._sparse is not None:
-            raise panic(
-                "interface conversion: tar.numBytesReader is *tar.sparseFileReader, not *tar.regFileReader"
-            )
+            raise panic("interface conversion: tar.numBytesReader is *tar.sparseFileReader, not *tar.regFileReader")
         self._sparse = SparseFile(fragments, entry.size)
         return entry
 

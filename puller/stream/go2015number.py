@@ -1,4 +1,7 @@
-"""Numbers and times as Go 1.5 read them from tar headers and PAX records (LEGACY.md a.4). ValueError where it failed."""
+"""Numbers and times as Go 1.5 read them from tar headers and PAX records (LEGACY.md a.4).
+
+ValueError where it failed.
+"""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Go 1.5's sort.Sort: an unstable quicksort whose order of equal elements, and of contradictory ones, is part of tarsum.
+"""Go 1.5's sort.Sort: an unstable quicksort, whose order of equal and of contradictory elements is part of tarsum.
 
 LEGACY.md a.3 describes it. Written for one use: a list is sorted in place by a `less` on its elements.
 """

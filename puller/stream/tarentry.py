@@ -91,15 +91,20 @@ class TarListener(Protocol):
 
     def entry(self, entry: Entry, /) -> None:
         """A member begins."""
+        return
 
     def data(self, chunk: Chunk, /) -> None:
         """The next bytes of its content."""
+        return
 
     def hole(self, size: int, /) -> None:
         """The next `size` bytes of its content are zero (sparse files, where they were asked for)."""
+        return
 
     def end(self) -> None:
         """Its content is complete."""
+        return
 
     def raw(self, chunk: Chunk, /) -> None:
         """Bytes that are no content."""
+        return

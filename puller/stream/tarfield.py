@@ -1,4 +1,6 @@
-"""The fields of a 512-byte tar header block: where they lie, how numbers and strings are written. Both dialects read here.
+"""The fields of a 512-byte tar header block: where they lie, how numbers and strings are written.
+
+What both dialects agree on; where they differ, each has its own.
 
 Sources: POSIX.1-1988 ustar (pax, "ustar Interchange Format"), GNU tar manual "Basic Tar Format", star(5).
 """

@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple, Self
 
 from puller.errors import InputError, InvalidArchive
 from puller.model.text import printable
+from puller.stream.go2015 import go2015
 from puller.stream.go2015number import unix_seconds
 from puller.stream.go2015sparse import panic
 from puller.stream.gosort import go_sort
 from puller.stream.sink import Chunk
+from puller.stream.tar import TarSink
 from puller.stream.tarentry import Entry, TarListener
 
 LABEL_HASHES: Final = ("sha256", "sha512")
@@ -122,6 +124,21 @@ class Tarsum(TarListener):
         """The archive is read; raises what the original's writer would on closing."""
         if self._left:
             raise InvalidArchive(f"archive/tar: missed writing {self._left} bytes")
+
+
+class TarsumSink:
+    """The Sink over an uncompressed archive that feeds a Tarsum; raises what the original's reader and writer would."""
+
+    def __init__(self, tarsum: Tarsum) -> None:
+        self._tarsum = tarsum
+        self._sink = TarSink(tarsum, dialect=go2015)
+
+    def write(self, chunk: Chunk, /) -> None:
+        self._sink.write(chunk)
+
+    def finish(self) -> None:
+        self._sink.finish()
+        self._tarsum.finish()
 
 
 def _header_v0(entry: Entry) -> bytes:

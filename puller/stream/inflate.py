@@ -1,0 +1,210 @@
+"""Inflate: a push decompressor for layers (gzip, zstd, or plain), bounded in memory, output and members.
+
+Decoding happens in this process only: no program is run for any format (THREATS D7, D8).
+"""
+
+from typing import Final, Literal, TypeAlias
+
+from puller.errors import InvalidCompression, LimitExceeded, Unsupported
+from puller.stream.codec import GZIP, ZSTD, ZSTD_WINDOW_LOG, Codec, Decompressor
+from puller.stream.sink import Chunk, Sink
+
+Compression: TypeAlias = Literal["gzip", "zstd", "none"]
+
+OUTPUT_CHUNK: Final = 1 << 20
+RATIO_FROM: Final = 16 << 20  # a small layer of zeros may well shrink a thousandfold
+MAX_RATIO: Final = 20_000  # zstd packs zeros at about 16,000 : 1; absolute limits decide (THREATS D6)
+MAX_EMPTY_MEMBERS: Final = 1024
+
+_CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (GZIP, ZSTD)}
+_SNIFFED: Final = 6
+_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
+_ZSTD_MAGIC, _SKIPPABLE_MAGIC = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
+# What follows the end of a member is handed back as a copy. Small first windows keep thousands of short members from
+# copying the rest of a large chunk each (THREATS D5); a long member soon gets large ones.
+_FIRST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 18
+
+
+def sniff(first: bytes) -> Compression:
+    """The compression of a stream by its first bytes (six are enough). Raises Unsupported for bzip2 and xz."""
+    if first.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if first.startswith(_ZSTD_MAGIC) or (first[1:4] == _SKIPPABLE_MAGIC and first[0] >> 4 == 5):
+        return "zstd"
+    for name, magic in (("bzip2", _BZIP2), ("xz", _XZ)):
+        if first.startswith(magic):
+            raise Unsupported(f"{name} compression", wanted="gzip, zstd or no compression")
+    return "none"
+
+
+def check_compression(promised: str | None, found: Compression) -> None:
+    """Hold a layer to its media type (`mediatype.compression_of`; None promises nothing). Raises InvalidCompression.
+
+    A gzip blob under a plain type and the reverse are two readings of one layer (THREATS D7).
+    """
+    if promised is not None and promised != found:
+        raise InvalidCompression("layer is not compressed as its media type says", wanted=promised, got=found)
+
+
+class Inflate:
+    """Hands the uncompressed stream to `sink`, in chunks of at most 1 MiB.
+
+    `compression` None: recognised by its first bytes; `promised` is then checked against it. `limit` is the most bytes
+    of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on. Raises InvalidCompression for
+    broken, truncated or trailing data, LimitExceeded, Unsupported.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        compression: Compression | None = None,
+        promised: str | None = None,
+        limit: int | None = None,
+        max_ratio: int = MAX_RATIO,
+    ) -> None:
+        self._output = _Output(sink, limit, max_ratio)
+        self._promised = promised
+        self._first = b""
+        self._decoder: _Members | _Output | None = None
+        self.compression = compression
+        if compression is not None:
+            self._choose(compression)
+
+    @property
+    def size(self) -> int:
+        """Bytes of output so far."""
+        return self._output.size
+
+    def write(self, chunk: Chunk, /) -> None:
+        """Take the next compressed bytes."""
+        self._output.received += len(chunk)
+        if self._decoder is None:
+            self._first += chunk
+            if len(self._first) >= _SNIFFED:
+                self._recognise()
+        else:
+            self._decoder.write(chunk)
+
+    def finish(self) -> None:
+        """The compressed stream ends here; finishes the sink. Raises InvalidCompression where it is cut short."""
+        if self._decoder is None:
+            self._recognise()
+        if isinstance(self._decoder, _Members):
+            self._decoder.finish()
+        self._output.finish()
+
+    def _recognise(self) -> None:
+        first, self._first = self._first, b""
+        self._choose(sniff(first)).write(first)
+
+    def _choose(self, compression: Compression) -> "_Members | _Output":
+        check_compression(self._promised, compression)
+        self.compression = compression
+        codec = _CODECS.get(compression)
+        self._decoder = self._output if codec is None else _Members(codec, self._output)
+        return self._decoder
+
+
+class _Output:
+    """Counts and limits what goes to the sink."""
+
+    def __init__(self, sink: Sink, limit: int | None, max_ratio: int) -> None:
+        self._sink = sink
+        self._limit = limit
+        self._max_ratio = max_ratio
+        self.received = 0
+        self.size = 0
+
+    def write(self, chunk: Chunk, /) -> None:
+        self.size += len(chunk)
+        if self._limit is not None and self.size > self._limit:
+            raise LimitExceeded("layer too large when unpacked", wanted=f"at most {self._limit} bytes", got="more")
+        if self.size > max(RATIO_FROM, self.received * self._max_ratio):
+            got = f"{self.size} bytes from {self.received}"
+            raise LimitExceeded("layer expands too much", wanted=f"at most {self._max_ratio} : 1", got=got)
+        self._sink.write(chunk)
+
+    def finish(self) -> None:
+        self._sink.finish()
+
+
+class _Members:
+    """Takes members (gzip) or frames (zstd) apart, one behind the other."""
+
+    def __init__(self, codec: Codec, output: _Output) -> None:
+        self._codec = codec
+        self._output = output
+        self._decoder: Decompressor | None = None
+        self._header = b""
+        self._window = _FIRST_WINDOW
+        self._members = 0
+        self._empty_members = 0
+        self._size_before = 0
+        self._padding = False
+
+    def write(self, chunk: Chunk, /) -> None:
+        view = memoryview(chunk)
+        while view:
+            view = self._begin(view) if self._decoder is None else self._continue(view, self._decoder)
+
+    def finish(self) -> None:
+        if self._decoder is not None or self._header or not self._members:
+            raise InvalidCompression(f"truncated {self._codec.name} stream", where=f"{self._output.received} bytes")
+
+    def _begin(self, view: memoryview) -> memoryview:
+        if self._members and self._codec.padded and (self._padding or (not self._header and not view[0])):
+            self._padding = True
+            if any(view.tobytes().strip(b"\0")):
+                raise self._broken("something other than zeros follows the last member")
+            return view[:0]
+        before = len(self._header)
+        window = view[:_FIRST_WINDOW]
+        header = self._header + window
+        try:
+            length = self._codec.header(header)
+        except InvalidCompression as error:
+            if self._members:
+                raise self._broken("something other than a member follows the last one") from error
+            raise
+        if length is None:
+            self._header = header
+            return view[len(window) :]
+        self._header = b""
+        self._decoder = self._codec.new()
+        self._window = _FIRST_WINDOW
+        self._size_before = self._output.size
+        return view[length - before :]
+
+    def _continue(self, view: memoryview, decoder: Decompressor) -> memoryview:
+        window = view[: self._window]
+        try:
+            piece = decoder.decompress(window, OUTPUT_CHUNK)
+            while piece:
+                self._output.write(piece)
+                piece = b"" if decoder.eof or decoder.needs_input else decoder.decompress(b"", OUTPUT_CHUNK)
+        except self._codec.errors as error:
+            raise self._failure(error) from error
+        if decoder.eof:
+            self._end_member()
+            return view[len(window) - len(decoder.unused_data) :]
+        self._window = min(2 * self._window, _LARGEST_WINDOW)
+        return view[len(window) :]
+
+    def _end_member(self) -> None:
+        self._decoder = None
+        self._members += 1
+        if self._output.size == self._size_before:
+            self._empty_members += 1
+            if self._empty_members > MAX_EMPTY_MEMBERS:
+                raise LimitExceeded("too many empty members", wanted=f"at most {MAX_EMPTY_MEMBERS}")
+
+    def _failure(self, error: Exception) -> InvalidCompression | LimitExceeded:
+        if "too much memory" in str(error):
+            return LimitExceeded("zstd window too large", wanted=f"at most {1 << (ZSTD_WINDOW_LOG - 20)} MiB")
+        return self._broken(str(error))
+
+    def _broken(self, reason: str) -> InvalidCompression:
+        return InvalidCompression(
+            f"broken {self._codec.name} stream", where=f"within {self._output.received} bytes", got=reason
+        )

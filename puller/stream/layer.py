@@ -1,0 +1,86 @@
+"""LayerReader: everything one pass over a compressed layer shows, without unpacking it."""
+
+from typing import Final
+
+from puller.errors import LayerError
+from puller.model.facts import Facts
+from puller.stream.go2015 import go2015
+from puller.stream.inflate import Inflate
+from puller.stream.sink import Chunk, Digester, Tee
+from puller.stream.tar import TarSink
+from puller.stream.tarsum import Tarsum
+
+MAX_UNPACKED: Final = 64 << 30
+
+
+class LayerReader:
+    """A Sink over the bytes of one layer blob as stored: diff ID, unpacked size and, if wanted, tarsum.v1.
+
+    `algorithm` is that of the diff ID. `promised` is what the media type says of the compression (`mediatype.compression_of`). The diff ID covers all
+    that was compressed, also what lies behind the end of the archive (THREATS D4). A layer that the 2015 reader
+    refuses is no error, the facts say why there is no tarsum. Raises InvalidCompression, LimitExceeded, Unsupported.
+    """
+
+    def __init__(
+        self,
+        *,
+        promised: str | None = None,
+        tarsum: bool = True,
+        algorithm: str = "sha256",
+        limit: int = MAX_UNPACKED,
+    ) -> None:
+        self._digester = Digester(algorithm)
+        self._tarsum = TarsumAttempt() if tarsum else None
+        sinks = (self._digester,) if self._tarsum is None else (self._digester, self._tarsum)
+        self._inflate = Inflate(Tee(*sinks), promised=promised, limit=limit)
+
+    def write(self, chunk: Chunk, /) -> None:
+        self._inflate.write(chunk)
+
+    def finish(self) -> None:
+        self._inflate.finish()
+
+    @property
+    def facts(self) -> Facts:
+        """What was shown; to be asked for after `finish`."""
+        attempt = self._tarsum
+        return Facts(
+            diff_id=self._digester.digest,
+            unpacked_size=self._digester.size,
+            tarsum=attempt.sum if attempt else None,
+            tarsum_refusal=attempt.refusal if attempt else None,
+        )
+
+
+class TarsumAttempt:
+    """A Sink over an uncompressed archive that never fails: a tarsum.v1, or why there is none."""
+
+    def __init__(self) -> None:
+        self._tarsum = Tarsum()
+        self._sink = TarSink(self._tarsum, dialect=go2015)
+        self._finished = False
+        self.refusal: str | None = None
+
+    def write(self, chunk: Chunk, /) -> None:
+        if self.refusal is None:
+            try:
+                self._sink.write(chunk)
+            except LayerError as error:
+                self._refuse(error)
+
+    def finish(self) -> None:
+        if self.refusal is None:
+            try:
+                self._sink.finish()
+                self._tarsum.finish()
+                self._finished = True
+            except LayerError as error:
+                self._refuse(error)
+
+    @property
+    def sum(self) -> str | None:
+        """The sum, once the archive was read to its end."""
+        return self._tarsum.sum() if self._finished else None
+
+    def _refuse(self, error: LayerError) -> None:
+        self.refusal = error.what if self._tarsum.sums else f"not a tar archive as of 2015: {error.what}"
