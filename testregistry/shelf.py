@@ -148,8 +148,12 @@ class DirectoryShelf:
     def keep(self, digest: str, body: Body) -> Body:
         path = self._path(digest)
         path.parent.mkdir(exist_ok=True)
+        uploads = self._root / "uploads"
         # Moved into place whole, so that a registry killed in the middle does not serve half a blob after its restart.
-        partial = self._root / "uploads" / f"keep-{path.name}"
+        if isinstance(body, FileBody) and body.path.parent == uploads:
+            body.path.replace(path)
+            return FileBody.whole(path)
+        partial = uploads / f"keep-{path.name}"
         with partial.open("wb") as file:
             for chunk in body.chunks():
                 file.write(chunk)

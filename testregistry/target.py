@@ -10,16 +10,17 @@ from urllib.parse import unquote
 Kind = Literal["ping", "manifest", "blob", "tags", "catalog", "referrers", "upload", "token", "other"]
 
 # The verb is looked for from the end of the path, since a repository may well be called `a/blobs/b`.
+# DOTALL: a newline smuggled into a name is part of that name, and refused with it.
 _ROUTES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("ping", re.compile(r"/v2/?")),
     ("catalog", re.compile(r"/v2/_catalog")),
     ("token", re.compile(r"/token")),
-    ("tags", re.compile(r"/v2/(?P<name>.+)/tags/list")),
-    ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<session>[^/]*)")),
-    ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads(?P<session>)")),
-    ("blob", re.compile(r"/v2/(?P<name>.+)/blobs/(?P<reference>[^/]*)")),
-    ("manifest", re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]*)")),
-    ("referrers", re.compile(r"/v2/(?P<name>.+)/referrers/(?P<reference>[^/]*)")),
+    ("tags", re.compile(r"/v2/(?P<name>.+)/tags/list", re.DOTALL)),
+    ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<session>[^/]*)", re.DOTALL)),
+    ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads(?P<session>)", re.DOTALL)),
+    ("blob", re.compile(r"/v2/(?P<name>.+)/blobs/(?P<reference>[^/]*)", re.DOTALL)),
+    ("manifest", re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]*)", re.DOTALL)),
+    ("referrers", re.compile(r"/v2/(?P<name>.+)/referrers/(?P<reference>[^/]*)", re.DOTALL)),
 )
 
 
