@@ -4,11 +4,9 @@ from typing import Final
 
 from puller.errors import LayerError
 from puller.model.facts import Facts
-from puller.stream.go2015 import go2015
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Digester, Tee
-from puller.stream.tar import TarSink
-from puller.stream.tarsum import Tarsum
+from puller.stream.tarsum import Tarsum, TarsumSink
 
 MAX_UNPACKED: Final = 64 << 30
 
@@ -16,9 +14,10 @@ MAX_UNPACKED: Final = 64 << 30
 class LayerReader:
     """A Sink over the bytes of one layer blob as stored: diff ID, unpacked size and, if wanted, tarsum.v1.
 
-    `algorithm` is that of the diff ID. `promised` is what the media type says of the compression (`mediatype.compression_of`). The diff ID covers all
-    that was compressed, also what lies behind the end of the archive (THREATS D4). A layer that the 2015 reader
-    refuses is no error, the facts say why there is no tarsum. Raises InvalidCompression, LimitExceeded, Unsupported.
+    `algorithm` is that of the diff ID; `promised` is what the media type says of the compression
+    (`mediatype.compression_of`). The diff ID covers all that was compressed, also what lies behind the end of the
+    archive (THREATS D4). A layer that the 2015 reader refuses is no error, the facts say why there is no tarsum. Raises
+    InvalidCompression, LimitExceeded, Unsupported.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class TarsumAttempt:
 
     def __init__(self) -> None:
         self._tarsum = Tarsum()
-        self._sink = TarSink(self._tarsum, dialect=go2015)
+        self._sink = TarsumSink(self._tarsum)
         self._finished = False
         self.refusal: str | None = None
 
@@ -72,10 +71,10 @@ class TarsumAttempt:
         if self.refusal is None:
             try:
                 self._sink.finish()
-                self._tarsum.finish()
-                self._finished = True
             except LayerError as error:
                 self._refuse(error)
+            else:
+                self._finished = True
 
     @property
     def sum(self) -> str | None:
@@ -83,4 +82,4 @@ class TarsumAttempt:
         return self._tarsum.sum() if self._finished else None
 
     def _refuse(self, error: LayerError) -> None:
-        self.refusal = error.what if self._tarsum.sums else f"not a tar archive as of 2015: {error.what}"
+        self.refusal = error.what if self._tarsum.sums else f"not a tar archive: {error.what}"
