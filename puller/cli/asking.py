@@ -33,7 +33,7 @@ def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[
     async def ask() -> list[str]:
         async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=unheard) as client:
             try:
-                return list(await client.repository(repository).tags())
+                return [tag async for tag in client.repository(repository).tags()]
             except PullerError as error:
                 raise error.at(reference=repository) from error.__cause__
 

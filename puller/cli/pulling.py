@@ -96,7 +96,7 @@ class _Pulls:
 
     async def _repository(self, reference: Reference, report: Report) -> None:
         try:
-            tags = await self._client.repository(reference).tags()
+            tags = [tag async for tag in self._client.repository(reference).tags()]
         except PullerError as error:
             self._fail(error.at(reference=reference))
             return

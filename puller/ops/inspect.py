@@ -24,7 +24,11 @@ async def inspect(store: ContentStore, reference: Reference) -> dict[str, Any]:
 
 
 async def _described(store: ContentStore, descriptor: Descriptor) -> dict[str, Any]:
-    head = {"digest": str(descriptor.digest), "media_type": descriptor.media_type, "size": descriptor.size}
+    head: dict[str, Any] = {
+        "digest": str(descriptor.digest),
+        "media_type": descriptor.media_type,
+        "size": descriptor.size,
+    }
     if descriptor.platform is not None:
         head["platform"] = str(descriptor.platform)
     try:

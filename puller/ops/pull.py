@@ -271,7 +271,7 @@ class _Pull:
 
     def _watch(self, step: Step) -> LayerWatch:
         reader = LayerReader(
-            compression_of(step.descriptor.media_type),
+            promised=compression_of(step.descriptor.media_type),
             tarsum=self._wish.depth is Depth.FULL,
             algorithm=step.diff_id.algorithm if step.diff_id else "sha256",
         )

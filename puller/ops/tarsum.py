@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from puller.stream.go2015 import go2015
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Sink
-from puller.stream.tarsum import Tarsum, TarsumSink
+from puller.stream.tar import TarSink
+from puller.stream.tarsum import Tarsum
 
 
 def tarsum_of(chunks: Iterable[Chunk], label: str, *, decompress: bool = False) -> str:
@@ -13,10 +15,11 @@ def tarsum_of(chunks: Iterable[Chunk], label: str, *, decompress: bool = False) 
     Raises InputError for an unknown label, and LayerError where the original fails or panics (LEGACY.md a.4, a.5).
     """
     tarsum = Tarsum.for_label(label)
-    sink: Sink = TarsumSink(tarsum)
+    sink: Sink = TarSink(tarsum, dialect=go2015)
     if decompress:
         sink = Inflate(sink)
     for chunk in chunks:
         sink.write(chunk)
     sink.finish()
+    tarsum.finish()
     return tarsum.sum()
