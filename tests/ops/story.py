@@ -1,0 +1,139 @@
+"""A story: a test registry, a client, a store on disk, and what was told of every pull between them."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from puller.errors import PullerError
+from puller.model.event import Event, Warned
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.report import BlobReport, PullReport
+from puller.ops.plan import Depth
+from puller.ops.pull import Wish, pull
+from puller.registry.client import RegistryClient
+from puller.registry.patience import Patience
+from puller.registry.retry import RetryPolicy
+from puller.registry.world import World
+from puller.store.disk import DiskStore
+from testregistry import TestRegistry, images, serve
+from testregistry.app import Auth
+from testregistry.fault import Fault
+
+BASE = images.layer({"etc/motd": b"hello\n" * 100, "usr/share/words": bytes(range(256)) * 700})
+TOP = images.layer({"srv/app/main.py": b"print('app')\n"})
+IMAGE = images.image(BASE, TOP)
+# Bytes that gzip cannot shrink: long enough to be cut anywhere and to come in more than one chunk.
+LARGE = images.generated_layer(3 << 20, seed=7)
+
+E = TypeVar("E", bound=PullerError)
+
+
+@dataclass
+class Story:
+    """What one test plays with. Waits between retries take no time; `naps` holds how long they would have been."""
+
+    registry: TestRegistry
+    client: RegistryClient
+    store: DiskStore
+    events: list[Event] = field(default_factory=list)
+    naps: list[float] = field(default_factory=list)
+
+    def reference(self, name: str) -> Reference:
+        """`app:1` in this registry."""
+        return Reference.parse(self.registry.name(name))
+
+    async def pull(
+        self,
+        name: str = "app:1",
+        *,
+        platforms: Sequence[str] | None = ("linux/amd64",),
+        depth: Depth = Depth.FULL,
+        store: DiskStore | None = None,
+    ) -> PullReport:
+        """Pull; `platforms` None means all of them."""
+        wish = Wish(None if platforms is None else [Platform.parse(text) for text in platforms], depth)
+        reference = self.reference(name)
+        source = self.client.repository(reference)
+        return await pull(reference, source, store or self.store, wish, report=self.events.append)
+
+    async def refused(
+        self,
+        kind: type[E] | tuple[type[E], ...],
+        *bad: str,
+        name: str = "app:1",
+        platforms: Sequence[str] | None = ("linux/amd64",),
+        depth: Depth = Depth.FULL,
+    ) -> E:
+        """Pull in vain: the error is of this kind, no name appears or moves, and nothing of `bad` is in the store."""
+        before = await self.tags()
+        with pytest.raises(kind) as caught:
+            await self.pull(name, platforms=platforms, depth=depth)
+        assert await self.tags() == before
+        assert not set(bad) & await self.blobs()
+        assert not set(bad) & self.parts()
+        return caught.value
+
+    async def blobs(self) -> set[str]:
+        """Every digest in the store."""
+        return {str(digest) async for digest in self.store.digests()}
+
+    async def tags(self) -> dict[str, str]:
+        """Name to digest, without the registry's part of the name."""
+        held = await self.store.tags()
+        return {name.removeprefix(f"{self.registry.host}/"): str(one.digest) for name, one in held.items()}
+
+    def parts(self) -> set[str]:
+        """The digests of unfinished blobs."""
+        names = (path.name for path in (self.store.layout.root / "ingest").iterdir() if path.is_dir())
+        return {name.replace("-", ":", 1) for name in names}
+
+    def warnings(self) -> list[str]:
+        """What was done, but should be looked at."""
+        return [event.text for event in self.events if isinstance(event, Warned)]
+
+
+@asynccontextmanager
+async def story(
+    folder: Path,
+    *,
+    auth: Auth | None = None,
+    faults: Sequence[Fault] = (),
+    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
+) -> AsyncIterator[Story]:
+    """A registry with nothing in it, and an empty store under `folder`."""
+    events: list[Event] = []
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    world = World(sleep=nap, random=lambda: 1.0)
+    async with serve(auth=auth, faults=faults) as registry:
+        store = await DiskStore.open(folder / "store", durable=False)
+        client = RegistryClient(world=world, patience=patience, retries=retries, report=events.append)
+        async with client:
+            yield Story(registry, client, store, events, naps)
+
+
+def blob_of(report: PullReport, digest: str) -> BlobReport:
+    """What a report says of one blob."""
+    (blob,) = (blob for blob in report.blobs if blob.digest == digest)
+    return blob
+
+
+def passed(blob: BlobReport) -> set[str]:
+    """The names of the checks a blob has passed."""
+    return {check.name for check in blob.checks if check.passed}
+
+
+def document(raw: bytes, **changes: Any) -> bytes:
+    """A JSON document with some of its keys changed; those set to None are left out."""
+    changed = json.loads(raw) | changes
+    return json.dumps({key: value for key, value in changed.items() if value is not None}).encode()
