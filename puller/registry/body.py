@@ -3,14 +3,14 @@
 Promise: the bytes from `offset` to the end, in order, each once, or an error. They are not verified here.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Self
 
 from puller.errors import ConnectionLost, ProtocolViolation, RegistryError, SizeMismatch
 from puller.model.descriptor import Descriptor
 from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
-from puller.registry.receive import chunks
+from puller.registry.receive import Reception
 from puller.registry.resume import Useless, check_claims, judge
 from puller.registry.retry import Setback
 from puller.registry.session import Session
@@ -45,6 +45,7 @@ class Download:
         self._resumed_at: list[int] = []
         self._trial = session.trial(request.what)
         self._answer: Answer | None = None
+        self._reception: Reception | None = None
 
     @property
     def origin(self) -> Origin:
@@ -53,46 +54,59 @@ class Download:
 
     async def open(self) -> None:
         """Wait for an answer whose body can be used. Raises RegistryError and VerificationError."""
+        self._within_limit(self._size)
         if self._size is None or self._position < self._size or self._size == 0:
-            self._answer = await self._ask()
+            await self._ask()
 
     def close(self) -> None:
         """Give up whatever is still on the line."""
         if self._answer is not None:
             self._answer.close()
+        self._answer = self._reception = None
 
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
-        while self._answer is not None:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        while self._reception is not None:
             try:
-                async for chunk in self._pour(self._answer):
-                    yield chunk
-                setback = Setback(ConnectionLost("the body ended early", wanted=self._size, got=self._position))
+                chunk = await self._reception.next()
+                if chunk is not None:
+                    rest = self._after_skipped(chunk)
+                    if rest:
+                        return rest
+                    continue
+                failure: RegistryError = ConnectionLost("the body ended early", wanted=self._size, got=self._position)
                 complete = self._size is None or self._position == self._size
             except RegistryError as error:
-                # All is here, and only the end of the message is missing: the digest will tell.
+                # Where all is here, and only the end of the message is missing, the digest will tell.
                 complete = self._position == self._size
                 if not complete and not error.retryable:
                     raise
-                setback = Setback(error)
+                failure = error
             self.close()
-            self._answer = None if complete else await self._continued(setback)
+            if not complete:
+                await self._continue(Setback(failure))
+        raise StopAsyncIteration
 
-    async def _continued(self, setback: Setback) -> Answer:
+    async def _continue(self, setback: Setback) -> None:
         if self._position - self._secured >= PROGRESS:
             self._secured = self._position
             self._trial.progressed()
         await self._trial.after(setback)
         self._resumed_at.append(self._position)
-        return await self._ask()
+        await self._ask()
 
-    async def _ask(self) -> Answer:
+    async def _ask(self) -> None:
         while True:
             result = await self._session.attempt(self._asking())
             if isinstance(result, Setback):
                 self._note_stale(result)
                 await self._trial.after(result)
             elif self._accepts(result):
-                return result
+                self._answer = result
+                self._reception = Reception(result.response, self._session.patience, self._session.world.clock)
+                return
 
     def _asking(self) -> Request:
         return replace(self._request, start=self._position if self._ranges else 0)
@@ -140,17 +154,14 @@ class Download:
             raise ProtocolViolation("the document is too large", wanted=f"at most {self._limit} bytes", got=size)
         return size
 
-    async def _pour(self, answer: Answer) -> AsyncIterator[Chunk]:
-        async for chunk in chunks(answer.response, self._session.patience, self._session.world.clock):
-            skipped = min(self._skip, len(chunk))
-            self._skip -= skipped
-            rest = memoryview(chunk)[skipped:] if skipped else chunk
-            if not rest:
-                continue
-            if self._size is not None and self._position + len(rest) > self._size:
-                raise SizeMismatch(
-                    "the body is too long", wanted=self._size, got=f"{self._position + len(rest)} or more"
-                )
-            self._within_limit(self._position + len(rest))
-            self._position += len(rest)
-            yield rest
+    def _after_skipped(self, chunk: Chunk) -> Chunk:
+        """The part of a chunk that is new. Raises SizeMismatch for more than there may be."""
+        skipped = min(self._skip, len(chunk))
+        self._skip -= skipped
+        rest = memoryview(chunk)[skipped:] if skipped else chunk
+        end = self._position + len(rest)
+        if self._size is not None and end > self._size:
+            raise SizeMismatch("the body is too long", wanted=self._size, got=f"{end} or more")
+        self._within_limit(end)
+        self._position = end
+        return rest

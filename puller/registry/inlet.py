@@ -16,54 +16,58 @@ from typing import Self
 
 import aiohttp
 
+from puller.errors import ConnectionLost
+
 BUFFER = 1 << 20
 BUFFERS = 3
-SMALLEST = 1 << 20  # below, nothing is gained
-# aiohttp's parser holds bytes back once it has been told to pause, which is not before twice its buffer is full: a body
-# of which less than this has come is surely whole between its stream and the socket.
-_LARGEST_START = 1 << 20
+SMALLEST = 2 << 20  # bodies below gain nothing
 
 
 class Inlet(asyncio.BufferedProtocol):
-    """Receives the rest of one body, exactly. One consumer: `take`, and `wait` when there is nothing to take."""
+    """An Intake of exactly the rest of one body."""
 
-    def __init__(self, response: aiohttp.ClientResponse, transport: asyncio.Transport, length: int) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, transport: asyncio.Transport, first: bytes, length: int
+    ) -> None:
         self._response = response
         self._transport = transport
         self._aside = transport.get_protocol()
+        self._missing = length - len(first)
         self._free: list[bytearray] = []
-        self._filling: bytearray | None = bytearray(min(BUFFER, length))
+        self._filling: bytearray | None = bytearray(BUFFER)
+        self._filling[: len(first)] = first
+        self._filled = len(first)
         self._spare = BUFFERS - 1  # buffers not made yet
-        self._filled = 0
         self._ready: deque[memoryview] = deque()
         self._lent: bytearray | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._excess = bytearray(1)
         self._clean = True
-        self.missing = length  # bytes that have not come yet
-        self.ended = False  # nothing more will come
+        self.received = len(first)
+        self.ended = False
 
     @classmethod
-    def take_over(cls, response: aiohttp.ClientResponse, length: int) -> tuple[bytes, Self] | None:
-        """The bytes of the body that have come already, and an inlet for the rest; None where the stream must do.
+    def take_over(cls, response: aiohttp.ClientResponse, length: int) -> Self | None:
+        """An inlet for a body of `length` bytes of which nobody has read yet; None where aiohttp's stream must do.
 
-        `length` is that of the whole body, at least SMALLEST. There is no await in here, so nothing comes in between.
+        There is no await in here, so nothing comes in between.
         """
         connection = response.connection
         transport = connection.transport if connection is not None else None
         held = response.content.total_bytes
-        if transport is None or transport.is_closing() or held > _LARGEST_START or length - held < SMALLEST:
+        # Once told to pause, aiohttp's parser holds bytes back. It is told when two of these buffers are full, so while
+        # less than one has come, all of the body is either in its stream or still in the socket.
+        if transport is None or transport.is_closing() or held >= BUFFER or length < SMALLEST:
             return None
-        first = response.content.read_nowait(-1)
-        inlet = cls(response, transport, length - held)
+        inlet = cls(response, transport, response.content.read_nowait(-1), length)
         transport.set_protocol(inlet)
-        return first, inlet
+        return inlet
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport writes next; after the end one byte, to see whether more comes than was promised."""
         if self._filling is None:
             return memoryview(self._excess)
-        return memoryview(self._filling)[self._filled : self._filled + self.missing]
+        return memoryview(self._filling)[self._filled : self._filled + self._missing]
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport has written."""
@@ -72,8 +76,9 @@ class Inlet(asyncio.BufferedProtocol):
             self._transport.pause_reading()
             return
         self._filled += nbytes
-        self.missing -= nbytes
-        if not self.missing:
+        self._missing -= nbytes
+        self.received += nbytes
+        if not self._missing:
             self._end()
         elif self._filled == len(self._filling):
             self._hand_over()
@@ -94,7 +99,7 @@ class Inlet(asyncio.BufferedProtocol):
         self._aside.connection_lost(exc)
 
     def take(self, *, partial: bool = False) -> memoryview | None:
-        """The next full buffer, or None; with `partial` also one that is not full. The one before is used again."""
+        """See Intake. The buffer of the chunk before is filled again."""
         if self._lent is not None:
             self._free.append(self._lent)
             self._lent = None
@@ -111,7 +116,7 @@ class Inlet(asyncio.BufferedProtocol):
         return chunk
 
     async def wait(self, seconds: float) -> None:
-        """Until there is something to take, or nothing more will come, or the time is over."""
+        """See Intake."""
         if self._ready or self.ended:
             return
         loop = asyncio.get_running_loop()
@@ -123,9 +128,11 @@ class Inlet(asyncio.BufferedProtocol):
             timer.cancel()
             self._waiter = None
 
-    def give_back(self) -> None:
-        """Return the connection to aiohttp's pool, if the whole body came and nothing but the body."""
-        if self.missing or not self._clean or self._transport.is_closing():
+    def finish(self) -> None:
+        """See Intake. Returns the connection to aiohttp's pool if the body came and nothing but the body."""
+        if self._missing:
+            raise ConnectionLost("the line was cut", wanted=f"{self._missing} bytes more")
+        if not self._clean or self._transport.is_closing():
             self._response.close()
             return
         self._transport.set_protocol(self._aside)
@@ -136,7 +143,7 @@ class Inlet(asyncio.BufferedProtocol):
             self._filling = self._free.pop()
         elif self._spare:
             self._spare -= 1
-            self._filling = bytearray(min(BUFFER, self.missing))
+            self._filling = bytearray(BUFFER)
 
     def _hand_over(self) -> None:
         if self._filling is not None and self._filled:

@@ -4,11 +4,12 @@ What a broken line means for the whole is decided in `body`, not here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from typing import Protocol
 
 import aiohttp
 
-from puller.errors import ConnectionLost, RegistryError
+from puller.errors import RegistryError
 from puller.registry.inlet import Inlet
 from puller.registry.patience import Pace, Patience
 from puller.registry.wire import translated
@@ -18,85 +19,109 @@ CHUNK = 1 << 20  # a hop to a worker thread is paid for by a chunk of this size
 TICK = 0.5  # seconds after which a slow line's bytes are passed on although they fill no chunk
 
 
-async def chunks(
-    response: aiohttp.ClientResponse, patience: Patience, clock: Callable[[], float]
-) -> AsyncIterator[Chunk]:
-    """The body in chunks of about CHUNK, each valid until the next; what came before a failure comes before it.
+class Intake(Protocol):
+    """Where bytes come in: straight from the socket, or from aiohttp's stream."""
 
-    Raises ConnectionLost when the line is cut, stalls or creeps. Close the response afterwards.
-    """
-    pace = Pace(patience, clock)
-    tick = min(TICK, patience.stall)
-    taken = Inlet.take_over(response, response.content_length or 0)
-    if taken is None:
-        async for piece in _from_stream(response, pace, tick):
-            yield piece
-        return
-    first, inlet = taken
-    if first:
-        yield first
-    async for chunk in _from_inlet(inlet, pace, tick):
-        yield chunk
-    inlet.give_back()
+    @property
+    def received(self) -> int:
+        """Bytes that have come so far."""
+        ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        ...
 
-async def _from_inlet(inlet: Inlet, pace: Pace, tick: float) -> AsyncIterator[memoryview]:
-    failure: RegistryError | None = None
-    while failure is None:
-        chunk = inlet.take()
-        if chunk is None and inlet.ended:
-            if inlet.missing:
-                raise ConnectionLost("the line was cut", wanted=f"{inlet.missing} bytes more")
-            return
-        if chunk is None:
-            pace.ask()
-            before = inlet.missing
-            await inlet.wait(tick)
-            try:
-                pace.receive(before - inlet.missing)
-            except RegistryError as error:
-                failure = error
-            chunk = inlet.take(partial=True)
-        if chunk is not None:
-            yield chunk
-    raise failure
+    async def wait(self, seconds: float) -> None:
+        """Until a chunk is full, or nothing more will come, or the time is over. Raises RegistryError."""
+        ...
+
+    def take(self, *, partial: bool = False) -> Chunk | None:
+        """A full chunk, or with `partial` what there is; None for nothing. It is good until the next call."""
+        ...
+
+    def finish(self) -> None:
+        """All is taken and nothing more comes. Raises ConnectionLost if more was promised."""
+        ...
 
 
-async def _from_stream(response: aiohttp.ClientResponse, pace: Pace, tick: float) -> AsyncIterator[bytes]:
-    gathered: list[bytes] = []
-    size = 0
-    failure: RegistryError | None = None
-    while failure is None:
-        piece: bytes | None = None
+class Reception:
+    """Reads the body of `response`; whoever opened the response closes it."""
+
+    def __init__(self, response: aiohttp.ClientResponse, patience: Patience, clock: Callable[[], float]) -> None:
+        self._intake: Intake = Inlet.take_over(response, response.content_length or 0) or Stream(response)
+        self._pace = Pace(patience, clock)
+        self._tick = min(TICK, patience.stall)
+        self._failure: RegistryError | None = None
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, good until the one after it, or None at the end.
+
+        Raises ConnectionLost when the line was cut, stalls or creeps, but only after all that came before.
+        """
+        while True:
+            chunk = self._intake.take(partial=self._intake.ended)
+            if chunk is None and self._failure is None and not self._intake.ended:
+                await self._wait()
+                chunk = self._intake.take(partial=True)
+            if chunk is not None:
+                return chunk
+            if self._failure is not None:
+                raise self._failure
+            if self._intake.ended:
+                self._intake.finish()
+                return None
+
+    async def _wait(self) -> None:
+        self._pace.ask()
+        before = self._intake.received
         try:
-            pace.ask()
-            piece = await _piece(response, tick)
-            pace.receive(len(piece or b""))
+            await self._intake.wait(self._tick)
+            self._pace.receive(self._intake.received - before)
         except RegistryError as error:
-            failure = error
-        if piece:
-            gathered.append(piece)
-            size += len(piece)
-        if size >= CHUNK or (not piece and gathered):
-            yield b"".join(gathered)
-            gathered, size = [], 0
-        if piece == b"":
-            return
-    if gathered:
-        yield b"".join(gathered)
-    raise failure
+            self._failure = error
 
 
-async def _piece(response: aiohttp.ClientResponse, tick: float) -> bytes | None:
-    """What has come by now: empty at the end of the body, None when nothing came for a tick."""
-    with translated(response.url):
-        try:
-            async with asyncio.timeout(tick):
-                return await response.content.readany()
-        except TimeoutError as error:
-            if isinstance(error, aiohttp.ServerTimeoutError):
-                raise  # aiohttp's own deadline, not the tick
+class Stream:
+    """An intake that gathers what aiohttp's parser lets through: bodies that are small, or of unknown length."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.received = 0
+        self.ended = False
+
+    async def wait(self, seconds: float) -> None:
+        """See Intake."""
+        with translated(self._response.url):
+            try:
+                async with asyncio.timeout(seconds):
+                    while self._size < CHUNK and not self.ended:
+                        self._add(await self._response.content.readany())
+            except TimeoutError as error:
+                if isinstance(error, aiohttp.ServerTimeoutError):
+                    raise  # aiohttp's own deadline, not this one
+
+    def take(self, *, partial: bool = False) -> bytes | None:
+        """See Intake."""
+        if self._size < CHUNK and not (partial and self._pieces):
             return None
+        chunk = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return chunk
+
+    def finish(self) -> None:
+        """See Intake. A body that was cut has raised before, unless its length was never told."""
+
+    def _add(self, piece: bytes) -> None:
+        if not piece:
+            self.ended = True
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self.received += len(piece)
 
 
 async def read_up_to(
@@ -104,8 +129,7 @@ async def read_up_to(
 ) -> bytes:
     """The first `limit` bytes of a body, and one more if there are more: so a longer result is a body too long."""
     body = bytearray()
-    async for piece in chunks(response, patience, clock):
-        body += piece
-        if len(body) > limit:
-            break
+    reception = Reception(response, patience, clock)
+    while len(body) <= limit and (chunk := await reception.next()) is not None:
+        body += chunk
     return bytes(body[: limit + 1])

@@ -54,7 +54,8 @@ class Repository:
             tag = reference.tag or "latest"
             return await self._ask_head(tag) or await self._read(tag, None)
         except PullerError as error:
-            raise error.at(reference=reference, phase="resolve") from error.__cause__
+            error.at(reference=reference, phase="resolve")
+            raise
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[Body]:
@@ -74,7 +75,8 @@ class Repository:
         except PullerError as error:
             origin = download.origin
             error.at(reference=f"{self._registry}/{self._repository}", digest=wanted.digest, phase="fetch")
-            raise error.at(host=origin.redirect or origin.host, attempts=origin.attempts) from error.__cause__
+            error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
+            raise
         finally:
             download.close()
 
@@ -103,14 +105,12 @@ class Repository:
         digest = content_digest(answer.header("Docker-Content-Digest"))
         size = content_length(answer.header("Content-Length"))
         kind = _document_type(answer)
-        if answer.status != 200 or digest is None or not size or kind is None:
+        if digest is None or not size or kind is None:
             return None
         return Descriptor(kind, digest, size)
 
     async def _read(self, name: str, pinned: Digest | None) -> Descriptor:
         answer, raw = await self._session.read(self._manifest_request("GET", name), limit=MAX_BYTES)
-        if answer.status != 200:
-            raise ProtocolViolation("a part was sent although the whole was asked for", got=f"HTTP {answer.status}")
         kind = _document_type(answer)
         claimed = content_digest(answer.header("Docker-Content-Digest"))
         if kind in mediatype.SCHEMA1_MANIFESTS:

@@ -72,18 +72,21 @@ class Session:
         """
         trial = self.trial(request.what)
         while True:
-            result = await self.attempt(request)
-            if isinstance(result, Answer):
-                body = await self._whole(result, limit)
-                if isinstance(body, bytes):
-                    return result, body
-                result = body
+            try:
+                result = await self.attempt(request)
+                if isinstance(result, Answer):
+                    return result, await self._whole(result, limit)
+            except RegistryError as error:
+                if not error.retryable:
+                    error.at(attempts=trial.attempts)
+                    raise
+                result = Setback(error)
             await trial.after(result)
 
     async def attempt(self, request: Request) -> Answer | Setback:
         """Ask once: authenticate, follow redirects, judge the head. The caller closes the answer.
 
-        An answer is 200, 206, or 416 to a request with `start`. Raises RegistryError for what no retry will mend.
+        An answer is 200, or to a request with `start` also 206 or 416. Raises RegistryError where no retry will help.
         """
         try:
             answer = await self._authorized(request)
@@ -128,7 +131,7 @@ class Session:
             trail.follow(answer.header("Location"))
 
     async def _judged(self, request: Request, answer: Answer) -> Answer | Setback:
-        if answer.status in (200, 206) or (answer.status == 416 and request.start):
+        if answer.status == 200 or (answer.status in (206, 416) and request.start):
             self._refuse_encoding(answer)
             self._retries.succeeded()
             return answer
@@ -150,13 +153,9 @@ class Session:
             got = ", ".join(encodings)[:80]
             raise ProtocolViolation("the body is encoded although identity was asked for", got=got)
 
-    async def _whole(self, answer: Answer, limit: int) -> bytes | Setback:
+    async def _whole(self, answer: Answer, limit: int) -> bytes:
         try:
             body = await read_up_to(answer.response, limit, self.patience, self.world.clock)
-        except RegistryError as error:
-            if error.retryable:
-                return Setback(error.at(host=answer.origin.netloc))
-            raise
         finally:
             answer.close()
         if len(body) > limit:

@@ -4,9 +4,11 @@ A pool has one TLS policy, one identity and one boundary of addresses, and none 
 proxies, no netrc, no redirects, no decompression: what a request carries is what its caller wrote (B6, B17, B19).
 """
 
+import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -49,8 +51,13 @@ class Wire:
 
         Raises Unavailable, ConnectionLost, TLSFailure, UnsafeRedirect (an address out of bounds), ProtocolViolation.
         """
+        # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
+        # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         with translated(url):
-            return await self._pool(url.scheme).request(method, url, headers=headers, data=form, allow_redirects=False)
+            async with asyncio.timeout(None) as deadline:
+                return await self._pool(url.scheme).request(
+                    method, url, headers=headers, data=form, allow_redirects=False, trace_request_ctx=deadline
+                )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -86,6 +93,7 @@ class Wire:
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
+            trace_configs=[_deadline_set(patience.connect + patience.first_byte)],
             # aiohttp would end any body after 300 s; `connect` would count the wait for a free place in the pool.
             timeout=aiohttp.ClientTimeout(
                 total=None,
@@ -94,6 +102,19 @@ class Wire:
                 sock_read=max(patience.first_byte, patience.stall),
             ),
         )
+
+
+def _deadline_set(seconds: float) -> aiohttp.TraceConfig:
+    """Lets the deadline that comes with a request run from the moment it has, or begins to make, a connection."""
+
+    async def began(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: object) -> None:
+        deadline: asyncio.Timeout = context.trace_request_ctx
+        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_start.append(began)
+    trace.on_connection_reuseconn.append(began)
+    return trace
 
 
 @contextmanager
