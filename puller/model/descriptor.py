@@ -47,7 +47,7 @@ class Descriptor:
             digest,
             size_of(document, "size", what=what),
             texts_of(document, "annotations", what=what),
-            Platform.decode(platform, what=what) if _is_stated(platform) else None,
+            Platform.decode(platform, what=f"{what} platform") if _is_stated(platform) else None,
             text_of(document, "artifactType", what=what, default="") or None,
             tuple(urls),
         )
