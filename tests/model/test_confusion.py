@@ -50,14 +50,11 @@ def _parse(document: dict[str, Any], claimed: str | None) -> Manifest | Index:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("body_says", [True, False])
-@pytest.mark.parametrize("description_says", [True, False])
+@pytest.mark.parametrize(("body_says", "description_says"), [(True, True), (True, False), (False, True)])
 def test_c4_a_document_that_is_what_is_said_of_it_is_read(kind: str, body_says: bool, description_says: bool) -> None:
     media_type, document = KINDS[kind]
     if body_says:
         document = document | {"mediaType": media_type}
-    elif not description_says and kind in ("list", "schema 2", "artifact"):
-        pytest.skip("nothing says which of two formats with the same keys it is")
     claimed = media_type if description_says else None
     if kind in OLD:
         with pytest.raises(Unsupported, match="schema 1"):
@@ -66,6 +63,16 @@ def test_c4_a_document_that_is_what_is_said_of_it_is_read(kind: str, body_says: 
         parsed = _parse(document, claimed)
         assert _kind_of(parsed) == kind
         assert isinstance(parsed, Index) == (kind in MULTI)
+
+
+@pytest.mark.parametrize("kind", ["index", "OCI", "schema 1"])
+def test_where_nothing_is_said_the_keys_tell(kind: str) -> None:
+    document = KINDS[kind][1]
+    if kind in OLD:
+        with pytest.raises(Unsupported, match="schema 1"):
+            _parse(document, None)
+    else:
+        assert _kind_of(_parse(document, None)) == kind
 
 
 @pytest.mark.parametrize(("keys", "claim"), PAIRS)
@@ -82,18 +89,16 @@ def test_c4_keys_of_one_kind_are_not_read_as_another(keys: str, claim: str) -> N
             _parse(document, claimed)
 
 
-@pytest.mark.parametrize(("own", "claim"), PAIRS)
+@pytest.mark.parametrize(("own", "claim"), [pair for pair in PAIRS if len(set(pair)) == 2 and set(pair) != OLD])
 def test_c4_the_media_type_in_the_body_must_be_the_one_in_the_description(own: str, claim: str) -> None:
     media_type, document = KINDS[own]
-    if own == claim or {own, claim} <= OLD:
-        pytest.skip("no conflict")
     with pytest.raises(MediaTypeMismatch) as refusal:
         _parse(document | {"mediaType": media_type}, KINDS[claim][0])
     assert refusal.value.wanted == KINDS[claim][0]
     assert refusal.value.got == media_type
 
 
-FAMILIES = {
+FAMILIES: dict[str, dict[str, Any]] = {
     "manifests": {"manifests": [_MANIFEST]},
     "config": {"config": _CONFIG},
     "layers": {"layers": [_LAYER]},
@@ -102,16 +107,15 @@ FAMILIES = {
     "history": {"history": []},
     "signatures": {"signatures": []},
 }
-COMPATIBLE = ({"config", "layers"}, {"fsLayers", "history", "signatures"})
+_OF_ONE_KIND = ({"config", "layers"}, {"fsLayers", "history", "signatures"})
+CLASHES = [pair for pair in itertools.combinations(FAMILIES, 2) if not any(set(pair) <= kind for kind in _OF_ONE_KIND)]
 
 
 @pytest.mark.parametrize("claim", [None, *KINDS])
-@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(FAMILIES, 2)))
+@pytest.mark.parametrize(("one", "other"), CLASHES)
 def test_c4_keys_of_two_kinds_in_one_document_are_refused_whatever_it_is_called(
     one: str, other: str, claim: str | None
 ) -> None:
-    if any({one, other} <= family for family in COMPATIBLE):
-        pytest.skip("keys of one kind")
     claimed = None if claim is None else KINDS[claim][0]
     for own in ({}, {"mediaType": claimed} if claimed else {}):
         with pytest.raises(MediaTypeMismatch, match="two kinds at once"):
