@@ -77,7 +77,7 @@ class Session:
                 if isinstance(result, Answer):
                     return result, await self._whole(result, limit)
             except RegistryError as error:
-                if not error.retryable:
+                if not error.retryable or error.attempts is not None:
                     error.at(attempts=trial.attempts)
                     raise
                 result = Setback(error)
@@ -93,7 +93,8 @@ class Session:
             return await self._judged(request, answer)
         except RegistryError as error:
             error.at(host=self.origin.netloc)
-            if error.retryable:
+            # Whoever has counted attempts has retried already: the token request inside this one.
+            if error.retryable and error.attempts is None:
                 return Setback(error)
             raise
 
@@ -185,15 +186,17 @@ class Session:
         while True:
             try:
                 answer = await self._token_answer(await wire.send(method, target, sent, form=form))
+                if not passes(answer.status):
+                    return answer
+                refusal = failed(answer.status, b"", what="token", host=Origin.of(target).netloc)
+                setback = Setback(refusal, retry_after(answer.headers.get("Retry-After"), self.world.wall()))
             except RegistryError as error:
-                if method != "GET" or not error.retryable:
+                if not error.retryable:
                     raise
-                await trial.after(Setback(error))
-                continue
-            if method != "GET" or not passes(answer.status):
-                return answer
-            refusal = failed(answer.status, b"", what="token", host=Origin.of(target).netloc)
-            await trial.after(Setback(refusal, retry_after(answer.headers.get("Retry-After"), self.world.wall())))
+                setback = Setback(error)
+            if method != "GET":
+                raise setback.error.at(attempts=trial.attempts)
+            await trial.after(setback)
 
     async def _token_answer(self, response: aiohttp.ClientResponse) -> TokenAnswer:
         try:
