@@ -8,8 +8,8 @@ returned as it is, whatever its type. One behind an `L` or `K` block came from a
 wins, and where the nested call failed the original used its nil header and crashed.
 """
 
-from collections.abc import Generator
-from typing import Final
+from collections.abc import Callable, Generator
+from typing import Final, TypeVar
 
 from puller.errors import InvalidArchive, LimitExceeded, TruncatedArchive
 from puller.stream.go2015number import header_number
@@ -25,7 +25,7 @@ from puller.stream.go2015sparse import (
     pax_format,
     pax_size,
 )
-from puller.stream.tar import Answer, Content, Reading, Wish
+from puller.stream.tar import Answer, Reading, Wish
 from puller.stream.tarentry import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -45,16 +45,22 @@ from puller.stream.tarfield import (
     STAR_MAGIC,
     STAR_PREFIX,
     ZERO_BLOCK,
-    checksum_matches,
+    checksum_total,
     padding,
     text,
+    total_matches,
 )
 
 NIL_DEREFERENCE: Final = "runtime error: invalid memory address or nil pointer dereference"
 MAX_META: Final = 4 << 20  # bytes of one x, L or K block; the original had no bound but memory
 MAX_HOLES: Final = 8 << 30  # zero bytes written out for sparse files of one archive: each costs hashing
 _ZEROS: Final = bytes(1 << 16)
-_REMEMBERED: Final = 4096
+_MOST_REMEMBERED: Final = 8192
+_TYPE: Final = 156
+_NEEDS_MORE: Final = frozenset(b"".join((PAX_HEADER, LONG_NAME, LONG_LINK, OLD_SPARSE)))
+_DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
+
+_T = TypeVar("_T")
 
 
 def go2015(listener: TarListener) -> Reading:
@@ -67,43 +73,56 @@ def go2015(listener: TarListener) -> Reading:
     return _Reader(listener).reading()
 
 
-class _Numbers(dict[bytes, int]):
-    """Remembers what numeric fields mean: modes, owners and times recur from entry to entry."""
+class _Remembered(dict[bytes, _T]):
+    """Remembers what fields mean: modes, owners and times recur from entry to entry."""
 
-    def __missing__(self, field: bytes) -> int:
-        if len(self) >= _REMEMBERED:
+    def __init__(self, meaning: Callable[[bytes], _T]) -> None:
+        self._meaning = meaning
+
+    def __missing__(self, field: bytes) -> _T:
+        if len(self) >= _MOST_REMEMBERED:
             self.clear()
-        value = self[field] = header_number(field)
+        value = self[field] = self._meaning(field)
         return value
 
 
 class _Reader:
     def __init__(self, listener: TarListener) -> None:
         self._listener = listener
-        self._numbers = _Numbers()
+        self._numbers = _Remembered(header_number)
+        self._texts = _Remembered(text)
+        self._totals = _Remembered(lambda field: checksum_total(field, header_number(field)))
         self._sparse: SparseFile | None = None
         self._stored = 0  # content bytes in the archive, those of a sparse map already read taken off
         self._padding = 0
         self._holes = 0
-        self._offset = 0
 
     def reading(self) -> Reading:
         listener = self._listener
-        while (entry := (yield from self._next())) is not None:
+        while True:
+            block = yield BLOCK
+            assert isinstance(block, bytes)
+            # Most headers stand alone; they are spared the layers of generators below.
+            entry = None
+            if len(block) == BLOCK and block != ZERO_BLOCK and block[_TYPE] not in _NEEDS_MORE:
+                entry = self._parsed(block)
+            elif (entry := (yield from self._next(block))) is None:
+                return
             listener.entry(entry)
             if self._sparse is not None:
                 yield from self._expand(self._sparse)
-            elif self._stored:
-                came = yield Content(self._stored, self._padding)
-                if came != self._stored:
+                self._sparse = None
+            elif stored := self._stored:
+                came = yield (stored, self._padding)
+                if came != stored:
                     raise TruncatedArchive(UNEXPECTED_EOF)
             listener.end()
 
-    def _next(self) -> Generator[Wish, Answer, Entry | None]:
+    def _next(self, block: bytes) -> Generator[Wish, Answer, Entry | None]:
         names: dict[bytes, bytes] = {}
         try:
             while True:
-                entry = yield from self._header()
+                entry = yield from self._header(block)
                 if entry is None:
                     break
                 if entry.type == PAX_HEADER:
@@ -113,6 +132,7 @@ class _Reader:
                     break
                 long_text = text((yield from self._body()))
                 names.setdefault(entry.type, long_text)
+                block = yield from self._block()
         except (InvalidArchive, TruncatedArchive) as error:
             if names:
                 raise panic(NIL_DEREFERENCE) from error
@@ -123,12 +143,15 @@ class _Reader:
             entry = entry._replace(name=names.get(LONG_NAME, entry.name), linkname=names.get(LONG_LINK, entry.linkname))
         return entry
 
-    def _header(self) -> Generator[Wish, Answer, Entry | None]:
+    def _block(self) -> Generator[Wish, Answer, bytes]:
         block = yield BLOCK
         assert isinstance(block, bytes)
+        return block
+
+    def _header(self, block: bytes) -> Generator[Wish, Answer, Entry | None]:
+        """The header in `block`; None where it, or the end of the input, ends the archive."""
         if len(block) == BLOCK and block != ZERO_BLOCK:
             entry = self._parsed(block)
-            self._sparse = None
             if entry.type == OLD_SPARSE:
                 self._sparse = yield from old_sparse(block)
                 if self._sparse is None:
@@ -136,8 +159,7 @@ class _Reader:
                 entry = entry._replace(size=self._sparse.size, sparse=True)
             return entry
         if len(block) == BLOCK:
-            block = yield BLOCK
-            assert isinstance(block, bytes)
+            block = yield from self._block()
             if len(block) == BLOCK and block != ZERO_BLOCK:
                 raise InvalidArchive(INVALID)
         if 0 < len(block) < BLOCK:
@@ -148,29 +170,29 @@ class _Reader:
         name, mode, uid, gid, length, mtime, chksum, kind, link, magic, uname, gname, major, minor, prefix = (
             HEADER.unpack(block)
         )
-        numbers = self._numbers
+        numbers, texts = self._numbers, self._texts
         try:
-            if not checksum_matches(block, header_number(chksum)):
+            if not total_matches(block, self._totals[chksum]):
                 raise ValueError("wrong checksum")
-            size = header_number(length)
+            size = numbers[length]
             if size < 0:
                 raise ValueError("negative size")
             devmajor = devminor = 0
-            name = text(name)
+            name = name.partition(b"\0")[0]
             if magic == GNU_MAGIC or magic.startswith(POSIX_MAGIC):
-                if kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
+                if kind in _DEVICES:
                     devmajor, devminor = numbers[major], numbers[minor]
                 if magic != GNU_MAGIC and block.endswith(STAR_MAGIC):
                     _ = numbers[block[476:488]], numbers[block[488:500]]  # atime and ctime must parse
                     prefix = prefix[:STAR_PREFIX]
-                if prefix := text(prefix):
+                if prefix := texts[prefix]:
                     name = prefix + b"/" + name
-                uname, gname = text(uname), text(gname)
+                uname, gname = texts[uname], texts[gname]
             else:
                 uname = gname = b""
             self._stored, self._padding = size, padding(size)
             return Entry(
-                name, text(link), kind, numbers[mode], numbers[uid], numbers[gid], size, numbers[mtime] * 10**9,
+                name, texts[link], kind, numbers[mode], numbers[uid], numbers[gid], size, numbers[mtime] * 10**9,
                 uname, gname, devmajor, devminor, NO_RECORDS, NO_RECORDS, 0, size,
             )  # fmt: skip
         except ValueError as error:
@@ -191,7 +213,7 @@ class _Reader:
     def _extended(self) -> Generator[Wish, Answer, Entry | None]:
         """The header behind an x block, with its records merged in."""
         records = parse_records((yield from self._body()))
-        entry = yield from self._header()
+        entry = yield from self._header((yield from self._block()))
         if entry is None:
             return None
         entry = merged(entry, records)
@@ -228,7 +250,7 @@ class _Reader:
             if wanted < 0:
                 raise panic(f"runtime error: slice bounds out of range [:{wanted}]")
             if taken := min(wanted, left):
-                came = yield Content(taken, 0)
+                came = yield (taken, 0)
                 if came != taken:
                     raise TruncatedArchive(UNEXPECTED_EOF)
                 left -= taken
@@ -243,7 +265,7 @@ class _Reader:
         if not ended and at < sparse.size:
             self._fill(sparse.size - at)
         if left + self._padding:
-            yield Content(0, left + self._padding)
+            yield (0, left + self._padding)
 
     def _fill(self, size: int) -> None:
         self._holes += size

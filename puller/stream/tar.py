@@ -1,30 +1,22 @@
 """TarParser and TarSink: push readers of tar archives. How headers are understood is a Dialect's business.
 
 Theory of operation. A dialect is a generator that reads the archive as if it could block: it yields what it wants next
-(`n` for exactly n bytes, a `Content` for file content) and is sent the answer. The framing here cuts the pushed chunks
+(n bytes, or content to hand on) and is sent the answer. The framing here cuts the pushed chunks
 to those wishes, so every chunking gives the same answer. At the end of the input the wish that is still open is
 answered short, once and again, until the generator returns or raises: each rule about truncation stands beside the
 reading it concerns. Once it has returned, the rest is what follows the end mark.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from puller.stream.sink import Chunk
 from puller.stream.tarentry import Data, EndOfEntry, Entry, Hole, Raw, TarEvent, TarListener
 
-
-class Content(NamedTuple):
-    """A wish: hand `size` bytes to the listeners as content (at least one), then pass over `padding` bytes.
-
-    The answer is the number of content bytes that came; fewer than `size` only at the end of the input.
-    """
-
-    size: int
-    padding: int
-
-
-Wish: TypeAlias = int | Content
+# n: exactly n bytes, at least one; answered with them, or fewer at the end of the input.
+# (size, padding): hand `size` bytes to the listeners as content, then pass over `padding` bytes, together at least one;
+# answered with the number of content bytes that came.
+Wish: TypeAlias = int | tuple[int, int]
 Answer: TypeAlias = bytes | int
 Reading: TypeAlias = Generator[Wish, Answer, None]
 
@@ -62,10 +54,19 @@ class TarSink:
     def write(self, chunk: Chunk, /) -> None:
         """Parse the next bytes, in chunks of any size."""
         view = memoryview(chunk)
+        whole = chunk if isinstance(chunk, bytes) else view  # bytes are sliced faster
         at, size = 0, len(view)
         while at < size:
-            if self._want:
-                at = self._gather(view, at)
+            if until := self._want:
+                until += at
+                if until > size or self._gathered:
+                    at = self._gather(view, at)
+                    continue
+                piece = bytes(whole[at:until])
+                if self._tell_raw is not None:
+                    self._tell_raw(piece)
+                self._advance(piece)
+                at = until
             elif self._ended:
                 if self._tell_raw is not None:
                     self._tell_raw(view[at:])
@@ -88,36 +89,36 @@ class TarSink:
                 self._advance(self._came)
 
     def _gather(self, view: memoryview, at: int) -> int:
+        """Take from `view` what is missing of a wish that spans chunks."""
         until = at + self._want - len(self._gathered)
-        piece = bytes(view[at:until])
-        if self._gathered or until > len(view):
-            self._gathered += piece
-            if until > len(view):
-                return len(view)
-            piece = bytes(self._gathered)
-            self._gathered.clear()
+        self._gathered += view[at:until]
+        if until > len(view):
+            return len(view)
+        piece = bytes(self._gathered)
+        self._gathered.clear()
         if self._tell_raw is not None:
             self._tell_raw(piece)
         self._advance(piece)
         return until
 
     def _pass(self, view: memoryview, at: int) -> int:
-        if self._content:
-            piece = view[at : at + self._content]
+        """Hand on content, then go over its padding."""
+        if content := self._content:
+            piece = view[at : at + content]
             taken = len(piece)
             self._listener.data(piece)
-            self._came += taken
-            self._content -= taken
             at += taken
-        if not self._content:
-            piece = view[at : at + self._padding]
-            self._padding -= len(piece)
-            at += len(piece)
-            if piece and self._tell_raw is not None:
-                self._tell_raw(piece)
-            if not self._padding:
-                self._advance(self._came)
-        return at
+            self._came += taken
+            self._content = content - taken
+            if taken < content:
+                return at
+        until = min(at + self._padding, len(view))
+        if until > at and self._tell_raw is not None:
+            self._tell_raw(view[at:until])
+        self._padding -= until - at
+        if not self._padding:
+            self._advance(self._came)
+        return until
 
     def _advance(self, answer: Answer | None) -> None:
         """Answer the open wish and take down the next one."""

@@ -69,7 +69,8 @@ class Tarsum(TarListener):
         self._hash: Any = None
         self._left = 0  # bytes that the writer still takes for this entry
         self._name = b""
-        self._sums: list[FileSum] = []
+        self._names: list[bytes] = []
+        self._digests: list[bytes] = []
 
     @classmethod
     def for_label(cls, label: str) -> Self:
@@ -91,12 +92,15 @@ class Tarsum(TarListener):
     @property
     def sums(self) -> tuple[FileSum, ...]:
         """The finished entries, in archive order."""
-        return tuple(self._sums)
+        return tuple(
+            FileSum(name, digest.hex(), position)
+            for position, (name, digest) in enumerate(zip(self._names, self._digests, strict=True))
+        )
 
     def sum(self, extra: bytes = b"") -> str:
         """The whole sum, `label:hex`; `extra` is hashed before everything else."""
         total = self._new_hash(extra)
-        total.update("".join(file.hex for file in _sorted(self._sums)).encode())
+        total.update(b"".join(self._ordered()).hex().encode())
         return f"{self.label}:{total.hexdigest()}"
 
     def entry(self, entry: Entry, /) -> None:
@@ -117,13 +121,22 @@ class Tarsum(TarListener):
             raise InvalidArchive("archive/tar: write too long")
 
     def end(self) -> None:
-        name = self._name.removeprefix(b"./").removesuffix(b"/")
-        self._sums.append(FileSum(name, self._hash.hexdigest(), len(self._sums)))
+        self._names.append(self._name.removeprefix(b"./").removesuffix(b"/"))
+        self._digests.append(self._hash.digest())
 
     def finish(self) -> None:
         """The archive is read; raises what the original's writer would on closing."""
         if self._left:
             raise InvalidArchive(f"archive/tar: missed writing {self._left} bytes")
+
+    def _ordered(self) -> list[bytes]:
+        """The digests as the original sorted: by sum, and entries of one name by position, which is no total order."""
+        names, digests = self._names, self._digests
+        if len(set(names)) == len(names):
+            return sorted(digests)
+        order = list(range(len(names)))
+        go_sort(order, lambda i, j: i < j if names[i] == names[j] else digests[i] < digests[j])
+        return [digests[i] for i in order]
 
 
 class TarsumSink:
@@ -166,16 +179,3 @@ _HEADERS: Final[dict[TarsumVersion, Callable[[Entry], bytes]]] = {
     TarsumVersion.V1: _header_v1,
     TarsumVersion.DEV: _header_v1,
 }
-
-
-def _sorted(sums: list[FileSum]) -> list[FileSum]:
-    """As the original sorted: by sum, and entries of one name by position, which together is no order at all."""
-    if len({file.name for file in sums}) == len(sums):
-        return sorted(sums, key=lambda file: file.hex)
-    ordered = sums.copy()
-    go_sort(ordered, _less)
-    return ordered
-
-
-def _less(a: FileSum, b: FileSum) -> bool:
-    return a.position < b.position if a.name == b.name else a.hex < b.hex
