@@ -41,12 +41,12 @@ class Trail:
         if len(self._visited) > MAX_HOPS:
             raise self._unsafe("too many redirects", wanted=f"at most {MAX_HOPS}")
         url = self._target(locations)
-        if str(url) in self._visited:
-            raise self._unsafe("redirects go in a circle", got=redacted(url))
         try:
             origin = Origin.of(url)
         except ValueError:
-            raise self._unsafe("redirect to a scheme other than http and https", got=redacted(url)) from None
+            raise self._unsafe("redirect to what is no http or https URL", got=redacted(url)) from None
+        if str(url) in self._visited:
+            raise self._unsafe("redirects go in a circle", got=redacted(url))
         if self.origin.scheme == "https" and origin.scheme != "https":
             raise self._unsafe("redirect from https to http", got=redacted(url))
         self._visited.add(str(url))
@@ -63,7 +63,7 @@ class Trail:
         authority = _AUTHORITY.match(location)
         if authority is not None and "@" in authority[1]:
             raise self._unsafe("redirect that chooses credentials", got=redacted(location))
-        if authority is not None and authority[1] and not _HOST_PORT.fullmatch(authority[1]):
+        if authority is not None and not _HOST_PORT.fullmatch(authority[1]):
             raise self._unsafe("redirect to what is no host")
         try:
             # `encoded`: a signature covers the query byte for byte, so nothing may be quoted again.
