@@ -46,7 +46,7 @@ class Files:
         with CancelScope(shield=True):
             try:
                 await self._write_new(scratch, content, durable=durable, mode=mode)
-                await aiofiles.os.replace(scratch, path)
+                await _in_thread(self.rename, scratch, path)
             except OSError:
                 await _in_thread(self.remove, scratch)
                 raise

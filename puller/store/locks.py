@@ -5,10 +5,14 @@ to the locked file; who sweeps holds the lock while it unlinks. So a waiter on a
 """
 
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, TypeVar
+
+from anyio import Lock
 
 from puller.store.files import Files
 from puller.store.worker import Worker
@@ -47,22 +51,44 @@ def _is_at(files: Files, fd: int, path: Path) -> bool:
     return there is not None and (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
 
+@dataclass(slots=True)
+class _Turn:
+    """The queue for one lock among the tasks of this store."""
+
+    lock: Lock = field(default_factory=Lock)
+    users: int = 0
+
+
 class Locks:
-    """The locks of one store."""
+    """The locks of one store. Its tasks queue in order; only the first of them polls against other processes."""
 
     def __init__(self, files: Files, worker: Worker, *, sleep: Sleep) -> None:
         self._files = files
         self._worker = worker
         self._sleep = sleep
+        self._turns: defaultdict[Path, _Turn] = defaultdict(_Turn)
 
     @asynccontextmanager
     async def held(self, path: Path) -> AsyncIterator[None]:
         """Hold the lock at `path` for as long as the block runs; waits for it."""
-        fd = await patiently(lambda: self._worker.run(try_lock, self._files, path), sleep=self._sleep)
+        async with self._turn(path):
+            fd = await patiently(lambda: self._worker.run(try_lock, self._files, path), sleep=self._sleep)
+            try:
+                yield
+            finally:
+                self._files.close(fd)
+
+    @asynccontextmanager
+    async def _turn(self, path: Path) -> AsyncIterator[None]:
+        turn = self._turns[path]
+        turn.users += 1
         try:
-            yield
+            async with turn.lock:
+                yield
         finally:
-            self._files.close(fd)
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[path]
 
     @asynccontextmanager
     async def attempted(self, path: Path) -> AsyncIterator[bool]:

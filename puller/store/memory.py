@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from anyio import CapacityLimiter, Lock, WouldBlock
+from anyio import CapacityLimiter, Semaphore, WouldBlock
 
 from puller.errors import ContentMissing
 from puller.model.descriptor import Descriptor
@@ -112,12 +112,12 @@ class MemoryStore:
 
     def __init__(self, *, workers: CapacityLimiter | None = None) -> None:
         self._worker = Worker(workers or CapacityLimiter(4))
-        self._blobs: dict[Digest, bytes] = {}
+        self.blobs: dict[Digest, bytes] = {}
         self._parts: dict[Digest, bytearray] = {}
         self._facts: dict[Digest, Facts] = {}
         self._tags: dict[str, Descriptor] = {}
         self._leases: list[MemoryLease] = []
-        self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
+        self._locks: defaultdict[Digest, Semaphore] = defaultdict(lambda: Semaphore(1))
 
     async def exists(self, descriptor: Descriptor) -> bool:
         """Whether it is here, of the right size."""
@@ -126,7 +126,7 @@ class MemoryStore:
 
     async def size(self, digest: Digest) -> int | None:
         """The size of a stored blob in bytes; None where there is none."""
-        content = self._blobs.get(digest)
+        content = self.blobs.get(digest)
         return None if content is None else len(content)
 
     @asynccontextmanager
@@ -150,7 +150,7 @@ class MemoryStore:
 
     def _leave(self, digest: Digest, ingest: MemoryIngest) -> None:
         if ingest.committed:
-            self._blobs[digest] = bytes(self._parts[digest])
+            self.blobs[digest] = bytes(self._parts[digest])
         if ingest.committed or ingest.spoiled or not self._parts[digest]:
             del self._parts[digest]
 
@@ -175,9 +175,9 @@ class MemoryStore:
         yield MemoryBody(content, offset)
 
     def _content(self, digest: Digest) -> bytes:
-        if digest not in self._blobs:
+        if digest not in self.blobs:
             raise ContentMissing("the store does not hold this blob", digest=digest)
-        return self._blobs[digest]
+        return self.blobs[digest]
 
     @asynccontextmanager
     async def opened(self, digest: Digest) -> AsyncIterator[int]:
@@ -215,7 +215,7 @@ class MemoryStore:
 
     async def digests(self) -> AsyncIterator[Digest]:
         """Every blob, in order of their names."""
-        for digest in sorted(self._blobs):
+        for digest in sorted(self.blobs):
             yield digest
 
     async def tags(self) -> dict[str, Descriptor]:
@@ -258,12 +258,12 @@ class MemoryStore:
 
     async def drop(self, digest: Digest) -> None:
         """Remove a blob and its facts; the caller holds its lock."""
-        self._blobs.pop(digest, None)
+        self.blobs.pop(digest, None)
         self._facts.pop(digest, None)
 
     async def set_aside(self, digest: Digest) -> None:
         """Remove a damaged blob; the caller holds its lock."""
-        self._blobs.pop(digest, None)
+        self.blobs.pop(digest, None)
 
     async def leased(self) -> set[Digest]:
         """What running work holds."""
