@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from testregistry import faults, images
+from testregistry.answer import Answer, json_answer
 from testregistry.app import TestRegistry, serve
 from testregistry.auth import Basic, Bearer, Open
+from testregistry.body import BytesBody
 from testregistry.fault import Match
 from testregistry.journal import Journal, Request
 
-__all__ = ["Basic", "Bearer", "Journal", "Match", "Open", "Request", "TestRegistry", "faults", "images", "serve"]
+__all__ = [
+    "Answer",
+    "Basic",
+    "Bearer",
+    "BytesBody",
+    "Journal",
+    "Match",
+    "Open",
+    "Request",
+    "TestRegistry",
+    "faults",
+    "images",
+    "json_answer",
+    "serve",
+]

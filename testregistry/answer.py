@@ -27,6 +27,13 @@ class Ending(Enum):
     RESET = auto()
 
 
+class Silence(Enum):
+    """How a request is left without any answer, be it a status line."""
+
+    HANG = auto()
+    DROP = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Departures from a plain, whole answer. Counts are body bytes of this answer, times are seconds."""
@@ -38,7 +45,7 @@ class Delivery:
     stall_after: int | None = None
     stall_seconds: float | None = None
     rate: float | None = None
-    hang: bool = False
+    silence: Silence | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -19,7 +19,7 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "swap": ("other",),
 }
 _MAKERS: dict[str, Callable[..., Fault]] = {
-    name: getattr(faults, name) for name in faults.__all__ if name not in ("Fault", "Match")
+    name: getattr(faults, name) for name in faults.__all__ if name not in ("Fault", "Match", "answer")
 }
 _BYTES = ("raw", "body", "block")
 

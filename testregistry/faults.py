@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, Unpack
 
-from testregistry.answer import Answer, Delivery, Ending, Framing
+from testregistry.answer import Answer, Delivery, Ending, Framing, Silence
 from testregistry.body import Body, BytesBody, EndlessBody, JoinedBody, length, read
 from testregistry.call import Call, Handler
 from testregistry.encoding import encode
@@ -18,9 +18,9 @@ from testregistry.fault import Act, Fault, Match, Powers, Where
 from testregistry.journal import Request
 
 __all__ = [
-    "Fault", "Match", "body", "close_delimited", "content_encoding", "cut", "drip", "endless", "expire_token", "flip",
-    "hang", "headers", "ignore_range", "no_length", "redirect", "reset", "stall", "status", "swap", "wrong_length",
-    "wrong_range",
+    "Fault", "Match", "answer", "body", "close_delimited", "content_encoding", "cut", "drip", "drop", "endless",
+    "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "redirect", "reset", "stall", "status",
+    "swap", "wrong_length", "wrong_range",
 ]  # fmt: skip
 
 Target = str | Match | None
@@ -82,7 +82,12 @@ def stall(target: Target = None, /, *, after: int = 0, seconds: float | None = N
 
 def hang(target: Target = None, /, **where: Unpack[Where]) -> Fault:
     """Take the request and never answer it: not even a status line."""
-    return _fault("hang", target, where, _delivering(lambda delivery: replace(delivery, hang=True)))
+    return _fault("hang", target, where, _delivering(lambda delivery: replace(delivery, silence=Silence.HANG)))
+
+
+def drop(target: Target = None, /, **where: Unpack[Where]) -> Fault:
+    """Take the request and close the connection instead of answering, as servers do with idle ones."""
+    return _fault("drop", target, where, _delivering(lambda delivery: replace(delivery, silence=Silence.DROP)))
 
 
 def drip(target: Target = None, /, *, rate: float, **where: Unpack[Where]) -> Fault:
@@ -113,6 +118,15 @@ def status(
         return answer
 
     return _fault("status", target, where, act)
+
+
+def answer(target: Target, make: Callable[[Request], Answer], /, **where: Unpack[Where]) -> Fault:
+    """Answer with whatever a function of the request returns: the way out where no other fault will do."""
+
+    async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
+        return make(call.record)
+
+    return _fault("answer", target, where, act)
 
 
 def redirect(

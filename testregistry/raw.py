@@ -80,7 +80,8 @@ Script: TypeAlias = Sequence[Item] | Callable[[RawRequest], Item]
 class RawServer:
     """What `serve_script` yields: where it listens, and the requests it has seen."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, greeting: Item = ()) -> None:
+        self.greeting = greeting
         self.requests: list[RawRequest] = []
         self.connections = 0
         self.url = ""
@@ -109,9 +110,14 @@ def answer(
 
 
 @asynccontextmanager
-async def serve_script(script: Script, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[RawServer]:
-    """Run a script on a port, 0 for a free one; at the end every connection is dropped."""
-    raw = RawServer(script)
+async def serve_script(
+    script: Script, *, greeting: Item = (), host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[RawServer]:
+    """Run a script on a port, 0 for a free one; at the end every connection is dropped.
+
+    `greeting` is done on each new connection before anything is read: `Close()` refuses a TLS handshake.
+    """
+    raw = RawServer(script, greeting)
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +125,9 @@ async def serve_script(script: Script, *, host: str = "127.0.0.1", port: int = 0
         assert task is not None  # asyncio runs this as a task
         tasks.add(task)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            with suppress(
+                ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError
+            ):
                 await _converse(raw, reader, writer)
         finally:
             tasks.discard(task)
@@ -141,16 +149,24 @@ async def serve_script(script: Script, *, host: str = "127.0.0.1", port: int = 0
 async def _converse(raw: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     connection = raw.connections
     raw.connections += 1
+    if not await _do(raw.greeting, writer):
+        return
     while True:
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         body = await reader.readexactly(int(length.group(1))) if length else b""
         request = RawRequest(head, body, connection)
         raw.requests.append(request)
-        item = raw.item(request)
-        for step in item if isinstance(item, tuple) else (item,):
-            if not await _take(step, writer):
-                return
+        if not await _do(raw.item(request), writer):
+            return
+
+
+async def _do(item: Item, writer: asyncio.StreamWriter) -> bool:
+    """Do the steps of an item; False when one of them was the connection's last."""
+    for step in item if isinstance(item, tuple) else (item,):
+        if not await _take(step, writer):
+            return False
+    return True
 
 
 async def _take(step: Step, writer: asyncio.StreamWriter) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 
 from testregistry import errors
 from testregistry.answer import Answer
@@ -26,6 +27,7 @@ class Session:
     identity: str
     state: str
     draft: Draft
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def location(self) -> str:
@@ -57,9 +59,14 @@ class Uploads:
                 raise errors.unsupported("uploads are started with POST", allow="POST")
             return await self._start(call)
         session = self._find(call)
+        if call.method in ("GET", "HEAD"):
+            return Answer(204, session.headers())
+        async with session.lock:
+            self._find(call)  # it may have ended while another request held it
+            return await self._change(call, session)
+
+    async def _change(self, call: Call, session: Session) -> Answer:
         match call.method:
-            case "GET" | "HEAD":
-                return Answer(204, session.headers())
             case "PATCH":
                 return await self._continue(call, session)
             case "PUT":
@@ -79,7 +86,7 @@ class Uploads:
         return Answer(202, self._open(name).headers())
 
     def _open(self, name: str) -> Session:
-        identity = secrets.token_hex(16)
+        identity = str(uuid.uuid4())  # distribution-spec, "POST then PUT": the location must contain a UUID
         session = Session(name, identity, secrets.token_urlsafe(12), self._storage.shelf.draft(identity))
         self._sessions[identity] = session
         self._storage.repository(name)

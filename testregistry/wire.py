@@ -19,7 +19,7 @@ from typing import TypeAlias
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from testregistry.answer import Answer, Delivery, Ending, Framing
+from testregistry.answer import Answer, Delivery, Ending, Framing, Silence
 from testregistry.body import Body, FileBody
 from testregistry.journal import Request
 
@@ -56,8 +56,11 @@ class Reply(web.StreamResponse):
 
     async def _send(self, request: web.BaseRequest) -> None:
         answer, writer = self._answer, request.writer
-        if answer.delivery.hang:
+        if answer.delivery.silence is Silence.HANG:
             await _for_ever()
+        if answer.delivery.silence is Silence.DROP:
+            self._keeps = False
+            return
         self._keeps = bool(request.keep_alive) and _is_whole(answer)
         await writer.write(_head(answer, request.method, keeps=self._keeps))
         await writer.drain()

@@ -1,70 +1,17 @@
-"""The faults, each seen from the client's end of the wire."""
+"""The faults: which requests they meet, how often, and what they change in the answer."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-import aiohttp
 import pytest
 
-from testregistry import Bearer, TestRegistry, faults, images, serve
+from testregistry import Answer, Bearer, Request, faults, json_answer, serve
 from testregistry.fault import Fault
 from tests.testregistry.asking import ask, get
-from tests.testregistry.listening import talk
-
-CONTENT = bytes(range(250)) * 8
-LAYER = images.raw_layer(CONTENT, "none")
-IMAGE = images.image(LAYER)
-SIZE = len(CONTENT)
-
-
-@asynccontextmanager
-async def serving(*armed: Fault) -> AsyncIterator[tuple[TestRegistry, str]]:
-    """A registry with the image, and the URL of its layer."""
-    async with serve(faults=armed) as registry:
-        registry.add("app:1", IMAGE)
-        yield registry, f"{registry.url}/v2/app/blobs/{LAYER.digest}"
-
-
-async def wire(url: str, *, method: str = "GET", headers: str = "") -> bytes:
-    """All bytes of the answer up to the end of the connection, which the client asks for."""
-    return (await talk(url, method=method, headers=f"Connection: close\r\n{headers}")).data
-
-
-def body_of(answer: bytes) -> bytes:
-    return answer.partition(b"\r\n\r\n")[2]
-
-
-def head_of(answer: bytes) -> str:
-    return answer.partition(b"\r\n\r\n")[0].decode()
-
-
-@pytest.mark.parametrize("after", [0, 1, SIZE // 2, SIZE - 1, SIZE])
-async def test_n1_cut_ends_the_connection_after_so_many_bytes(after: int) -> None:
-    async with serving(faults.cut(LAYER.digest, after=after)) as (registry, url):
-        heard = await talk(url)
-        assert registry.journal.requests[0].bytes_sent == after
-    assert body_of(heard.data) == CONTENT[:after]
-    assert f"Content-Length: {SIZE}" in head_of(heard.data)
-    assert not heard.reset
-
-
-@pytest.mark.parametrize("after", [0, 1, SIZE // 2, SIZE - 1, SIZE])
-async def test_n2_reset_breaks_the_connection_after_so_many_bytes(after: int) -> None:
-    async with serving(faults.reset(LAYER.digest, after=after)) as (_, url):
-        heard = await talk(url)
-    assert body_of(heard.data) == CONTENT[:after]
-    assert heard.reset
-
-
-async def test_cut_counts_the_bytes_of_a_resumed_answer_from_its_own_start() -> None:
-    async with serving(faults.cut(LAYER.digest, after=10)) as (_, url):
-        answer = await wire(url, headers="Range: bytes=100-\r\n")
-    assert body_of(answer) == CONTENT[100:110]
+from tests.testregistry.serving import CONTENT, IMAGE, LAYER, SIZE, body_of, serving, wire
 
 
 @pytest.mark.parametrize("at", [0, SIZE // 2, SIZE - 1, -1, -SIZE])
@@ -86,54 +33,16 @@ async def test_flip_outside_the_range_served_changes_nothing() -> None:
         assert (await get(url, Range="bytes=100-")).body == CONTENT[100:]
 
 
-@pytest.mark.parametrize("after", [0, 700])
-async def test_n5_stall_sends_so_much_and_then_nothing(after: int) -> None:
-    async with serving(faults.stall(LAYER.digest, after=after)) as (_, url):
-        heard = await talk(url, patience=0.2)
-    assert body_of(heard.data) == CONTENT[:after]
-    assert heard.silent
+async def test_answer_sends_what_a_function_of_the_request_makes() -> None:
+    def page(request: Request) -> Answer:
+        number = int(request.query.removeprefix("page=") or 0)
+        link = f'</v2/app/tags/list?page={number + 1}>; rel="next"'
+        return json_answer(200, {"name": "app", "tags": [f"t{number}"]}, ("Link", link))
 
-
-async def test_a_stall_with_an_end_goes_on_after_it() -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async with serve(faults=[faults.stall(LAYER.digest, after=10, seconds=30)], sleep=sleep) as registry:
-        registry.add("app:1", IMAGE)
-        got = await get(f"{registry.url}/v2/app/blobs/{LAYER.digest}")
-    assert (got.body, slept) == (CONTENT, [30])
-
-
-async def test_n5_hang_sends_nothing_at_all() -> None:
-    async with serving(faults.hang(LAYER.digest)) as (_, url):
-        heard = await talk(url, patience=0.2)
-    assert (heard.data, heard.silent) == (b"", True)
-
-
-async def test_a_stalled_answer_ends_when_its_client_goes() -> None:
-    async with serving(faults.stall(LAYER.digest, after=10)) as (registry, url):
-        await talk(url, patience=0.05)
-        for _ in range(100):
-            if registry.journal.requests[0].finished is not None:
-                break
-            await asyncio.sleep(0.01)
-        assert registry.journal.requests[0].finished is not None
-
-
-async def test_n6_drip_sends_at_the_rate_asked_for() -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async with serve(faults=[faults.drip(LAYER.digest, rate=100)], sleep=sleep) as registry:
-        registry.add("app:1", IMAGE)
-        got = await get(f"{registry.url}/v2/app/blobs/{LAYER.digest}")
-    assert got.body == CONTENT
-    assert sum(slept) == pytest.approx(SIZE / 100)
-    assert len(slept) == SIZE / 5
+    async with serving(faults.answer(None, page, kind="tags", times=None)) as (registry, _):
+        got = await get(f"{registry.url}/v2/app/tags/list?page=7")
+    assert got.json()["tags"] == ["t7"]
+    assert got.headers["Link"] == '</v2/app/tags/list?page=8>; rel="next"'
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 429, 500, 503])
@@ -142,20 +51,6 @@ async def test_n7_status_answers_with_the_status_headers_and_body_given(code: in
     async with serving(fault) as (_, url):
         got = await get(url)
     assert (got.status, got.headers["Retry-After"], got.body) == (code, "2", b"busy")
-
-
-@pytest.mark.parametrize("code", [204, 304])
-async def test_n33_answers_without_a_body_have_no_length_either(code: int) -> None:
-    async with serving(faults.status(LAYER.digest, code, body=b"ignored")) as (_, url):
-        answer = await wire(url)
-    assert "Content-Length" not in head_of(answer)
-    assert body_of(answer) == b""
-
-
-@pytest.mark.parametrize("code", [205, 226, 299, 599])
-async def test_n33_any_status_can_be_sent(code: int) -> None:
-    async with serving(faults.status(code, kind="blob")) as (_, url):
-        assert head_of(await wire(url)).startswith(f"HTTP/1.1 {code} ")
 
 
 async def test_n8_a_burst_ends_after_its_times() -> None:
@@ -328,67 +223,6 @@ async def test_n16_wrong_range_multipart_wraps_the_bytes_in_a_part() -> None:
     assert "Content-Range" not in got.headers
 
 
-@pytest.mark.parametrize("delta", [-10, 10])
-async def test_n18_wrong_length_declares_another_length_and_sends_all(delta: int) -> None:
-    async with serving(faults.wrong_length(LAYER.digest, delta=delta)) as (_, url):
-        answer = await wire(url)
-    assert f"Content-Length: {SIZE + delta}" in head_of(answer)
-    assert body_of(answer) == CONTENT
-
-
-async def test_n25_too_short_a_length_leaves_the_rest_on_a_connection_kept_open() -> None:
-    async with serving(faults.wrong_length(LAYER.digest, delta=-10)) as (_, url):
-        heard = await talk(url, patience=0.2)
-    assert body_of(heard.data) == CONTENT
-    assert heard.silent
-
-
-async def test_n18_any_length_header_can_be_sent() -> None:
-    fault = faults.headers(LAYER.digest, add=[("Content-Length", "5"), ("Content-Length", "-7")])
-    async with serving(fault) as (_, url):
-        head = head_of(await wire(url))
-    lengths = [line for line in head.splitlines() if line.startswith("Content-Length")]
-    assert lengths == ["Content-Length: 5", "Content-Length: -7"]
-
-
-async def test_n19_close_delimited_is_http_1_0_cut_where_asked() -> None:
-    async with serving(faults.close_delimited(LAYER.digest, cut=40)) as (_, url):
-        answer = await wire(url)
-    assert head_of(answer).startswith("HTTP/1.0 200 ")
-    assert "Content-Length" not in head_of(answer)
-    assert body_of(answer) == CONTENT[:40]
-
-
-async def test_n20_no_length_sends_chunks_to_their_end() -> None:
-    async with serving(faults.no_length(LAYER.digest)) as (_, url):
-        answer = await wire(url)
-        assert "Transfer-Encoding: chunked" in head_of(answer)
-        assert "Content-Length" not in head_of(answer)
-        assert answer.endswith(b"\r\n0\r\n\r\n")
-
-
-async def test_no_length_is_read_back_as_the_content() -> None:
-    async with serving(faults.no_length(LAYER.digest)) as (_, url):
-        assert (await get(url)).body == CONTENT
-
-
-async def test_n24_no_length_leaves_the_length_out_of_head_too() -> None:
-    async with serving(faults.no_length(LAYER.digest)) as (_, url):
-        got = await ask("HEAD", url)
-    assert got.status == 200
-    assert "Content-Length" not in got.headers
-
-
-@pytest.mark.parametrize(("after", "tail"), [(100, CONTENT[:100]), (SIZE, CONTENT + b"\r\n")])
-async def test_n20_a_cut_inside_or_after_the_last_chunk_leaves_out_the_end_mark(after: int, tail: bytes) -> None:
-    armed = (faults.no_length(LAYER.digest), faults.cut(LAYER.digest, after=after))
-    async with serving(*armed) as (_, url):
-        assert body_of(await wire(url)).partition(b"\r\n")[2] == tail
-    async with serving(*armed) as (_, url):
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await get(url)
-
-
 @pytest.mark.parametrize(
     ("coding", "decode"),
     [
@@ -398,7 +232,9 @@ async def test_n20_a_cut_inside_or_after_the_last_chunk_leaves_out_the_end_mark(
         ("br", bytes),
     ],
 )
-async def test_n21_content_encoding_encodes_what_it_can_and_says_so(coding: str, decode: Callable[[bytes], bytes]) -> None:
+async def test_n21_content_encoding_encodes_what_it_can_and_says_so(
+    coding: str, decode: Callable[[bytes], bytes]
+) -> None:
     async with serving(faults.content_encoding(LAYER.digest, coding)) as (_, url):
         got = await get(url)
     assert got.headers["Content-Encoding"] == coding
@@ -427,20 +263,3 @@ async def test_c1_body_sends_other_bytes_under_the_right_headers() -> None:
 async def test_c13_swap_answers_with_other_content() -> None:
     async with serving(faults.swap(LAYER.digest, IMAGE.config.digest)) as (_, url):
         assert (await get(url)).body == IMAGE.config.raw
-
-
-async def test_c7_endless_goes_on_until_the_client_has_enough() -> None:
-    async with serving(faults.endless(LAYER.digest)) as (registry, url):
-        heard = await talk(url, limit=5_000_000)
-        assert len(heard.data) >= 5_000_000
-        assert registry.journal.requests[0].bytes_sent >= 4_000_000
-
-
-async def test_a_registry_with_stalled_clients_stops_at_once() -> None:
-    loop = asyncio.get_running_loop()
-    async with serving(faults.hang(times=None)) as (_, url):
-        waiting = asyncio.ensure_future(talk(url, patience=20))
-        await asyncio.sleep(0.05)
-        began = loop.time()
-    assert loop.time() - began < 2
-    await waiting

@@ -82,6 +82,7 @@ EVERY_FAULT: list[dict[str, object]] = [
     {"fault": "flip", "at": -1},
     {"fault": "stall", "after": 1, "seconds": 2},
     {"fault": "hang"},
+    {"fault": "drop"},
     {"fault": "drip", "rate": 10},
     {"fault": "status", "code": 503, "body": "text"},
     {"fault": "redirect", "location": "/x", "code": 302},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 
-from testregistry import TestRegistry, images, serve
+from testregistry import Request, TestRegistry, images, serve
 from testregistry.grammar import digest_of
 from tests.testregistry.asking import Got, absolute, ask, get, with_digest
 
@@ -242,3 +244,42 @@ async def test_an_upload_into_a_bad_name_is_refused() -> None:
     async with serve() as registry:
         got = await ask("POST", f"{registry.url}/v2/App/blobs/uploads/")
     assert (got.status, got.codes()) == (400, ["NAME_INVALID"])
+
+
+async def test_two_chunks_at_once_for_one_upload_are_taken_one_after_the_other() -> None:
+    go = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield CONTENT[:10]
+        await go.wait()
+        yield CONTENT[10:50]
+
+    async with serve() as registry:
+        location = await start(registry)
+        arrived: asyncio.Queue[Request] = asyncio.Queue()
+        registry.on_request.append(arrived.put_nowait)
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(ask("PATCH", location, headers={"Content-Range": "0-49"}, data=slow()))
+            await arrived.get()
+            second = group.create_task(patch(location, CONTENT[50:100], "50-99"))
+            await arrived.get()
+            go.set()
+        assert (first.result().status, second.result().status) == (202, 202)
+        assert (await get(location)).headers["Range"] == "0-99"
+
+
+async def test_a_chunk_that_breaks_off_is_forgotten() -> None:
+    async with serve() as registry:
+        location = await start(registry)
+        await patch(location, CONTENT[:50], "0-49")
+        arrived: asyncio.Queue[Request] = asyncio.Queue()
+        registry.on_request.append(arrived.put_nowait)
+        parts = urlsplit(location)
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        head = f"PATCH {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\n"
+        writer.write(f"{head}Content-Length: 50\r\nContent-Range: 50-99\r\n\r\n".encode() + CONTENT[50:60])
+        await writer.drain()
+        await arrived.get()
+        writer.transport.abort()
+        assert (await patch(location, CONTENT[50:100], "50-99")).status == 202
+        assert (await get(location)).headers["Range"] == "0-99"

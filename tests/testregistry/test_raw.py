@@ -66,6 +66,13 @@ async def test_reset_and_hang_and_pause() -> None:
     assert broken.reset
 
 
+async def test_b1_a_greeting_can_close_a_connection_before_anything_is_read() -> None:
+    async with serve_script([], greeting=Close()) as raw:
+        heard = await talk(raw.url + "/")
+        assert raw.connections == 1
+    assert (heard.data, raw.requests) == (b"", [])
+
+
 async def test_n25_a_kept_connection_gets_extra_bytes_before_the_next_answer() -> None:
     async with serve_script([answer(body=b"one") + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"]) as raw:
         heard = await talk(raw.url + "/", patience=0.1)
