@@ -187,11 +187,11 @@ class Authenticator:
             _LOG.warning("credentials for %s are not sent to %s", self._registry, printable(realm.origin.netloc))
         started = self._clock()
         wish = {"service": service, "scope": str(scope)} if service else {"scope": str(scope)}
-        answer = await self._ask(realm, credential, wish)
         try:
-            token = read_token(answer)
+            token = read_token(await self._ask(realm, credential, wish))
         except RegistryError as error:
-            error.at(host=realm.origin.netloc)
+            # What passes was tried again inside; `attempts` tells the session that this is the end of it.
+            error.at(host=realm.origin.netloc, attempts=1)
             if isinstance(error, Unauthorized):
                 error.hint = self._hint(realm)
             raise

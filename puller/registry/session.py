@@ -115,7 +115,8 @@ class Session:
     @staticmethod
     def _wants_other_token(answer: Answer, authorization: str | None) -> bool:
         # ECR Public answers 400 to an expired token (DEMANDS E40); without a token sent a 400 is about the request.
-        return answer.at_home and (answer.status == 401 or (answer.status == 400 and authorization is not None))
+        with_token = authorization is not None and authorization.startswith("Bearer ")
+        return answer.at_home and (answer.status == 401 or (answer.status == 400 and with_token))
 
     async def _followed(self, request: Request, authorization: str | None) -> Answer:
         trail = Trail(self.origin.url(request.path))
