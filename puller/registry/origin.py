@@ -78,6 +78,6 @@ def redacted(url: URL | str) -> str:
         parsed = url if isinstance(url, URL) else URL(url, encoded=True)
         origin = Origin.of(parsed)
     except ValueError:
-        scheme = str(url).partition(":")[0]
+        scheme = url.scheme if isinstance(url, URL) else url.partition(":")[0]
         return printable(f"{scheme}:…" if scheme.isalpha() else "…", limit=40)
     return printable(f"{origin}{parsed.raw_path}", limit=300)
