@@ -100,7 +100,7 @@ def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
     document = load_document(raw, what="manifest")
     actual = _media_type(document, media_type)
     if actual in mediatype.SCHEMA1_MANIFESTS:
-        raise Unsupported("schema 1 manifest", got=actual, hint="Only images of schema 2 and OCI can be pulled here.")
+        raise schema1_refusal(actual)
     if actual == mediatype.OCI_ARTIFACT:
         return _decode_artifact(raw, document)
     version = document.get("schemaVersion")
@@ -109,15 +109,18 @@ def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
     return (_decode_index if mediatype.is_index(actual) else _decode_manifest)(raw, document, actual)
 
 
+def schema1_refusal(media_type: str) -> Unsupported:
+    """The error for a manifest of schema 1."""
+    return Unsupported("schema 1 manifest", got=media_type, hint="Only images of schema 2 and OCI can be pulled here.")
+
+
 def _media_type(document: dict[str, Any], claimed: str | None) -> str:
     kinds = [types for keys, types in _KINDS if keys & document.keys()]
     if len(kinds) > 1:
         found = sorted(key for keys, _ in _KINDS for key in keys & document.keys())
         raise MediaTypeMismatch("manifest is of two kinds at once", got=", ".join(found))
-    own = document.get("mediaType")
-    if own is not None and not isinstance(own, str):
-        raise InvalidManifest("manifest: mediaType must be a string", got=type(own).__name__)
-    if own is not None and claimed is not None and own != claimed and not _both_schema1(own, claimed):
+    own = text_of(document, "mediaType", what="manifest", default="")
+    if own and claimed is not None and own != claimed and not _both_schema1(own, claimed):
         raise MediaTypeMismatch("manifest says another media type than its description", wanted=claimed, got=own)
     actual = own or claimed or _guess(document)
     if not any(actual in types for _, types in _KINDS):

@@ -98,7 +98,8 @@ def layer_checks(expected: Digest | None, facts: Facts, depth: Depth, reason: st
     """Diff ID and tarsum, or why they were not made. `reason` is set for what is no layer."""
     promised = str(expected) if expected else None
     if reason:
-        return (Check("tarsum", None, None, None, note=f"none ({reason})"),)
+        unseen = () if promised is None else (Check("diff_id", promised, None, None, note=f"not checked ({reason})"),)
+        return (*unseen, Check("tarsum", None, None, None, note=f"none ({reason})"))
     if depth is Depth.DIGEST_ONLY:
         return (Check("diff_id", promised, None, None, note="left to unpacking (digest only)"),)
     diff_id = Check("diff_id", promised, str(facts.diff_id), passed=expected is None or expected == facts.diff_id)

@@ -14,8 +14,8 @@ from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.event import Planned, Report, Resolved, unheard
 from puller.model.facts import Facts
-from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import OCTETS, compression_of
+from puller.model.manifest import Index, Manifest, parse_manifest, schema1_refusal
+from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS, compression_of
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
@@ -125,6 +125,9 @@ class _Pull:
         self._documents += 1
         if self._documents > MAX_DOCUMENTS:
             raise Unsupported("too many manifests under one name", wanted=f"at most {MAX_DOCUMENTS}")
+        if wanted.media_type in SCHEMA1_MANIFESTS:
+            # Its digest is that of its payload without signatures, so no gate could find these bytes right.
+            raise schema1_refusal(wanted.media_type)
         claimed = None if wanted.media_type in ("", OCTETS) else wanted.media_type
         return await self._document(role, wanted, lambda raw: parse_manifest(raw, claimed))
 

@@ -22,12 +22,14 @@ from puller.registry.retry import RetryPolicy
 from puller.registry.world import World
 from puller.store.disk import DiskStore
 from testregistry import TestRegistry, images, serve
-from testregistry.app import Auth
+from testregistry.auth import Auth
+from testregistry.documents import OCI_MANIFEST
 from testregistry.fault import Fault
 
 BASE = images.layer({"etc/motd": b"hello\n" * 100, "usr/share/words": bytes(range(256)) * 700})
 TOP = images.layer({"srv/app/main.py": b"print('app')\n"})
 IMAGE = images.image(BASE, TOP)
+OTHER = images.image(images.layer({"other": b"image"}))
 # Bytes that gzip cannot shrink: long enough to be cut anywhere and to come in more than one chunk.
 LARGE = images.generated_layer(3 << 20, seed=7)
 
@@ -47,6 +49,12 @@ class Story:
     def reference(self, name: str) -> Reference:
         """`app:1` in this registry."""
         return Reference.parse(self.registry.name(name))
+
+    def add_raw(self, raw: bytes, media_type: str = OCI_MANIFEST) -> str:
+        """Serve any bytes as the manifest of app:1, beside all that the honest images stand on."""
+        self.registry.add("app", IMAGE)
+        self.registry.add("app", OTHER)
+        return self.registry.add_manifest("app", raw, media_type, "1")
 
     async def pull(
         self,
@@ -89,9 +97,9 @@ class Story:
         return {name.removeprefix(f"{self.registry.host}/"): str(one.digest) for name, one in held.items()}
 
     def parts(self) -> set[str]:
-        """The digests of unfinished blobs."""
-        names = (path.name for path in (self.store.layout.root / "ingest").iterdir() if path.is_dir())
-        return {name.replace("-", ":", 1) for name in names}
+        """The digests of unfinished blobs of which there is something to resume."""
+        found = (self.store.layout.root / "ingest").glob("*/data")
+        return {part.parent.name.replace("-", ":", 1) for part in found if part.stat().st_size}
 
     def warnings(self) -> list[str]:
         """What was done, but should be looked at."""
@@ -137,3 +145,8 @@ def document(raw: bytes, **changes: Any) -> bytes:
     """A JSON document with some of its keys changed; those set to None are left out."""
     changed = json.loads(raw) | changes
     return json.dumps({key: value for key, value in changed.items() if value is not None}).encode()
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder, in order."""
+    return sorted(path.name for path in folder.iterdir())
