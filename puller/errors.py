@@ -86,7 +86,7 @@ class PullerError(Exception):
     def __str__(self) -> str:
         parts = [self.what if self.where is None else f"{self.what} ({printable(str(self.where))})"]
         known = ((name, getattr(self, name)) for name in ("wanted", "got", *self.context))
-        parts += [f"{name} {printable(str(value))}" for name, value in known if value is not None]
+        parts += [f"{name} {printable(str(value))}" for name, value in known if value not in (None, "")]
         # Each value was cut by itself above: a long one must not take the place of those after it.
         text = ", ".join(parts)
         return printable(f"{text}. {self.hint}" if self.hint else text, limit=len(text) + len(self.hint) + 2)

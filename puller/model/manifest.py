@@ -44,7 +44,7 @@ class Manifest:
     @property
     def is_image(self) -> bool:
         """Whether it has an image config, so that its layers make a root filesystem."""
-        return self.config is not None and self.config.media_type in mediatype.CONFIGS
+        return self.config is not None and _is_image_config(self.config.media_type, self.media_type)
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
@@ -159,7 +159,7 @@ def _decode_manifest(raw: bytes, document: dict[str, Any], media_type: str) -> M
     what = "manifest"
     config = Descriptor.decode(document.get("config"), what=f"{what} config")
     artifact_type = text_of(document, "artifactType", what=what, default="") or None
-    if artifact_type is None and config.media_type not in mediatype.CONFIGS:
+    if artifact_type is None and not _is_image_config(config.media_type, media_type):
         artifact_type = config.media_type  # manifest.md: the config's type stands for a missing artifactType
     return Manifest(
         raw,
@@ -170,6 +170,11 @@ def _decode_manifest(raw: bytes, document: dict[str, Any], media_type: str) -> M
         artifact_type,
         texts_of(document, "annotations", what=what),
     )
+
+
+def _is_image_config(config_type: str, manifest_type: str) -> bool:
+    early = manifest_type == mediatype.DOCKER_MANIFEST and config_type in mediatype.EARLY_DOCKER_CONFIGS
+    return early or config_type in mediatype.CONFIGS
 
 
 def _decode_artifact(raw: bytes, document: dict[str, Any]) -> Manifest:

@@ -35,6 +35,8 @@ INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 SCHEMA1_MANIFESTS = frozenset({SCHEMA1, SCHEMA1_SIGNED})
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+# What early clients wrote for the config of a schema 2 image (docker/distribution issue 1621); moby reads them still.
+EARLY_DOCKER_CONFIGS = frozenset({OCTETS, "application/json", "text/html"})
 
 # What each layer type promises of its compression. Docker's plain type names no gzip, yet old daemons put gzip under
 # it, and the reverse: so Docker types promise nothing that the bytes must keep (THREATS D7).

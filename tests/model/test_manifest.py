@@ -187,3 +187,10 @@ def test_c6_c5_a_manifest_is_read_by_the_strict_loader() -> None:
         parse_manifest(text.replace('{"schemaVersion"', '{"layers": [], "schemaVersion"').encode(), None)
     with pytest.raises(InvalidManifest, match="no JSON number"):
         parse_manifest(text.replace('"size": 6', '"size": NaN').encode(), None)
+
+
+@pytest.mark.parametrize("config_type", ["application/octet-stream", "application/json", "text/html"])
+def test_a_config_of_no_telling_type_makes_an_image_of_schema_2_only(config_type: str) -> None:
+    config = Descriptor(config_type, Digest.of(b"config"), 6).encode()
+    assert _parsed(_image(mediaType=mediatype.DOCKER_MANIFEST, config=config)).is_image
+    assert not _parsed(_image(config=config)).is_image
