@@ -141,7 +141,7 @@ class DiskStore:
 
     def _open_blob(self, digest: Digest) -> int:
         try:
-            fd = self.files.open(self.layout.blob(digest), os.O_RDONLY | os.O_NONBLOCK)
+            fd = self.files.open(self.layout.blob(digest), os.O_RDONLY)
         except FileNotFoundError:
             raise ContentMissing("the store does not hold this blob", digest=digest) from None
         status = self.files.status(fd)

@@ -20,8 +20,8 @@ from puller.stream.sink import Chunk
 
 T = TypeVar("T")
 
-# A planted link is never followed (THREATS H1), and no child process inherits a lock.
-_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC
+# A planted link is never followed nor a planted pipe waited for (THREATS H1), and no child process inherits a lock.
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Files:

@@ -31,17 +31,13 @@ async def found(path: Path, files: Files, worker: Worker, *, sleep: Sleep) -> La
     """
     layout = Layout(path)
     await worker.run(_make_root, files, path)
-    async with _root_locked(layout, files, worker, sleep):
-        names = set(await worker.run(files.names, path))
-        # The mark comes first: a process that dies here leaves what the next one recognises.
-        with translated():
-            await _mark(layout, files, names)
-        await worker.run(_make_directories, files, layout)
-        if "index.json" not in names:
-            await worker.run(_check_no_blobs, files, layout)
-            with translated():
-                await files.replace(layout.index, EMPTY_INDEX, scratch=layout.scratch("index.json"), mode=0o644)
-        await worker.run(_check_locks, files, layout)
+    if not await worker.run(_is_whole, files, layout):
+        async with _as_founder(layout, files, worker, sleep) as founder:
+            if founder:
+                await _complete(layout, files, worker)
+    with translated():
+        await _check_mark(layout, files)
+    await worker.run(_check_locks, files, layout)
     return layout
 
 
@@ -51,18 +47,30 @@ def _make_root(files: Files, path: Path) -> None:
         logger.warning("store %s may be written by other users of this machine", path)
 
 
+def _is_whole(files: Files, layout: Layout) -> bool:
+    marks = all(files.look(path) is not None for path in (layout.mark, layout.index))
+    return marks and all(files.is_directory(path) for path in layout.directories)
+
+
 @asynccontextmanager
-async def _root_locked(layout: Layout, files: Files, worker: Worker, sleep: Sleep) -> AsyncIterator[None]:
+async def _as_founder(layout: Layout, files: Files, worker: Worker, sleep: Sleep) -> AsyncIterator[bool]:
+    """Hold the lock on the root directory; False: another founder was faster, and there is nothing left to do."""
     fd = await worker.run(files.open, layout.root, os.O_RDONLY | os.O_DIRECTORY)
+
+    def attempt() -> bool | None:
+        if files.lock(fd):
+            return True
+        return False if _is_whole(files, layout) else None
+
     try:
-        await patiently(lambda: worker.run(lambda: files.lock(fd) or None), sleep=sleep)
-        yield
+        yield await patiently(lambda: worker.run(attempt), sleep=sleep)
     finally:
         files.close(fd)
 
 
-async def _mark(layout: Layout, files: Files, names: set[str]) -> None:
-    scratch = layout.root / "oci-layout.new"
+async def _complete(layout: Layout, files: Files, worker: Worker) -> None:
+    """Make what is not there. The mark comes first: who dies after it leaves what the next one recognises."""
+    names, scratch = set(await worker.run(files.names, layout.root)), layout.root / "oci-layout.new"
     if "oci-layout" not in names:
         if names - {scratch.name}:
             raise StoreUnusable(
@@ -70,8 +78,16 @@ async def _mark(layout: Layout, files: Files, names: set[str]) -> None:
                 where=layout.root,
                 hint="Choose another directory for the store.",
             )
-        await files.replace(layout.mark, MARK, scratch=scratch, mode=0o644)
-        return
+        with translated():
+            await files.replace(layout.mark, MARK, scratch=scratch, mode=0o644)
+    await worker.run(_make_directories, files, layout)
+    if "index.json" not in names:
+        await worker.run(_check_no_blobs, files, layout)
+        with translated():
+            await files.replace(layout.index, EMPTY_INDEX, scratch=layout.scratch("index.json"), mode=0o644)
+
+
+async def _check_mark(layout: Layout, files: Files) -> None:
     raw = await files.read(layout.mark, limit=_MARK_LIMIT) or b""
     try:
         version = load_document(raw, what="oci-layout", limit=_MARK_LIMIT).get("imageLayoutVersion")
@@ -100,16 +116,15 @@ def _check_no_blobs(files: Files, layout: Layout) -> None:
 
 def _check_locks(files: Files, layout: Layout) -> None:
     """Prove that a lock on one descriptor is seen by another (RELIABILITY L5)."""
-    probe = layout.locks / "probe"
     fds: list[int] = []
     try:
-        fds += [files.open(probe, os.O_RDWR | os.O_CREAT) for _ in range(2)]
-        first, second = (files.lock(fd) for fd in fds)
+        fds += [files.open(layout.probe, os.O_RDWR | os.O_CREAT) for _ in range(2)]
+        # Where the first fails another process holds it for this very test: then locks do work.
+        are_seen = not files.lock(fds[0]) or not files.lock(fds[1])
     finally:
-        files.remove(probe)
         for fd in fds:
             files.close(fd)
-    if not first or second:
+    if not are_seen:
         raise StoreUnusable(
             "the file system has no working locks",
             where=layout.root,

@@ -35,6 +35,11 @@ class Layout:
         return self.root / "locks"
 
     @property
+    def probe(self) -> Path:
+        """A lock that protects nothing: on it every opener tries whether locks work. Never removed."""
+        return self.locks / "probe"
+
+    @property
     def leases(self) -> Path:
         return self.root / "leases"
 

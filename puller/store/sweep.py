@@ -82,6 +82,8 @@ class _Sweeper:
     def lock(self, name: str) -> bool:
         """Whether a lock file was free, and is gone: unlinked under its own lock, as locks.py asks for."""
         path = self._layout.locks / name
+        if path == self._layout.probe:
+            return False
         with self._free(path) as free:
             return free and self._files.remove(path)
 
