@@ -9,7 +9,7 @@ from puller.errors import DigestMismatch, MediaTypeMismatch, ProtocolViolation, 
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.registry.answer import Answer
-from puller.registry.headers import content_digest, content_length, content_range, media_type
+from puller.registry.headers import content_digest, content_length, content_range, media_type, unsatisfied_range
 
 _DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
 
@@ -36,15 +36,20 @@ def judge(answer: Answer, *, start: int, position: int, size: int | None) -> Use
     """
     if answer.status == 200:
         length = content_length(answer.header("Content-Length"))
-        if size is not None and length is not None and length != size:
-            raise SizeMismatch("the registry holds content of another size", wanted=size, got=length)
+        _compare(size, length)
         return Useful(position, length)
     if answer.status == 416:
+        _compare(size, unsatisfied_range(answer.header("Content-Range")))
         return Useless(ProtocolViolation("the range was refused", wanted=f"bytes from {start}", got="HTTP 416"))
     try:
         return _judge_range(answer, start=start, size=size)
     except ProtocolViolation as error:
         return Useless(error)
+
+
+def _compare(wanted: int | None, told: int | None) -> None:
+    if wanted is not None and told is not None and told != wanted:
+        raise SizeMismatch("the registry holds content of another size", wanted=wanted, got=told)
 
 
 def _judge_range(answer: Answer, *, start: int, size: int | None) -> Useful:

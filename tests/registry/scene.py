@@ -26,7 +26,11 @@ from puller.registry.retry import RetryPolicy
 from puller.registry.world import World
 
 QUICK = Patience(connect=2, first_byte=0.2, stall=0.1)
-MANIFEST = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}'
+MANIFEST = (
+    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":'
+    b'"application/vnd.oci.image.config.v1+json","size":2,"digest":'
+    b'"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[]}'
+)
 
 
 def content(size: int, seed: int = 0) -> bytes:

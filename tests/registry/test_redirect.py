@@ -100,7 +100,7 @@ def test_b7_a_location_that_chooses_credentials_is_refused(location: str) -> Non
     "location",
     [
         "file:///etc/passwd", "gopher://evil.test/", "ftp://evil.test/x", "javascript:alert(1)", "data:,x",
-        "unix:/run/x", "", " ", "https://", "https:///x", "https://[::1", "https://evil.test\\@registry.test/", 
+        "unix:/run/x", "", " ", "https://", "https:///x", "https://[::1", "https://evil.test\\@registry.test/",
         "https://ev il.test/", "https://evil.test/\r\nX: y", "https://evil.test/\x00", "https://évil.test/", "https://a:b/",
         "https://evil.test:99999/", "https://" + "a" * 20_000,
     ],
