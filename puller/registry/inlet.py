@@ -34,7 +34,7 @@ class Inlet(asyncio.BufferedProtocol):
         self._aside = transport.get_protocol()
         self._missing = length - len(first)
         self._free: list[bytearray] = []
-        self._filling: bytearray | None = bytearray(BUFFER)
+        self._filling: bytearray | None = bytearray(BUFFER + 1)
         self._filling[: len(first)] = first
         self._filled = len(first)
         self._spare = BUFFERS - 1  # buffers not made yet
@@ -64,23 +64,23 @@ class Inlet(asyncio.BufferedProtocol):
         return inlet
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport writes next; after the end one byte, to see whether more comes than was promised."""
+        """Where the transport writes next: always one byte more than is promised, to see whether more comes (N25)."""
         if self._filling is None:
             return memoryview(self._excess)
-        return memoryview(self._filling)[self._filled : self._filled + self._missing]
+        return memoryview(self._filling)[self._filled : self._filled + self._missing + 1]
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport has written."""
-        if self._filling is None:
+        wanted = min(nbytes, self._missing)
+        if wanted < nbytes:
             self._clean = False
             self._transport.pause_reading()
-            return
-        self._filled += nbytes
-        self._missing -= nbytes
-        self.received += nbytes
+        self._filled += wanted
+        self._missing -= wanted
+        self.received += wanted
         if not self._missing:
             self._end()
-        elif self._filled == len(self._filling):
+        elif self._filled >= BUFFER:
             self._hand_over()
             self._refill()
             if self._filling is None:
@@ -143,7 +143,7 @@ class Inlet(asyncio.BufferedProtocol):
             self._filling = self._free.pop()
         elif self._spare:
             self._spare -= 1
-            self._filling = bytearray(BUFFER)
+            self._filling = bytearray(BUFFER + 1)
 
     def _hand_over(self) -> None:
         if self._filling is not None and self._filled:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import aiohttp
 
-from puller.errors import RegistryError
+from puller.errors import ConnectionLost, RegistryError
 from puller.registry.inlet import Inlet
 from puller.registry.patience import Pace, Patience
 from puller.registry.wire import translated
@@ -102,6 +102,9 @@ class Stream:
             except TimeoutError as error:
                 if isinstance(error, aiohttp.ServerTimeoutError):
                     raise  # aiohttp's own deadline, not this one
+            except RuntimeError as error:
+                # After malformed framing in mid-body aiohttp closes without telling the stream; the next read says so.
+                raise ConnectionLost("the body is malformed or was cut") from error
 
     def take(self, *, partial: bool = False) -> bytes | None:
         """See Intake."""

@@ -4,14 +4,25 @@ The rules are strict because a range that is off by one gives a whole blob of wr
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from puller.errors import DigestMismatch, MediaTypeMismatch, ProtocolViolation, RegistryError, SizeMismatch
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
-from puller.registry.answer import Answer
 from puller.registry.headers import content_digest, content_length, content_range, media_type, unsatisfied_range
 
 _DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
+
+
+class Head(Protocol):
+    """Status and headers of an answer."""
+
+    @property
+    def status(self) -> int: ...
+
+    def header(self, name: str) -> list[str]:
+        """Every line of one header."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ class Useless:
     error: RegistryError
 
 
-def judge(answer: Answer, *, start: int, position: int, size: int | None) -> Useful | Useless:
+def judge(answer: Head, *, start: int, position: int, size: int | None) -> Useful | Useless:
     """Decide on the head of an answer to a request from `start` (0: no range), when `position` bytes are held.
 
     Raises SizeMismatch when the server holds content of another size than `size`: no retry mends that.
@@ -52,7 +63,7 @@ def _compare(wanted: int | None, told: int | None) -> None:
         raise SizeMismatch("the registry holds content of another size", wanted=wanted, got=told)
 
 
-def _judge_range(answer: Answer, *, start: int, size: int | None) -> Useful:
+def _judge_range(answer: Head, *, start: int, size: int | None) -> Useful:
     sent = content_range(answer.header("Content-Range"))
     length = content_length(answer.header("Content-Length"))
     wanted = f"bytes {start}-/{'any' if size is None else size}"
@@ -64,7 +75,7 @@ def _judge_range(answer: Answer, *, start: int, size: int | None) -> Useful:
     return Useful(0, sent.total)
 
 
-def check_claims(answer: Answer, wanted: Descriptor) -> None:
+def check_claims(answer: Head, wanted: Descriptor) -> None:
     """Compare what the headers claim of the content with what was asked for; the bytes are verified elsewhere.
 
     Raises DigestMismatch (THREATS C1, N22) and, for documents, MediaTypeMismatch (C4, N23).
