@@ -58,14 +58,23 @@ async def pull(
     """
     reference = reference.tagged()
     ledger = Ledger(reference, report)
-    try:
+    reports: list[PullReport] = []
+
+    async def work() -> None:
         async with store.lease() as lease:
             blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
-            return await _Pull(reference, source, store, wish, blobs, ledger, lease).run()
+            reports.append(await _Pull(reference, source, store, wish, blobs, ledger, lease).run())
+
+    try:
+        # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
+        with one_error():
+            async with anyio.create_task_group() as group:
+                group.start_soon(work)
     except PullerError as error:
         error.at(reference=reference)
         ledger.failed(error)
         raise
+    return reports[0]
 
 
 class _Pull:

@@ -150,3 +150,8 @@ def document(raw: bytes, **changes: Any) -> bytes:
 def names_in(folder: Path) -> list[str]:
     """What lies in a folder, in order."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def files_with(content: bytes, folder: Path) -> list[str]:
+    """The names of all files under a folder that hold this."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and content in path.read_bytes())
