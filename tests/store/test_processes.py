@@ -1,0 +1,131 @@
+"""One store, many processes, some of them killed."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from puller.model.digest import Digest
+from puller.store.audit import audit
+from puller.store.disk import DiskStore
+from puller.store.gc import collect
+from tests.conftest import ROOT
+from tests.contracts.sample import blob, stored
+from tests.store.child import IMAGES, PIECE, image_of
+
+SIZE = 40 * PIECE
+
+
+@contextmanager
+def child(root: Path, verb: str, *numbers: int) -> Iterator["subprocess.Popen[str]"]:
+    """A running child; killed at the end of the block if it is still there."""
+    command = [sys.executable, "-m", "tests.store.child", str(root), verb, *map(str, numbers)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def assert_r1(root: Path) -> None:
+    """Every file under blobs/ is what its name says."""
+    for path in (root / "blobs").glob("*/*"):
+        assert str(Digest.of(path.read_bytes(), path.parent.name)) == f"{path.parent.name}:{path.name}"
+
+
+def killed_after(root: Path, lines: int) -> list[str]:
+    """What a writer said before it was killed, after so many lines."""
+    said: list[str] = []
+    with child(root, "write", SIZE, 1) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line.strip())
+            if len(said) == lines:
+                process.kill()
+    return said
+
+
+@pytest.mark.slow
+async def test_r1_r6_a_writer_killed_at_any_moment_is_resumed_by_the_next(tmp_path: Path) -> None:
+    root, chance = tmp_path / "store", random.Random(7)
+    held = 0
+    for _ in range(6):
+        said = killed_after(root, chance.randrange(1, 9))
+        assert_r1(root)
+        words = [line.split() for line in said]
+        assert words[0][0] == "from"
+        assert held - PIECE <= int(words[0][1])
+        held = int(words[-1][1])
+    assert held > 0
+    said = killed_after(root, -1)
+    assert said[-2:] == ["committed", "tagged"]
+    store = await DiskStore.open(root)
+    assert await store.read(blob(SIZE, 1).descriptor, limit=SIZE) == blob(SIZE, 1).content
+    assert (await audit(store)).findings == ()
+
+
+@pytest.mark.slow
+def test_r5_n30_of_four_processes_one_writes_and_the_others_find_it(tmp_path: Path) -> None:
+    processes = []
+    for _ in range(4):
+        command = [sys.executable, "-m", "tests.store.child", str(tmp_path / "store"), "write", str(SIZE), "1"]
+        processes.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+    said = [process.communicate(timeout=60)[0].split("\n") for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sum("committed" in lines for lines in said) == 1
+    assert sum("present" in lines for lines in said) == 3
+
+
+@pytest.mark.slow
+def test_r5_a_waiting_process_goes_on_where_a_killed_one_stopped(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    with child(root, "write", SIZE, 1) as first:
+        assert first.stdout is not None
+        while not first.stdout.readline().startswith("wrote"):
+            pass
+        with child(root, "write", SIZE, 1) as second:
+            first.kill()
+            out, _ = second.communicate(timeout=60)
+    lines = out.split("\n")
+    if "present" not in lines:  # the first was not faster than its killer
+        assert int(lines[0].removeprefix("from ")) >= PIECE
+        assert "committed" in lines
+
+
+def churned(root: Path, seconds: float, processes: int, seed: int) -> int:
+    """Let processes churn, killing them all now and then; how many rounds they did."""
+    chance, deadline, rounds = random.Random(seed), time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        with ExitStack() as stack:
+            running = [stack.enter_context(child(root, "churn", chance.randrange(1000))) for _ in range(processes)]
+            time.sleep(0.8 + chance.random())
+            for process in running:
+                process.kill()
+            for process in running:
+                out, err = process.communicate()
+                assert "Error" not in err, err
+                rounds += out.count("done")
+        assert_r1(root)
+    return rounds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [3.0, pytest.param(60.0, marks=pytest.mark.torture)])
+async def test_r12_pulls_removals_and_collections_of_many_processes_never_lose_named_content(
+    tmp_path: Path, seconds: float
+) -> None:
+    root = tmp_path / "store"
+    assert churned(root, seconds, 3, seed=3) > 3
+    store = await DiskStore.open(root)
+    assert (await audit(store)).findings == ()
+    await collect(store, days=0)
+    named = {name.rpartition(":")[2] for name in await store.tags()}
+    kept = set().union(*(image_of(number).digests for number in range(IMAGES) if str(number) in named))
+    assert set(await stored(store)) == kept
+    assert {path.name for path in store.layout.locks.iterdir()} <= {"probe", "facts", "index"}
+    assert list(store.layout.leases.iterdir()) == []
