@@ -69,9 +69,12 @@ class Time:
 
 
 class Names(AbstractResolver):
-    """A resolver that knows a few names and nothing else; a list is gone through, one answer a question."""
+    """A resolver that knows a few names and nothing else.
 
-    def __init__(self, names: Mapping[str, str | list[str]]) -> None:
+    A tuple is one answer of several addresses; a list is gone through, one answer a question.
+    """
+
+    def __init__(self, names: Mapping[str, str | tuple[str, ...] | list[str]]) -> None:
         self.names = dict(names)
         self.asked: list[str] = []
 
@@ -82,9 +85,11 @@ class Names(AbstractResolver):
         known = self.names.get(host)
         if known is None:
             raise OSError(f"no such host: {host}")
-        address = known if isinstance(known, str) else known.pop(0)
+        answer = known.pop(0) if isinstance(known, list) else known
+        addresses = (answer,) if isinstance(answer, str) else answer
         return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0),
+            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
+            for address in addresses
         ]
 
     async def close(self) -> None:
