@@ -3,13 +3,16 @@
 Nothing here is an opinion about tar: it is what one reader did, bug for bug, with its error texts. Whatever unpacks
 layers uses the sane dialect.
 
+Raises InvalidArchive and TruncatedArchive whose `what` is the original's error text (`panic: …` where it crashed), and
+LimitExceeded where it would have taken all memory or run for hours. Sparse files are told with their holes filled.
+
 Theory of operation. `reading` is a caller's loop over Next and Read, `_next` is Next. A header behind an `x` block is
 returned as it is, whatever its type. One behind an `L` or `K` block came from a nested Next: so the outermost name
 wins, and where the nested call failed the original used its nil header and crashed.
 """
 
-from collections.abc import Callable, Generator
-from typing import Final, TypeVar
+from collections.abc import Generator
+from typing import Final
 
 from puller.errors import InvalidArchive, LimitExceeded, TruncatedArchive
 from puller.stream.go2015number import header_number
@@ -25,7 +28,7 @@ from puller.stream.go2015sparse import (
     pax_format,
     pax_size,
 )
-from puller.stream.tar import Answer, Reading, Wish
+from puller.stream.tar import Answer, Dialect, Reading, Wish
 from puller.stream.tarentry import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -45,6 +48,7 @@ from puller.stream.tarfield import (
     STAR_MAGIC,
     STAR_PREFIX,
     ZERO_BLOCK,
+    Remembered,
     checksum_total,
     padding,
     text,
@@ -55,43 +59,17 @@ NIL_DEREFERENCE: Final = "runtime error: invalid memory address or nil pointer d
 MAX_META: Final = 4 << 20  # bytes of one x, L or K block; the original had no bound but memory
 MAX_HOLES: Final = 8 << 30  # zero bytes written out for sparse files of one archive: each costs hashing
 _ZEROS: Final = bytes(1 << 16)
-_MOST_REMEMBERED: Final = 8192
 _TYPE: Final = 156
 _NEEDS_MORE: Final = frozenset(b"".join((PAX_HEADER, LONG_NAME, LONG_LINK, OLD_SPARSE)))
 _DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
-
-_T = TypeVar("_T")
-
-
-def go2015(listener: TarListener) -> Reading:
-    """The 2015 dialect, as TarSink wants it.
-
-    Raises InvalidArchive and TruncatedArchive whose `what` is the original's error text (`panic: …` where it crashed),
-    and LimitExceeded where it would have taken all memory or run for hours. Sparse files are told with their holes
-    filled.
-    """
-    return _Reader(listener).reading()
-
-
-class _Remembered(dict[bytes, _T]):
-    """Remembers what fields mean: modes, owners and times recur from entry to entry."""
-
-    def __init__(self, meaning: Callable[[bytes], _T]) -> None:
-        self._meaning = meaning
-
-    def __missing__(self, field: bytes) -> _T:
-        if len(self) >= _MOST_REMEMBERED:
-            self.clear()
-        value = self[field] = self._meaning(field)
-        return value
 
 
 class _Reader:
     def __init__(self, listener: TarListener) -> None:
         self._listener = listener
-        self._numbers = _Remembered(header_number)
-        self._texts = _Remembered(text)
-        self._totals = _Remembered(lambda field: checksum_total(field, header_number(field)))
+        self._numbers = Remembered(header_number)
+        self._texts = Remembered(text)
+        self._totals = Remembered(lambda field: checksum_total(field, header_number(field)))
         self._sparse: SparseFile | None = None
         self._stored = 0  # content bytes in the archive, those of a sparse map already read taken off
         self._padding = 0
@@ -114,7 +92,8 @@ class _Reader:
                 self._sparse = None
             elif stored := self._stored:
                 came = yield (stored, self._padding)
-                if came != stored:
+                assert isinstance(came, int)
+                if came < stored:
                     raise TruncatedArchive(UNEXPECTED_EOF)
             listener.end()
 
@@ -273,3 +252,10 @@ class _Reader:
             raise LimitExceeded("sparse files too large", wanted=f"at most {MAX_HOLES} bytes of holes", got=self._holes)
         for at in range(0, size, len(_ZEROS)):
             self._listener.data(_ZEROS[: size - at])
+
+
+def _read(listener: TarListener) -> Reading:
+    return _Reader(listener).reading()
+
+
+GO2015: Final[Dialect] = _read

@@ -15,7 +15,7 @@ from puller.stream.tarentry import Data, EndOfEntry, Entry, Hole, Raw, TarEvent,
 
 # n: exactly n bytes, at least one; answered with them, or fewer at the end of the input.
 # (size, padding): hand `size` bytes to the listeners as content, then pass over `padding` bytes, together at least one;
-# answered with the number of content bytes that came.
+# answered with the number of bytes that came of both, fewer only at the end of the input.
 Wish: TypeAlias = int | tuple[int, int]
 Answer: TypeAlias = bytes | int
 Reading: TypeAlias = Generator[Wish, Answer, None]
@@ -42,7 +42,7 @@ class TarSink:
         self._want = 0  # bytes wished for at once
         self._content = 0  # content bytes still to come
         self._padding = 0  # and the padding behind them
-        self._came = 0  # content bytes of the open wish that came
+        self._came = 0  # bytes of the open wish for content that came
         self._ended = False
         self._advance(None)
 
@@ -115,6 +115,7 @@ class TarSink:
         until = min(at + self._padding, len(view))
         if until > at and self._tell_raw is not None:
             self._tell_raw(view[at:until])
+        self._came += until - at
         self._padding -= until - at
         if not self._padding:
             self._advance(self._came)

@@ -6,12 +6,16 @@ Sources: POSIX.1-1988 ustar (pax, "ustar Interchange Format"), GNU tar manual "B
 """
 
 import struct
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 from zlib import adler32
 
 BLOCK: Final = 512
 ZERO_BLOCK: Final = bytes(BLOCK)
 INT64: Final = 2**63
+_MOST_REMEMBERED: Final = 8192
+
+_T = TypeVar("_T")
 
 # name mode uid gid size mtime chksum typeflag linkname magic+version uname gname devmajor devminor prefix(155)
 HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
@@ -52,3 +56,16 @@ def base256(field: bytes) -> int:
     value = int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1))
     negative = field[0] & 0x40
     return value - (1 << (8 * len(field) - 1)) if negative else value
+
+
+class Remembered(dict[bytes, _T]):
+    """Remembers what fields mean: modes, owners and times recur from entry to entry."""
+
+    def __init__(self, meaning: Callable[[bytes], _T]) -> None:
+        self._meaning = meaning
+
+    def __missing__(self, field: bytes) -> _T:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        value = self[field] = self._meaning(field)
+        return value

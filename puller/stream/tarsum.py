@@ -10,9 +10,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, NamedTuple, Self
 
-from puller.errors import InputError, InvalidArchive
+from puller.errors import InputError, InvalidArchive, LimitExceeded
 from puller.model.text import printable
-from puller.stream.go2015 import go2015
+from puller.stream.go2015 import GO2015
 from puller.stream.go2015number import unix_seconds
 from puller.stream.go2015sparse import panic
 from puller.stream.gosort import go_sort
@@ -21,6 +21,7 @@ from puller.stream.tar import TarSink
 from puller.stream.tarentry import Entry, TarListener
 
 LABEL_HASHES: Final = ("sha256", "sha512")
+MAX_ENTRIES: Final = 1 << 20  # name and digest of each stay in memory to the end: about 150 MB
 _MODE_LIMIT: Final = 8**8  # the writer had eight octal digits for a mode
 
 
@@ -61,11 +62,14 @@ class Tarsum(TarListener):
     for at any time and then covers the entries that were finished. The version `dev` differs from v1 in its name only.
     """
 
-    def __init__(self, version: TarsumVersion = TarsumVersion.V1, algorithm: str = "sha256") -> None:
+    def __init__(
+        self, version: TarsumVersion = TarsumVersion.V1, algorithm: str = "sha256", *, max_entries: int = MAX_ENTRIES
+    ) -> None:
         self.version = version
         self.algorithm = algorithm
         self._new_hash: Callable[[bytes], Any] = getattr(hashlib, algorithm)
         self._header = _HEADERS[version]
+        self._max_entries = max_entries
         self._hash: Any = None
         self._left = 0  # bytes that the writer still takes for this entry
         self._name = b""
@@ -111,6 +115,8 @@ class Tarsum(TarListener):
             raise InvalidArchive("archive/tar: header field too long")
         if entry.size < 0:
             raise panic(f"runtime error: slice bounds out of range [:{entry.size}]")
+        if len(self._names) >= self._max_entries:
+            raise LimitExceeded("too many entries for a tarsum", wanted=f"at most {self._max_entries}")
         self._left = entry.size
         self._name = entry.name
 
@@ -144,7 +150,7 @@ class TarsumSink:
 
     def __init__(self, tarsum: Tarsum) -> None:
         self._tarsum = tarsum
-        self._sink = TarSink(tarsum, dialect=go2015)
+        self._sink = TarSink(tarsum, dialect=GO2015)
 
     def write(self, chunk: Chunk, /) -> None:
         self._sink.write(chunk)

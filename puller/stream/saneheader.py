@@ -1,0 +1,95 @@
+"""One tar header block as the sane dialect reads it: v7, ustar, star and GNU (POSIX pax; GNU tar manual; star(5))."""
+
+import re
+from typing import Final
+
+from puller.errors import InvalidArchive
+from puller.stream.tarentry import BLOCK_DEVICE, CHARACTER_DEVICE, NO_RECORDS, Entry
+from puller.stream.tarfield import (
+    GNU_MAGIC,
+    HEADER,
+    INT64,
+    POSIX_MAGIC,
+    STAR_MAGIC,
+    STAR_PREFIX,
+    Remembered,
+    base256,
+    checksum_total,
+    text,
+    total_matches,
+)
+
+MAX_ID: Final = 2**32 - 2  # 2^32-1 is -1 to chown (THREATS E12)
+_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)[ \0]*(?:\0.*)?", re.DOTALL)
+_DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
+_GNU_TIMES: Final = (slice(345, 357), slice(357, 369))
+
+
+def number(field: bytes) -> int:
+    """A numeric field: octal, or base-256 with a sign as GNU, star and libarchive write it. Raises ValueError."""
+    if field[0] & 0x80:
+        value = base256(field)
+        if not -INT64 <= value < INT64:
+            raise ValueError("number too large")
+        return value
+    match = _OCTAL.fullmatch(field)
+    if match is None:
+        raise ValueError("no octal number")
+    return int(match[1] or b"0", 8)
+
+
+class HeaderReader:
+    """Reads header blocks; remembers fields that recur."""
+
+    def __init__(self) -> None:
+        self._numbers = Remembered(number)
+        self._texts = Remembered(text)
+        self._totals = Remembered(lambda field: checksum_total(field, number(field)))
+
+    def parse(self, block: bytes, offset: int) -> Entry:
+        """The header in `block`, which lies at `offset`. Raises InvalidArchive.
+
+        `size` and `stored` are what the header says; what comes of it by its type and its extensions is for others.
+        """
+        name, mode, uid, gid, length, mtime, chksum, kind, link, magic, uname, gname, major, minor, prefix = (
+            HEADER.unpack(block)
+        )
+        numbers, texts = self._numbers, self._texts
+        try:
+            if not total_matches(block, self._totals[chksum]):
+                raise ValueError("wrong checksum")
+            size = numbers[length]
+            devmajor = devminor = 0
+            name = texts[name]
+            if magic == GNU_MAGIC or magic.startswith(POSIX_MAGIC):
+                if kind in _DEVICES:
+                    devmajor, devminor = numbers[major], numbers[minor]
+                if prefix := self._prefix(block, magic, prefix):
+                    name = prefix + b"/" + name
+                uname, gname = texts[uname], texts[gname]
+            else:
+                uname = gname = b""
+            entry = Entry(
+                name, texts[link], kind, numbers[mode], numbers[uid], numbers[gid], size, numbers[mtime] * 10**9,
+                uname, gname, devmajor, devminor, NO_RECORDS, NO_RECORDS, offset, size,
+            )  # fmt: skip
+            if min(size, entry.mode, entry.uid, entry.gid, devmajor, devminor) < 0:
+                raise ValueError("negative number")
+        except ValueError as error:
+            raise InvalidArchive("invalid tar header", where=f"at byte {offset}", got=str(error)) from error
+        return entry
+
+    def _prefix(self, block: bytes, magic: bytes, field: bytes) -> bytes:
+        if magic != GNU_MAGIC:
+            return self._texts[field[:STAR_PREFIX] if block.endswith(STAR_MAGIC) else field]
+        if not field[0]:
+            return b""
+        # GNU keeps atime and ctime here. Go before 1.8 wrote GNU's magic over a ustar prefix, and so did the Docker of
+        # its day; like its successors, take for a prefix what cannot be two times.
+        try:
+            for times in _GNU_TIMES:
+                number(block[times])
+        except ValueError:
+            prefix = text(field)
+            return prefix if prefix.isascii() else b""
+        return b""
