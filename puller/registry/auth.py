@@ -56,11 +56,14 @@ class _Grant:
 
 @dataclass(slots=True)
 class _Slot:
-    """All about one scope. `lock` is held during a fetch, `attempt` counts fetches, `failure` is how the last ended."""
+    """All about one scope.
+
+    `lock` is held during a fetch; `ended` counts the fetches that came to an end, `failure` is how the last one failed.
+    """
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     grant: _Grant | None = None
-    attempt: int = 0
+    ended: int = 0
     failure: RegistryError | None = None
 
 
@@ -162,21 +165,23 @@ class Authenticator:
 
     async def _renewed(self, slot: _Slot, scope: Scope, realm: Realm, service: str, *, old: str | None) -> str:
         """The authorization that follows `old`: fetched once, however many tasks ask for it at a time."""
-        before, attempt = slot.grant, slot.attempt
+        before, ended = slot.grant, slot.ended
         async with slot.lock:
             grant = slot.grant
             if grant is not None and (grant.realm.url, grant.service) == (realm.url, service):
                 is_new = grant is not before or grant.authorization != old
                 if is_new and self._clock() < grant.fresh:
                     return grant.authorization
-            if slot.attempt != attempt and slot.failure is not None:
-                raise copy.copy(slot.failure)  # whoever waited for this attempt shares its end: no queue of failures
-            slot.attempt, slot.failure = slot.attempt + 1, None
+            if slot.ended != ended and slot.failure is not None:
+                raise copy.copy(slot.failure)  # whoever waited for a fetch shares its end: no queue of failures
             try:
                 slot.grant = await self._fetch(scope, realm, service)
             except RegistryError as error:
+                slot.ended += 1
                 slot.failure = copy.copy(error)  # without the traceback, which would keep the answer alive
                 raise
+            slot.ended += 1
+            slot.failure = None
             return slot.grant.authorization
 
     async def _fetch(self, scope: Scope, realm: Realm, service: str) -> _Grant:

@@ -70,9 +70,7 @@ def read_token(answer: TokenAnswer) -> Token:
 
 def _lifetime(value: Any) -> float:
     """Seconds by `expires_in`, kept within reason. `issued_at` is not read: it is a foreign clock (THREATS B13)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return SHORTEST
-    return float(min(max(value, SHORTEST), LONGEST))
+    return float(min(max(value, SHORTEST), LONGEST)) if isinstance(value, int | float) else SHORTEST
 
 
 def _refusal(status: int) -> RegistryError:

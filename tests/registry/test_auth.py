@@ -190,8 +190,61 @@ async def test_n12_tasks_that_waited_share_a_failure() -> None:
     assert await authenticator.challenged(SCOPE, CHALLENGE, rejected=None) == "Bearer token-2"
 
 
+async def test_n12_tasks_that_come_during_a_fetch_share_its_failure() -> None:
+    gate = anyio.Event()
+    server = TokenServer(gates=[gate], failures=[Unavailable("down")])
+    authenticator = server.authenticator()
+    outcomes: list[list[str | RegistryError]] = []
+
+    async def ask() -> None:
+        outcomes.append(await ask_often(authenticator, 1, rejected=None))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+        gate.set()
+    assert [type(outcome) for (outcome,) in outcomes] == [Unavailable] * 3
+    assert len(server.asked) == 1
+
+
+async def test_n12_a_failure_of_the_token_server_says_that_it_is_final() -> None:
+    server = TokenServer(answers=[TokenAnswer(503, {}, b"")])
+    with pytest.raises(Unavailable) as caught:
+        await server.authenticator().challenged(SCOPE, CHALLENGE, rejected=None)
+    assert caught.value.attempts == 1
+
+
+async def test_a_stale_token_answers_no_challenge() -> None:
+    server = TokenServer(expires_in=300)
+    authenticator = server.authenticator()
+    await authenticator.challenged(SCOPE, CHALLENGE, rejected=None)
+    server.now += 250
+    assert await authenticator.challenged(SCOPE, CHALLENGE, rejected=None) == "Bearer token-2"
+
+
+async def test_an_old_failure_does_not_answer_a_later_task() -> None:
+    server = TokenServer(failures=[Unavailable("down")])
+    authenticator = server.authenticator()
+    assert [type(outcome) for outcome in await ask_often(authenticator, 1, rejected=None)] == [Unavailable]
+    server.gates = [anyio.Event()]
+    first = anyio.CancelScope()
+    got: list[str] = []
+
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            got.append(await authenticator.challenged(SCOPE, CHALLENGE, rejected=None))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, first)
+        tasks.start_soon(ask, anyio.CancelScope())
+        await anyio.wait_all_tasks_blocked()
+        first.cancel()
+    assert got == ["Bearer token-3"]
+
+
 async def test_a_cancelled_task_leaves_the_fetch_to_the_next() -> None:
-    server = TokenServer(hangs=1)
+    server = TokenServer(gates=[anyio.Event()])
     authenticator = server.authenticator()
     got: list[str] = []
 

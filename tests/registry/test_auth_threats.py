@@ -197,7 +197,11 @@ CHALLENGES = {
     "malformed": ['Bearer realm="marker-secret'],
     "nothing": [],
 }
-ANSWERS = [TokenAnswer(status, {"X": "marker-secret"}, ECHO) for status in (200, 302, 400, 401, 403, 404, 429, 500)]
+ANSWERS = [
+    *(TokenAnswer(status, {"X": "marker-secret"}, ECHO) for status in (200, 302, 400, 401, 403, 404, 429, 500)),
+    TokenAnswer(200, {}, b"<html>marker-secret"),
+    TokenAnswer(200, {}, b'{"marker-secret": 1, "marker-secret": 2}'),
+]
 
 
 async def errors_of(authenticator: Authenticator, lines: list[str]) -> list[RegistryError]:

@@ -115,6 +115,7 @@ MALFORMED = {
     "list": ["marker-secret"],
     "auth is a number": {"auth": 7},
     "no base64": {"auth": "marker-secret!"},
+    "garbage inside base64": {"auth": "dXNl!cjpwYXNz"},
     "no padding": {"auth": "bWFya2VyLXNlY3JldA"},
     "no colon": {"auth": base64.b64encode(b"marker-secret").decode()},
     "no user": {"auth": base64.b64encode(b":marker-secret").decode()},

@@ -1,6 +1,7 @@
 """Headers of answers: what is read, what is refused."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -152,6 +153,16 @@ NOW = 784_111_777.0  # 06 Nov 1994 08:49:37 GMT, the date RFC 9110 uses
 )
 def test_n7_retry_after_is_seconds_or_a_date_or_nothing(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
+
+
+def test_n7_a_date_without_zone_is_in_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert retry_after("Sun Nov  6 08:50:37 1994", NOW) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.text(max_size=40) | st.text("SunMo0123456789 ,:-GMT+", max_size=40))

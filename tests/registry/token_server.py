@@ -41,7 +41,7 @@ class TokenServer:
     text: str | None = None  # always this token
     answers: list[TokenAnswer] = field(default_factory=list)
     failures: list[RegistryError] = field(default_factory=list)
-    hangs: int = 0  # so many requests first get no answer at all
+    gates: list[anyio.Event] = field(default_factory=list)  # what the first requests wait for, in order
     delay: float = 0.0
     now: float = 1000.0  # the clock of everything in a test
     asked: list[Asked] = field(default_factory=list)
@@ -53,8 +53,8 @@ class TokenServer:
         number = len(self.asked)
         self.now += self.delay
         await anyio.lowlevel.checkpoint()
-        if number <= self.hangs:
-            await anyio.sleep_forever()
+        if self.gates:
+            await self.gates.pop(0).wait()
         if self.failures:
             raise self.failures.pop(0)
         if self.answers:
