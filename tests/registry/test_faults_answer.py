@@ -30,7 +30,7 @@ from puller.registry.retry import RetryPolicy
 from testregistry import Bearer, TestRegistry, faults, serve
 from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
-from testregistry.raw import Close, serve_script
+from testregistry.raw import Close, Pause, Step, serve_script
 from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, Names, Time, content, described, fetched, opened
 
 BLOB = content(50_000)
@@ -469,21 +469,12 @@ async def long_download() -> None:
     whole = 400.0  # seconds, and aiohttp's own limit for an answer is 300
     # Only that limit is left to bite: a hiccup of the machine is many seconds on this loop.
     patience = Patience(connect=1000, first_byte=1000, stall=1000, window=1000)
-
-    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n")
-        for start in range(0, 50_000, 1000):
-            writer.write(BLOB[start : start + 1000])
-            await writer.drain()
-            await asyncio.sleep(whole / 50)
-        writer.close()
-
-    server = await asyncio.start_server(slow, "127.0.0.1", 0)
-    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    steps: list[Step] = [b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"]
+    for start in range(0, 50_000, 1000):
+        steps += [Pause(whole / 50), BLOB[start : start + 1000]]
     loop = asyncio.get_running_loop()
     started = loop.time()
-    async with server, opened(f"{host}/app", patience=patience) as repository:
+    async with serve_script([tuple(steps)]) as raw, opened(f"{raw.host}/app", patience=patience) as repository:
         assert await fetched(repository, described(BLOB)) == BLOB
     assert loop.time() - started > 360
 
