@@ -5,8 +5,8 @@ from pathlib import Path
 
 from puller.cli import interrupt
 from puller.cli.rooms import open_client
+from puller.cli.screen import Plain
 from puller.errors import InvalidReference, PullerError
-from puller.model.event import unheard
 from puller.model.reference import Reference
 
 
@@ -15,7 +15,7 @@ def digest_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> str
     reference = Reference.parse(text).tagged()
 
     async def ask() -> str:
-        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=unheard) as client:
+        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=Plain(several=False).show) as client:
             try:
                 return str((await client.repository(reference).resolve(reference)).digest)
             except PullerError as error:
@@ -31,7 +31,7 @@ def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[
         raise InvalidReference("tags wants a repository", got=repository)
 
     async def ask() -> list[str]:
-        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=unheard) as client:
+        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=Plain(several=False).show) as client:
             try:
                 return [tag async for tag in client.repository(repository).tags()]
             except PullerError as error:

@@ -40,10 +40,18 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        own = {name for option in self.params for name in option.opts}
-        if args and args[0] not in VERBS and args[0] not in own | {"--help"}:
+        own = {name for option in self.params for name in option.opts} | set(context.help_option_names)
+        if args and args[0] not in VERBS and args[0] not in own:
+            self._refuse_late_verb(args)
             args = ["pull", *args]
         return super().parse_args(context, args)
+
+    @staticmethod
+    def _refuse_late_verb(args: list[str]) -> None:
+        # `puller --store DIR rm alpine` would otherwise pull two images, one of them called rm.
+        late = next((word for word in args if word in VERBS), None) if args[0].startswith("-") else None
+        if late is not None:
+            raise click.UsageError(f"the verb comes first, as in: puller {late} …")
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})

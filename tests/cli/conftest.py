@@ -1,0 +1,46 @@
+"""The command line in this process, as a user would run it who has set nothing."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from puller.cli.main import run
+from testregistry import TestRegistry
+from tests.cli.program import Ended
+from tests.cli.serving import serving
+
+Puller: TypeAlias = Callable[..., Ended]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory; the store is `store` in it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("XDG_DATA_HOME", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PULLER_STORE", str(folder / "store"))
+    return folder
+
+
+@pytest.fixture
+def puller(home: Path, capsys: pytest.CaptureFixture[str]) -> Puller:
+    """`puller WORDS…` to its end."""
+
+    def call(*words: str) -> Ended:
+        capsys.readouterr()
+        code = run(words)
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def registry() -> Iterator[TestRegistry]:
+    """A registry with nothing in it."""
+    with serving() as registry:
+        yield registry
