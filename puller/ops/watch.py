@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class DocumentWatch(Generic[T]):
-    """Gathers a small document and decodes it; `value` is there once the blob is committed."""
+    """Gathers a small document and decodes it."""
 
     def __init__(self, decode: Callable[[bytes], T], *, what: str, limit: int = MAX_BYTES) -> None:
         self._decode = decode
         self._what = what
         self._limit = limit
         self._raw = bytearray()
-        self.value: T | None = None
+        self._value: list[T] = []
 
     def write(self, chunk: Chunk, /) -> None:
         if len(self._raw) + len(chunk) > self._limit:
@@ -34,7 +34,11 @@ class DocumentWatch(Generic[T]):
         self._raw += chunk
 
     def finish(self) -> None:
-        self.value = self._decode(bytes(self._raw))
+        self._value = [self._decode(bytes(self._raw))]
+
+    def decoded(self) -> T:
+        """The document; to be asked for once the blob is committed."""
+        return self._value[0]
 
 
 class LayerWatch:

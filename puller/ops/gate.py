@@ -1,0 +1,47 @@
+"""Gate: the one way into the store for a pull. What comes through it is leased, verified, and told."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from puller.contracts.content import ContentStore, Lease, Source
+from puller.errors import ContentCorrupt, PullerError
+from puller.ops.ledger import Ledger
+from puller.ops.plan import Step
+from puller.ops.transfer import Transferred, Watch, copy_blob
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Brings blobs from a source into a store on behalf of one pull."""
+
+    source: Source
+    store: ContentStore
+    lease: Lease
+    ledger: Ledger
+
+    async def bring(
+        self, step: Step, watch: Watch, *, seen: Callable[[], Awaitable[T]], known: Callable[[], Awaitable[T]]
+    ) -> tuple[Transferred | None, T]:
+        """The blob of `step`, and what it is: told by `seen` if it came now, under the eyes of what `watch` made; by
+        `known` if it was here before (then there is no Transferred).
+
+        `known` may find that what is here is damaged (ContentCorrupt): then it is fetched again (RELIABILITY L7).
+        """
+        wanted = step.descriptor
+        await self.lease.hold([wanted.digest])
+        try:
+            transferred = await copy_blob(self.source, self.store, wanted, watch, report=self.ledger.tell)
+            if transferred is None:
+                try:
+                    return None, await known()
+                except ContentCorrupt as damaged:
+                    await self.store.delete(wanted.digest)
+                    transferred = await copy_blob(self.source, self.store, wanted, watch, report=self.ledger.tell)
+                    if transferred is None:  # somebody else was quicker, and has verified it
+                        raise damaged
+            return transferred, await seen()
+        except PullerError as error:
+            raise error.at(digest=wanted.digest, phase=step.role) from error.__cause__

@@ -1,0 +1,82 @@
+"""Layers of a pull: large, a few at a time, each read for what it proves while it is written."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from puller.model.facts import Facts
+from puller.model.mediatype import compression_of
+from puller.ops.gate import Gate
+from puller.ops.ledger import content_checks, layer_checks
+from puller.ops.plan import Depth, Step
+from puller.ops.tasks import one_error
+from puller.ops.watch import LayerWatch, check_diff_id
+from puller.stream.layer import LayerReader
+
+
+class Layers:
+    """Brings layers through the gate, as deep as `depth` says; `limiter` bounds how many flow at once."""
+
+    def __init__(self, gate: Gate, depth: Depth, limiter: anyio.CapacityLimiter) -> None:
+        self._gate = gate
+        self._depth = depth
+        self._limiter = limiter
+
+    async def bring(self, steps: Sequence[Step]) -> None:
+        """All of `steps`, or the gravest of the errors that stopped one of them."""
+        await self._gate.lease.hold([step.descriptor.digest for step in steps])
+        with one_error():
+            async with anyio.create_task_group() as group:
+                for step in steps:
+                    group.start_soon(self._one, step)
+
+    async def _one(self, step: Step) -> None:
+        async with self._limiter:
+            gate = self._gate
+            started = gate.ledger.now()
+            watches: list[LayerWatch] = []
+
+            def watch() -> list[LayerWatch]:
+                watches[:] = [self._watch(step)] if self._looks_into(step) else []
+                return watches
+
+            transferred, facts = await gate.bring(
+                step, watch, seen=lambda: self._proved(step, watches), known=lambda: self._known(step)
+            )
+        actual = step.descriptor if transferred is None else transferred.descriptor
+        checks = layer_checks(step.diff_id, facts, self._depth, step.reason)
+        gate.ledger.add(step, transferred, content_checks(step.descriptor, actual) + checks, started)
+
+    async def _known(self, step: Step) -> Facts:
+        """The facts of a blob that was here before; read again only where something is not known yet."""
+        store = self._gate.store
+        facts = await store.facts(step.descriptor.digest)
+        if self._looks_into(step) and not self._suffices(facts, step):
+            watch = self._watch(step)
+            await store.watch(step.descriptor, watch)
+            return await self._proved(step, [watch])
+        check_diff_id(step.diff_id, facts)
+        return facts
+
+    async def _proved(self, step: Step, watches: Sequence[LayerWatch]) -> Facts:
+        store, digest = self._gate.store, step.descriptor.digest
+        if not watches:
+            return await store.facts(digest)
+        await store.prove(digest, watches[0].facts)
+        return watches[0].facts
+
+    def _suffices(self, facts: Facts, step: Step) -> bool:
+        if facts.diff_id is None or (step.diff_id is not None and facts.diff_id.algorithm != step.diff_id.algorithm):
+            return False
+        return self._depth is not Depth.FULL or bool(facts.tarsum or facts.tarsum_refusal)
+
+    def _looks_into(self, step: Step) -> bool:
+        return step.is_layer and self._depth is not Depth.DIGEST_ONLY
+
+    def _watch(self, step: Step) -> LayerWatch:
+        reader = LayerReader(
+            promised=compression_of(step.descriptor.media_type),
+            tarsum=self._depth is Depth.FULL,
+            algorithm=step.diff_id.algorithm if step.diff_id else "sha256",
+        )
+        return LayerWatch(reader, expected=step.diff_id)
