@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from puller.stream.go2015 import go2015
+from puller.stream.go2015 import GO2015
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Sink
 from puller.stream.tar import TarSink
@@ -15,7 +15,7 @@ def tarsum_of(chunks: Iterable[Chunk], label: str, *, decompress: bool = False) 
     Raises InputError for an unknown label, and LayerError where the original fails or panics (LEGACY.md a.4, a.5).
     """
     tarsum = Tarsum.for_label(label)
-    sink: Sink = TarSink(tarsum, dialect=go2015)
+    sink: Sink = TarSink(tarsum, dialect=GO2015)
     if decompress:
         sink = Inflate(sink)
     for chunk in chunks:
