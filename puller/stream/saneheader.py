@@ -20,7 +20,9 @@ from puller.stream.tarfield import (
 )
 
 MAX_ID: Final = 2**32 - 2  # 2^32-1 is -1 to chown (THREATS E12)
-_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)[ \0]*(?:\0.*)?", re.DOTALL)
+# A number may stand behind spaces and ends with the field, or in spaces, or at a NUL; readers disagree about digits
+# behind leading NULs.
+_OCTAL: Final = re.compile(rb"[ \0]*| *([0-7]+) *(?:\0.*)?", re.DOTALL)
 _DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
 _GNU_TIMES: Final = (slice(345, 357), slice(357, 369))
 
