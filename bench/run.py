@@ -27,8 +27,7 @@ def main() -> int:
     try:
         images = build(cache, "full")
         _print_head(images, arguments.markdown)
-        # Nobody's own credentials or settings take part.
-        env = {**os.environ, "DOCKER_CONFIG": str(cache.scratch / "no-config")}
+        env = _environment(os.environ, cache)
         with serve(cache.registry, cache.root / "run") as registry:
             ground = Ground(images, registry, arguments.rounds, cache.scratch, env)
             for part in arguments.only or PARTS:
@@ -37,6 +36,13 @@ def main() -> int:
         print(f"bench.run: {failure}", file=sys.stderr)
         return 1
     return 0
+
+
+def _environment(environ: Mapping[str, str], cache: Cache) -> dict[str, str]:
+    # Nobody's own credentials or settings take part: above all not PYTHONDONTWRITEBYTECODE, with which every start
+    # would compile this project anew, as no installed program does.
+    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+    return kept | {"DOCKER_CONFIG": str(cache.scratch / "no-config")}
 
 
 def _parser() -> argparse.ArgumentParser:
