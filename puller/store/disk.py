@@ -93,14 +93,15 @@ class DiskStore:
 
         Raises NoSpace before a byte is written where the disk could not hold it.
         """
+        part = Part(self.files, self.layout, expected.digest)
         async with self.locks.held(self.layout.lock(expected.digest)):
             if not await self.exists(expected):
-                part = Part(self.files, self.layout, expected.digest)
                 async with DiskIngest(
                     part, expected, watchers, self.worker, reserve=self._reserve, durable=self._durable
                 ) as ingest:
                     yield ingest
                 return
+            await self.worker.run(lambda: part.settle(durable=self._durable))
         yield None
 
     async def tag(self, reference: Reference, descriptor: Descriptor) -> None:

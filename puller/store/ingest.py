@@ -39,6 +39,7 @@ class DiskIngest:
         self._reserve = reserve
         self._durable = durable
         self._spoiled = False
+        self._committed = False
         self._buffer = memoryview(b"")
         # A task cancelled from outside any scope (asyncio's own cancel) does not wait for its thread: whoever cleans up
         # does, here, before the file is closed under it.
@@ -74,6 +75,7 @@ class DiskIngest:
         except Exception:
             self._spoiled = True
             raise
+        self._committed = True
         return replace(self._expected, size=self._verifier.size)
 
     def _commit(self) -> None:
@@ -91,8 +93,7 @@ class DiskIngest:
         return self
 
     async def _resume(self) -> None:
-        await self._worker.run(self._part.open, self._expected.size)
-        await self._worker.run(self._check_space)
+        await self._worker.run(self._begin)
         if not self._part.size:
             return
         self._buffer = memoryview(bytearray(min(CHUNK, self._part.size)))
@@ -113,6 +114,10 @@ class DiskIngest:
             self._verifier.write(chunk)
             self._watchers.write(chunk)
 
+    def _begin(self) -> None:
+        self._part.open(self._expected.size)
+        self._check_space()
+
     def _check_space(self) -> None:
         needed = max(0, (self._expected.size or 0) - self._part.size) + self._reserve
         free = self._part.free()
@@ -128,6 +133,8 @@ class DiskIngest:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._committed:
+            return
         spoiled = self._spoiled or is_verification(error)
         with CancelScope(shield=True):
             await self._worker.run(self._leave, spoiled)

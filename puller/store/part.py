@@ -92,6 +92,17 @@ class Part:
         with suppress(OSError):
             self._files.remove_directory(self._directory)
 
+    def settle(self, *, durable: bool) -> None:
+        """End what a process killed in its commit left: the blob is here, its name perhaps not on the disk yet.
+
+        The ingest goes last in a commit, so as long as it stands the name may still be lost with the power, and a tag
+        must not be built on it.
+        """
+        if self._files.look(self._directory) is not None:
+            if durable:
+                self._files.sync_directory(self._layout.blobs(self._digest.algorithm))
+            remove_ingest(self._files, self._layout, self._digest)
+
     def keep(self) -> None:
         """Leave it for the next try, marked as whole up to its size."""
         if self._fd is None:

@@ -188,6 +188,18 @@ async def test_r1_content_is_on_the_disk_before_its_name_and_the_name_before_com
         assert written < synced < disk.position("seal", data) < renamed < settled
 
 
+async def test_r2_a_commit_that_was_killed_at_its_end_is_ended_by_the_next_comer(tmp_path: Path) -> None:
+    disk = NotedDisk(tmp_path / "store")
+    store = await DiskStore.open(tmp_path / "store", reserve=0, files=disk.files)
+    wanted = blob(100)
+    await put(store, wanted)
+    part(store, wanted).mkdir()  # what is left when the kill comes after the rename
+    disk.notes.clear()
+    await put(store, wanted)
+    assert disk.position("sync_directory", "blobs/sha256") >= 0
+    assert not part(store, wanted).exists()
+
+
 async def test_a_store_that_need_not_last_syncs_nothing(tmp_path: Path) -> None:
     disk = NotedDisk(tmp_path / "store")
     store = await DiskStore.open(tmp_path / "store", reserve=0, durable=False, files=disk.files)

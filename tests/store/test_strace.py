@@ -31,7 +31,7 @@ NAME = "docker.io/library/app:1"
 # Every system call with which the store changes or trusts the disk; `when` counts the calls on the store's own paths.
 CALLS = (
     "openat", "mkdir", "pwrite64", "write", "preadv", "ftruncate", "fsync", "fchmod", "rename", "unlink", "rmdir",
-    "flock", "fstat",
+    "flock", "newfstatat",
 )  # fmt: skip
 ERRORS = ("ENOSPC", "EIO")
 LONGEST = 30  # more calls of one kind than a write and a tag take
@@ -71,13 +71,18 @@ def traced(root: Path, log: Path, *options: str) -> "subprocess.CompletedProcess
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-async def founded(tmp_path: Path) -> Path:
-    return (await DiskStore.open(tmp_path / "store", reserve=0)).layout.root
+async def begun(tmp_path: Path) -> Path:
+    """A store with an unfinished blob, so that the next write reads and truncates as well."""
+    layout = (await DiskStore.open(tmp_path / "store", reserve=0)).layout
+    part = layout.ingest(WANTED.digest)
+    part.mkdir()
+    (part / "data").write_bytes(WANTED.content[: PIECE + 5])
+    return layout.root
 
 
 async def hindered(tmp_path: Path, call: str, how: str, when: int) -> bool:
     """One try with one call hindered, and the proof that it did no harm; whether the call was reached at all."""
-    root, log = await founded(tmp_path), tmp_path / "log"
+    root, log = await begun(tmp_path), tmp_path / "log"
     inject = f"inject={call}:{how}:when={when}"
     result = traced(root, log, "-e", f"trace={call}", "-e", inject)
     reached = "INJECTED" in log.read_text() or "killed by SIGKILL" in log.read_text()
@@ -154,7 +159,7 @@ def calls_in(log: str) -> Iterator[Call]:
 
 
 async def test_r1_r2_each_step_has_reached_the_disk_before_the_next_begins(tmp_path: Path) -> None:
-    root, log = await founded(tmp_path), tmp_path / "log"
+    root, log = await begun(tmp_path), tmp_path / "log"
     assert traced(root, log, "-e", "trace=pwrite64,write,fsync,fdatasync,rename,renameat,renameat2").returncode == 0
     calls = list(calls_in(log.read_text()))
     part, index = str(root / "ingest" / f"sha256-{WANTED.digest.hex}" / "data"), str(root / "ingest" / "index.json.new")

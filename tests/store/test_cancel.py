@@ -1,0 +1,106 @@
+"""Cancelled at any operation on the disk, a store leaves no file open, no lock held, and nothing but a part."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from puller.model.descriptor import Descriptor
+from puller.model.facts import Facts
+from puller.model.reference import Reference
+from puller.store.audit import audit
+from puller.store.disk import DiskStore
+from puller.store.gc import collect
+from tests.contracts.sample import blob, image, pour, put
+from tests.store.disks import WatchedFiles
+
+APP = Reference.parse("app:1")
+WANTED = image(blob(200_000))
+LAYER = WANTED.layers[0]
+
+
+class CancelsAt:
+    """A disk that cancels `scope` at its `at`-th operation, and goes on."""
+
+    def __init__(self, at: int) -> None:
+        self.scope = anyio.CancelScope()
+        self.files = WatchedFiles(self._before)
+        self._left = at
+        self._loop = asyncio.get_running_loop()
+        self.armed = False
+
+    def _before(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if self.armed:
+            self._left -= 1
+            if self._left == 0:
+                self._loop.call_soon_threadsafe(self.scope.cancel)
+
+
+async def work(store: DiskStore) -> None:
+    """A little of everything that a pull, a removal and a collection do."""
+    async with store.lease() as lease:
+        await lease.hold(sorted(WANTED.digests))
+        await put(store, *WANTED.blobs)
+        await store.prove(WANTED.manifest.digest, Facts(absent=()))
+        await store.tag(APP, WANTED.manifest.descriptor)
+        await store.read(await store.resolve(APP), limit=10_000)
+    await store.untag(APP)
+    await collect(store)
+
+
+def open_files() -> set[str]:
+    return {str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+
+
+def unfinished(root: Path) -> set[str]:
+    """What lies under ingest/: a part is a directory, anything else its own name."""
+    return {path.name for path in (root / "ingest").iterdir()}
+
+
+async def cancelled_at(root: Path, at: int) -> bool:
+    """One cancelled try; whether the cancel came in time."""
+    disk = CancelsAt(at)
+    store = await DiskStore.open(root, reserve=0, files=disk.files)
+    disk.armed = True
+    with disk.scope:
+        await work(store)
+    disk.armed = False
+    assert not [name for name in open_files() if str(root) in name]
+    assert {path.parent.name for path in root.glob("ingest/*/*")} <= {
+        f"sha256-{one.digest.hex}" for one in WANTED.blobs
+    }
+    assert list(store.layout.leases.iterdir()) == []
+    assert (await audit(store)).findings == ()
+    with anyio.fail_after(5):
+        await work(store)
+    assert await store.leased() == set()
+    return disk.scope.cancelled_caught
+
+
+@pytest.mark.slow
+async def test_r7_n31_cancelled_at_any_operation_everything_is_closed_and_a_second_try_succeeds(tmp_path: Path) -> None:
+    caught = [at for at in range(1, 130, 4) if await cancelled_at(tmp_path / str(at), at)]
+    assert len(caught) > 15
+
+
+async def test_r7_cancelled_by_asyncio_itself_the_file_is_not_closed_under_its_writer(tmp_path: Path) -> None:
+    store = await DiskStore.open(tmp_path / "store", reserve=0)
+    content = blob(1 << 20).content
+
+    async def write_for_ever() -> None:
+        async with store.ingest(Descriptor(LAYER.descriptor.media_type, LAYER.digest)) as ingest:
+            assert ingest is not None
+            while True:
+                await ingest.write(content)
+
+    task = asyncio.get_running_loop().create_task(write_for_ever())
+    await anyio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    part = store.layout.ingest(LAYER.digest)
+    assert int((part / "clean").read_text()) == (part / "data").stat().st_size
+    store.layout.ingest(LAYER.digest).joinpath("data").unlink()
+    await pour(store, LAYER.descriptor, LAYER.content)
