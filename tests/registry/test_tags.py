@@ -86,9 +86,9 @@ async def test_b9_a_tag_that_is_listed_twice_is_given_once() -> None:
 
 @pytest.mark.slow
 async def test_b9_a_million_pages_come_to_an_end() -> None:
-    counter = iter(range(10**9))
-    with pytest.raises(ProtocolViolation, match="no end"):
-        await listed(lambda request: page(f"t{(n := next(counter))}", link=f"?n={n}"))
+    counter = iter(range(10**6))
+    with pytest.raises(ProtocolViolation, match="10000 pages"):
+        await listed(lambda request: page(f"t{(n := next(counter))}", link=f"?last=t{n}"))
 
 
 @pytest.mark.parametrize("tags", [b"null", b"[]"])
@@ -128,6 +128,7 @@ async def test_c5_what_is_no_list_of_tags_is_refused(raw: bytes) -> None:
 
 async def test_c7_an_endless_page_is_cut_off() -> None:
     async with serve(faults=[faults.endless(kind="tags", times=None)]) as registry:
+        registry.add_manifest("app", MANIFEST, OCI_MANIFEST, "1")
         async with opened(registry.name("app")) as repository:
             with pytest.raises(ProtocolViolation, match="too large"):
                 [tag async for tag in repository.tags()]
