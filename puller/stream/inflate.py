@@ -11,7 +11,7 @@ from puller.stream.sink import Chunk, Sink
 
 Compression: TypeAlias = Literal["gzip", "zstd", "none"]
 
-OUTPUT_CHUNK: Final = 1 << 20
+OUTPUT_CHUNK: Final = 1 << 19
 RATIO_FROM: Final = 16 << 20  # a small layer of zeros may well shrink a thousandfold
 MAX_EMPTY_MEMBERS: Final = 1024
 
@@ -21,7 +21,7 @@ _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 _ZSTD_MAGIC, _SKIPPABLE_MAGIC = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 # What follows the end of a member is handed back as a copy. Small first windows keep thousands of short members from
 # copying the rest of a large chunk each (THREATS D5); a long member soon gets large ones.
-_FIRST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 18
+_FIRST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 17
 
 
 def sniff(first: bytes) -> Compression:
@@ -46,7 +46,7 @@ def check_compression(promised: str | None, found: Compression) -> None:
 
 
 class Inflate:
-    """Hands the uncompressed stream to `sink`, in chunks of at most 1 MiB.
+    """Hands the uncompressed stream to `sink`, in chunks of at most 512 KiB (a plain stream as it comes).
 
     `compression` None: recognised by its first bytes; `promised` is then checked against it. `limit` is the most bytes
     of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None: `limit` decides, for honest

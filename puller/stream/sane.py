@@ -162,8 +162,12 @@ class _Reader:
             if self._map is not None:
                 yield from self._sparse_content(self._map, entry.stored)
                 self._map = None
-            elif entry.stored:
-                yield from self._content(entry.stored, padding(entry.stored))
+            elif stored := entry.stored:
+                came = yield (stored, padding(stored))
+                assert isinstance(came, int)
+                self._at += came
+                if came < stored + padding(stored):
+                    raise self._truncated("the content of an entry")
             listener.end()
 
     def _extended(self, block: bytes, start: int) -> Generator[Wish, Answer, Entry | None]:

@@ -40,11 +40,20 @@ def number(field: bytes) -> int:
     return int(match[1] or b"0", 8)
 
 
+def natural(field: bytes) -> int:
+    """A numeric field of anything but a time. Raises ValueError where it is negative."""
+    value = number(field)
+    if value < 0:
+        raise ValueError("negative number")
+    return value
+
+
 class HeaderReader:
     """Reads header blocks; remembers fields that recur."""
 
     def __init__(self) -> None:
-        self._numbers = Remembered(number)
+        self._numbers = Remembered(natural)
+        self._times = Remembered(number)
         self._texts = Remembered(text)
         self._totals = Remembered(lambda field: checksum_total(field, number(field)))
 
@@ -62,7 +71,7 @@ class HeaderReader:
                 raise ValueError("wrong checksum")
             size = numbers[length]
             devmajor = devminor = 0
-            name = texts[name]
+            name = name.partition(b"\0")[0]
             if magic == GNU_MAGIC or magic.startswith(POSIX_MAGIC):
                 if kind in _DEVICES:
                     devmajor, devminor = numbers[major], numbers[minor]
@@ -71,15 +80,12 @@ class HeaderReader:
                 uname, gname = texts[uname], texts[gname]
             else:
                 uname = gname = b""
-            entry = Entry(
-                name, texts[link], kind, numbers[mode], numbers[uid], numbers[gid], size, numbers[mtime] * 10**9,
+            return Entry(
+                name, texts[link], kind, numbers[mode], numbers[uid], numbers[gid], size, self._times[mtime] * 10**9,
                 uname, gname, devmajor, devminor, NO_RECORDS, NO_RECORDS, offset, size,
             )  # fmt: skip
-            if min(size, entry.mode, entry.uid, entry.gid, devmajor, devminor) < 0:
-                raise ValueError("negative number")
         except ValueError as error:
             raise InvalidArchive("invalid tar header", where=f"at byte {offset}", got=str(error)) from error
-        return entry
 
     def _prefix(self, block: bytes, magic: bytes, field: bytes) -> bytes:
         if magic != GNU_MAGIC:

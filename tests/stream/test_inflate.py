@@ -330,7 +330,7 @@ def test_d7_a_named_compression_is_not_second_guessed() -> None:
     assert inflated(gz(TEXT), compression="none") == gz(TEXT)
 
 
-# -- without ISA-L -------------------------------------------------------------------------------------------------------
+# -- without ISA-L ---------------------------------------------------------------------------------------------------
 
 
 def test_the_standard_library_takes_members_apart_like_isa_l() -> None:
