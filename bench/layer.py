@@ -52,7 +52,7 @@ def packed(cache: Cache, recipe: LayerRecipe) -> Layer:
     """The layer of that recipe, built at the first call; raises MissingTool or ToolFailed."""
     path = layer_path(cache, recipe)
     facts = path.with_name(path.name + ".json")
-    if facts.exists():
+    if path.exists() and facts.exists():
         return Layer(**json.loads(facts.read_text()))
     root = grown(cache, recipe.tree)
     with building(path) as partial:

@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from bench.cache import Cache, building, remove
@@ -78,13 +79,11 @@ class Debs:
 
     def grow(self, root: Path) -> None:
         require("dpkg-deb")
-        with building(root.with_name(root.name + ".download")) as download:
-            download.mkdir()
-            fetch(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *self.packages], cwd=download)
-        finished = root.with_name(root.name + ".download")
-        for package in sorted(finished.glob("*.deb")):
-            run(["dpkg-deb", "-x", str(package), str(root)])
-        remove(finished)
+        with TemporaryDirectory(dir=root.parent, prefix="download-") as download:
+            # As root apt would fetch as a user of its own, who may not enter here.
+            fetch(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *self.packages], cwd=Path(download))
+            for package in sorted(Path(download).glob("*.deb")):
+                run(["dpkg-deb", "-x", str(package), str(root)])
 
 
 @dataclass(frozen=True, slots=True)
