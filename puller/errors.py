@@ -18,10 +18,11 @@
     ├── StoreError                       the disk did not keep it
     │   ├── ContentMissing, ContentCorrupt, NoSpace, StoreBusy
     │   └── StoreUnusable                no store can live there (permissions, file system)
-    └── LayerError                       a layer that cannot be read
+    └── LayerError                       a layer that cannot be read or unpacked
         ├── InvalidArchive               not a tar archive, or a broken one
         ├── TruncatedArchive             it ends too early
         ├── InvalidCompression           not the gzip or zstd stream it should be
+        ├── UnsafePath                   an entry that reaches for what is not its own
         └── LimitExceeded                larger than it may become
 
 Every error says *what, where, wanted, got* and may carry the context it passed on its way up. Secrets and query strings
@@ -211,7 +212,7 @@ class StoreUnusable(StoreError):
 
 
 class LayerError(PullerError):
-    """A layer that cannot be read."""
+    """A layer that cannot be read or unpacked."""
 
 
 class InvalidArchive(LayerError):
@@ -224,6 +225,10 @@ class TruncatedArchive(LayerError):
 
 class InvalidCompression(LayerError):
     """Not the gzip or zstd stream it should be."""
+
+
+class UnsafePath(LayerError):
+    """An entry that reaches for what is not its own: out of the root, or for the root itself (THREATS F1-F5)."""
 
 
 class LimitExceeded(LayerError):
