@@ -1,0 +1,136 @@
+"""Threats B5 to B8: what another origin sees, and where nobody may send us."""
+
+from pathlib import Path
+
+import pytest
+
+from puller.errors import RegistryError, Unauthorized, UnsafeRedirect
+from testregistry import Basic, faults, serve
+from testregistry.answer import Answer
+from testregistry.body import BytesBody
+from testregistry.canary import serve_canary
+from testregistry.certificates import Authority
+from tests.registry.elsewhere import BLOB, HERE, LOGIN, ONCE, WANTED, pretend, sent_on, told
+from tests.registry.scene import (
+    Names,
+    fetched,
+    opened,
+)
+
+# B5 to B8: redirects --------------------------------------------------------------------------------------------------
+
+
+async def test_b5_authorization_is_dropped_on_redirect_to_another_port() -> None:
+    async with serve_canary(Answer(200, (), BytesBody(BLOB))) as canary, sent_on(f"{canary.url}/x") as registry:
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            assert await fetched(repository, WANTED) == BLOB
+        assert "authorization" not in canary.header_names()
+
+
+async def test_b5_authorization_is_dropped_on_redirect_to_another_name_of_the_same_server() -> None:
+    async with serve() as cdn:
+        cdn.add_blob("app", BLOB)
+        port = cdn.host.partition(":")[2]
+        target = f"http://cdn.test:{port}/v2/app/blobs/{WANTED.digest}"
+        async with sent_on(target) as registry:
+            async with opened(
+                registry.name("app"), names=Names(HERE), login=LOGIN, plain_http=[registry.host]
+            ) as repository:
+                assert await fetched(repository, WANTED) == BLOB
+        assert "Authorization" not in cdn.journal.requests[0].headers
+
+
+async def test_b5_authorization_stays_on_redirect_within_the_origin() -> None:
+    async with serve(auth=Basic({"alice": "marker-password"})) as registry:
+        registry.add_blob("app", BLOB)
+        there = f"/v2/app/blobs/{WANTED.digest}?there=1"
+        registry.faults.append(faults.redirect(None, there, kind="blob"))
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            assert await fetched(repository, WANTED) == BLOB
+        assert "Authorization" in registry.journal.requests[-1].headers
+
+
+async def test_b5_authorization_does_not_come_back_after_a_detour() -> None:
+    async with serve(auth=Basic({"alice": "marker-password"})) as registry:
+        registry.add_blob("app", BLOB)
+        back = f"{registry.url}/v2/secret/blobs/{WANTED.digest}"
+        async with serve_canary(Answer(307, (("Location", back),))) as evil:
+            registry.faults.append(faults.redirect(None, f"{evil.url}/detour", repository="app", times=None))
+            async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+                with pytest.raises(Unauthorized):
+                    await fetched(repository, WANTED)
+        detoured = [request for request in registry.journal if "/secret/" in request.path]
+        assert detoured
+        assert all("Authorization" not in request.headers for request in detoured)
+
+
+async def test_b5_https_does_not_lead_to_http(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with serve_canary() as canary, serve(tls=authority.server()) as registry:
+        registry.faults.append(faults.redirect(None, f"{canary.url}/x", times=None))
+        async with opened(registry.name("app"), ca_file=authority.file) as repository:
+            with pytest.raises(UnsafeRedirect, match="https to http"):
+                await fetched(repository, WANTED)
+        assert canary.requests == []
+
+
+async def test_b6_another_origin_sees_an_exact_list_of_headers() -> None:
+    part = Answer(206, (("Content-Range", "bytes 100-49999/50000"), ("Set-Cookie", "a=b")), BytesBody(BLOB[100:]))
+    async with serve_canary(part) as canary, sent_on(f"{canary.url}/x") as registry:
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            for _ in range(2):
+                assert await fetched(repository, WANTED, 100) == BLOB[100:]
+        assert canary.header_names() == {"host", "user-agent", "accept", "accept-encoding", "range"}
+        assert len(canary.requests) == 2
+
+
+@pytest.mark.parametrize("user", ["user:pw@", "user@", "user%3Apw%40", ":@", "@"])
+async def test_b7_a_location_with_a_user_is_refused(user: str) -> None:
+    async with serve_canary() as canary, sent_on(f"http://{user}{canary.host}/x") as registry:
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            with pytest.raises(UnsafeRedirect):
+                await fetched(repository, WANTED)
+        assert canary.requests == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.2", "127.2", "2130706434", "0x7f000002", "0x7f.0.0.2", "0177.0.0.2", "[::ffff:127.0.0.2]",
+        "inside.test", "localhost", "169.254.169.254", "0.0.0.0", "[::1]", "[::]", "10.255.255.1",
+        "[fe80::1]", "[fd00::1]",
+    ],
+)  # fmt: skip
+async def test_b8_a_public_registry_may_not_send_us_inside(host: str) -> None:
+    async with serve_canary(host="127.0.0.2") as canary:
+        async with sent_on(f"http://{host}:{canary.host.partition(':')[2]}/latest/meta-data") as registry:
+            name = told(registry)
+            names = Names(HERE | {"localhost": "127.0.0.2"})
+            async with opened(
+                f"{name}/app", names=names, plain_http=[name], classify=pretend, login=LOGIN, retries=ONCE
+            ) as repository:
+                with pytest.raises(RegistryError) as caught:
+                    await fetched(repository, WANTED)
+        assert canary.requests == []
+        # Some spellings no resolver takes; every one that is an address is refused as such.
+        assert isinstance(caught.value, UnsafeRedirect) or not host.replace(".", "").isdigit()
+
+
+async def test_b8_a_name_that_is_public_first_and_inside_later_is_refused_when_connecting() -> None:
+    async with serve_canary(host="127.0.0.2") as canary:
+        async with sent_on(f"http://cdn.test:{canary.host.partition(':')[2]}/x") as registry:
+            name = told(registry)
+            names = Names({"registry.test": "127.0.0.1", "cdn.test": ["127.0.0.2"]})
+            async with opened(
+                f"{name}/app", names=names, plain_http=[name], classify=pretend, login=LOGIN
+            ) as repository:
+                with pytest.raises(UnsafeRedirect, match="out of bounds"):
+                    await fetched(repository, WANTED)
+        assert canary.requests == []
+
+
+async def test_b8_a_registry_inside_may_send_us_to_its_neighbours() -> None:
+    async with serve_canary(Answer(200, (), BytesBody(BLOB)), host="127.0.0.2") as neighbour:
+        async with sent_on(f"http://{neighbour.host}/x") as registry:
+            async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+                assert await fetched(repository, WANTED) == BLOB
