@@ -15,12 +15,16 @@ from puller.stream.layer import LayerReader
 
 
 class Layers:
-    """Brings layers through the gate, as deep as `depth` says; `limiter` bounds how many flow at once."""
+    """Brings layers through the gate, as deep as `depth` says; `limiter` bounds how many flow at once.
 
-    def __init__(self, gate: Gate, depth: Depth, limiter: anyio.CapacityLimiter) -> None:
+    `max_unpacked` is the most bytes that one layer may be when unpacked (THREATS D6).
+    """
+
+    def __init__(self, gate: Gate, depth: Depth, limiter: anyio.CapacityLimiter, *, max_unpacked: int) -> None:
         self._gate = gate
         self._depth = depth
         self._limiter = limiter
+        self._max_unpacked = max_unpacked
 
     async def bring(self, steps: Sequence[Step]) -> None:
         """All of `steps`, or the gravest of the errors that stopped one of them."""
@@ -78,5 +82,6 @@ class Layers:
             promised=compression_of(step.descriptor.media_type),
             tarsum=self._depth is Depth.FULL,
             algorithm=step.diff_id.algorithm if step.diff_id else "sha256",
+            limit=self._max_unpacked,
         )
         return LayerWatch(reader, expected=step.diff_id)

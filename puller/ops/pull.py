@@ -22,6 +22,7 @@ from puller.ops.layers import Layers
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth, Image, plan
 from puller.ops.tasks import one_error
+from puller.stream.layer import MAX_UNPACKED
 
 MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 DEFAULT_JOBS = 3  # as docker does
@@ -32,10 +33,14 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What of a reference is wanted: `platforms` None means all of them."""
+    """What of a reference is wanted: `platforms` None means all of them.
+
+    A layer that would be more than `max_unpacked` bytes when unpacked is refused while it flows (THREATS D6).
+    """
 
     platforms: Sequence[Platform] | None
     depth: Depth = Depth.FULL
+    max_unpacked: int = MAX_UNPACKED
 
 
 async def pull(
@@ -81,7 +86,7 @@ class _Pull:
         self._gate = gate
         self._limiter = limiter
         self._documents = Documents(gate)
-        self._layers = Layers(gate, wish.depth, limiter)
+        self._layers = Layers(gate, wish.depth, limiter, max_unpacked=wish.max_unpacked)
         self._indexes: list[tuple[Descriptor, Index]] = []
         self._chosen: set[Digest] = set()
 

@@ -1,6 +1,7 @@
 """copy_blob: the heart. One blob from a source to a target, verified on the way, never written twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -67,16 +68,28 @@ class _Attempt:
             self.spliced = start > 0
             self._report(Started(wanted, start))
             origin = await self._flow(ingest) if start == 0 or start != wanted.size else None
-            return Transferred(await ingest.commit(), start, ingest.offset - start, origin)
+            with _from(lambda: origin):
+                return Transferred(await ingest.commit(), start, ingest.offset - start, origin)
 
     async def _flow(self, ingest: Ingest) -> Origin:
         async with self._source.fetch(self._wanted, offset=ingest.offset) as body:
             try:
-                async for chunk in body:
-                    await ingest.write(chunk)
-                    self._report(Advanced(self._wanted, ingest.offset))
-            except PullerError as error:
-                raise error.at(host=body.origin.host, attempts=body.origin.attempts) from error.__cause__
+                with _from(lambda: body.origin):
+                    async for chunk in body:
+                        await ingest.write(chunk)
+                        self._report(Advanced(self._wanted, ingest.offset))
             finally:
                 self.spliced = self.spliced or bool(body.origin.resumed_at)
             return body.origin
+
+
+@contextmanager
+def _from(origin: Callable[[], Origin | None]) -> Iterator[None]:
+    """Errors inside name who served the bytes."""
+    try:
+        yield
+    except PullerError as error:
+        served = origin()
+        if served is not None:
+            error.at(host=served.redirect or served.host, attempts=served.attempts)
+        raise

@@ -121,6 +121,7 @@ class Download:
 
     def _accepts(self, answer: Answer) -> bool:
         """Take an answer's body, or close it because the whole must be asked for instead: once."""
+        self._redirect = answer.origin.netloc if answer.redirected else None
         try:
             check_claims(answer, self._wanted)
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
@@ -136,7 +137,6 @@ class Download:
         except Exception:
             answer.close()
             raise
-        self._redirect = answer.origin.netloc if answer.redirected else None
         self._request = replace(self._request, validator=answer.validator)
         return True
 

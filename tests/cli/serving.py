@@ -1,36 +1,53 @@
-"""A registry in a thread of its own, for tests that run a command line in this one."""
+"""Servers in a thread of their own, for tests that run a command line in this one."""
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from typing import TypeVar
 
 from testregistry import TestRegistry, serve
 from testregistry.auth import Auth
+from testregistry.canary import Canary, serve_canary
+from testregistry.cdn import Cdn, serve_cdn
 from testregistry.fault import Fault
+
+T = TypeVar("T")
+
+
+def serving(*, auth: Auth | None = None, faults: Sequence[Fault] = ()) -> AbstractContextManager[TestRegistry]:
+    """A registry. It may be filled and its journal read from outside its thread."""
+    return _in_a_thread(lambda: serve(auth=auth, faults=faults))
+
+
+def canary() -> AbstractContextManager[Canary]:
+    """The other origin."""
+    return _in_a_thread(serve_canary)
+
+
+def blob_host(registry: TestRegistry) -> AbstractContextManager[Cdn]:
+    """A host of signed URLs for the content of a registry."""
+    return _in_a_thread(lambda: serve_cdn(registry))
 
 
 @contextmanager
-def serving(*, auth: Auth | None = None, faults: Sequence[Fault] = ()) -> Iterator[TestRegistry]:
-    """Serve for the length of the block. The registry may be filled and its journal read from here."""
-    ready: list[TestRegistry] = []
-    stops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+def _in_a_thread(open_server: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    opened: list[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = []
     up = threading.Event()
 
     async def main() -> None:
         stop = asyncio.Event()
-        async with serve(auth=auth, faults=faults) as registry:
-            ready.append(registry)
-            stops.append((asyncio.get_running_loop(), stop))
+        async with open_server() as server:
+            opened.append((server, asyncio.get_running_loop(), stop))
             up.set()
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
+    assert up.wait(10)
+    server, loop, stop = opened[0]
     try:
-        assert up.wait(10)
-        yield ready[0]
+        yield server
     finally:
-        loop, stop = stops[0]
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)

@@ -21,6 +21,7 @@ from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
 from puller.registry.world import World
 from puller.store.disk import DiskStore
+from puller.stream.layer import MAX_UNPACKED
 from testregistry import TestRegistry, images, serve
 from testregistry.auth import Auth
 from testregistry.documents import OCI_MANIFEST
@@ -62,13 +63,14 @@ class Story:
         *,
         platforms: Sequence[str] | None = ("linux/amd64",),
         depth: Depth = Depth.FULL,
-        store: DiskStore | None = None,
+        max_unpacked: int = MAX_UNPACKED,
     ) -> PullReport:
         """Pull; `platforms` None means all of them."""
-        wish = Wish(None if platforms is None else [Platform.parse(text) for text in platforms], depth)
+        chosen = None if platforms is None else [Platform.parse(text) for text in platforms]
         reference = self.reference(name)
         source = self.client.repository(reference)
-        return await pull(reference, source, store or self.store, wish, report=self.events.append)
+        wish = Wish(chosen, depth, max_unpacked)
+        return await pull(reference, source, self.store, wish, report=self.events.append)
 
     async def refused(
         self,
@@ -77,11 +79,12 @@ class Story:
         name: str = "app:1",
         platforms: Sequence[str] | None = ("linux/amd64",),
         depth: Depth = Depth.FULL,
+        max_unpacked: int = MAX_UNPACKED,
     ) -> E:
         """Pull in vain: the error is of this kind, no name appears or moves, and nothing of `bad` is in the store."""
         before = await self.tags()
         with pytest.raises(kind) as caught:
-            await self.pull(name, platforms=platforms, depth=depth)
+            await self.pull(name, platforms=platforms, depth=depth, max_unpacked=max_unpacked)
         assert await self.tags() == before
         assert not set(bad) & await self.blobs()
         assert not set(bad) & self.parts()

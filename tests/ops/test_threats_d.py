@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,13 +134,32 @@ async def test_d5_a_hundred_thousand_empty_members_end_at_the_limit(tmp_path: Pa
 # --- D6: bombs -----------------------------------------------------------------------------------------------------
 
 
-async def test_d6_a_layer_that_swells_beyond_any_honest_ratio_is_refused_early(tmp_path: Path) -> None:
-    frame = zstd.compress(bytes(128 << 20), level=19)  # more than 20,000 : 1
-    assert len(frame) * 20_000 < 128 << 20
-    layer = images.blob_layer(frame, digest_of(b""), "zstd")
+BOMBS: dict[str, tuple[images.Compression, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "zstd": ("zstd", zstd.compress),
+    "gzip of many members": ("gzip", lambda raw: gzip.compress(raw[: 1 << 20]) * (len(raw) >> 20)),
+    "zstd of many frames": ("zstd", lambda raw: zstd.compress(raw[: 1 << 20]) * (len(raw) >> 20)),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_d6_a_layer_that_swells_beyond_its_limit_is_refused_and_not_inflated_to_its_end(
+    tmp_path: Path, bomb: str
+) -> None:
+    compression, compress = BOMBS[bomb]
+    raw = compress(bytes(32 << 20))
+    layer = images.blob_layer(raw, digest_of(b""), compression)
     async with story(tmp_path) as s:
         s.registry.add("app:1", images.image(layer))
-        await s.refused(LimitExceeded, layer.digest)
+        error = await s.refused(LimitExceeded, layer.digest, max_unpacked=8 << 20)
+        assert (error.digest, error.phase) == (layer.digest, "layer")
+
+
+async def test_d6_a_layer_of_exactly_its_limit_is_no_bomb(tmp_path: Path) -> None:
+    layer = images.raw_layer(TAR)
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", images.image(layer))
+        assert "diff_id" in passed(blob_of(await s.pull(max_unpacked=len(TAR)), layer.digest))
 
 
 async def test_d6_an_honest_layer_of_zeros_is_no_bomb(tmp_path: Path) -> None:

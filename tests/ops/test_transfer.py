@@ -9,6 +9,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.registry.retry import RetryPolicy
 from testregistry import faults, images
+from testregistry.cdn import serve_cdn
 from tests.ops.story import LARGE, blob_of, passed, story
 
 IMAGE = images.image(LARGE)
@@ -22,6 +23,7 @@ async def test_n3_one_wrong_byte_is_final_and_leaves_neither_blob_nor_part(tmp_p
         error = await s.refused(DigestMismatch, LARGE.digest)
         assert s.registry.journal.gets(LARGE.digest) == 1
         assert (error.digest, error.phase) == (LARGE.digest, "layer")
+        assert (error.host, error.attempts) == (s.registry.host, 1)
         assert (error.wanted, error.got != error.wanted) == (Digest.parse(LARGE.digest), True)
 
 
@@ -95,3 +97,12 @@ async def test_a_body_of_another_length_than_promised_is_refused(tmp_path: Path,
         s.registry.corrupt("app", LARGE.digest, raw)
         error = await s.refused(SizeMismatch, LARGE.digest)
         assert error.digest == LARGE.digest
+
+
+async def test_an_error_in_the_bytes_names_the_host_that_served_them(tmp_path: Path) -> None:
+    async with story(tmp_path) as s, serve_cdn(s.registry) as cdn:
+        s.registry.faults.append(cdn.redirect(LARGE.digest))
+        cdn.faults.append(faults.flip(LARGE.digest, at=-1, times=None))
+        s.registry.add("app:1", IMAGE)
+        error = await s.refused(DigestMismatch, LARGE.digest)
+        assert error.host == cdn.host

@@ -30,7 +30,12 @@ def command(store: Path | None, as_json: bool) -> None:
             click.echo(json.dumps(facts | {"platforms": one.platforms, "size": one.size}))
         return
     rows = [
-        (printable(one.name), short(str(one.descriptor.digest)), ", ".join(one.platforms) or "-", size_text(one.size))
+        (
+            printable(one.name),
+            short(str(one.descriptor.digest)),
+            printable(", ".join(one.platforms)) or "-",
+            size_text(one.size),
+        )
         for one in held
     ]
     for line in aligned([("NAME", "DIGEST", "PLATFORMS", "SIZE"), *rows]):
