@@ -19,9 +19,10 @@ from puller.errors import (
     Unavailable,
 )
 from puller.model.event import Retrying
+from puller.model.reference import Reference
 from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
-from testregistry import Bearer, faults, images
+from testregistry import Bearer, faults, images, serve
 from testregistry.cdn import serve_cdn
 from testregistry.fault import Fault
 from tests.ops.story import LARGE, Story, blob_of, passed, story
@@ -117,6 +118,18 @@ async def test_n8_one_server_error_more_ends_the_pull_after_exactly_so_many_atte
         error = await s.refused(Unavailable, digest)
         assert s.registry.journal.gets(digest) == RetryPolicy().attempts == error.attempts
         assert len([event for event in s.events if isinstance(event, Retrying)]) == RetryPolicy().attempts - 1
+
+
+async def test_n9_a_registry_that_is_unavailable_slows_no_other(tmp_path: Path) -> None:
+    # There are no mirrors to fall back to: the host's own patience ends, and nobody else's.
+    async with story(tmp_path) as s, serve(faults=[faults.status(503, times=None)]) as other:
+        broken = Reference.parse(other.name("app:1"))
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await s.client.repository(broken).resolve(broken)
+        waited = len(s.naps)
+        await pulled_right(s)
+        assert len(s.naps) == waited
 
 
 @WHICH
