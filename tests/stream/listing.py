@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
+from puller.errors import InvalidArchive, PullerError
 from puller.stream.sane import SANE
 from puller.stream.sink import Chunk
 from puller.stream.tar import Dialect, TarSink
 from puller.stream.tarentry import Entry, TarListener
+from tests.stream.archive import END
 from tests.stream.pieces import Cut, feed, whole
 
 
@@ -48,3 +52,18 @@ def listing(data: bytes, *, dialect: Dialect = SANE, cut: Cut = whole) -> Listin
     told = Listing()
     feed(TarSink(told, dialect=dialect, raw=True), data, cut)
     return told
+
+
+def only(data: bytes) -> Entry:
+    """The one entry of an archive that still lacks its end."""
+    found = listing(data + END)
+    assert len(found.entries) == 1
+    return found.entries[0]
+
+
+def refused(data: bytes, error: type[PullerError] = InvalidArchive) -> str:
+    """The words with which the sane dialect refuses `data`; the error must be of exactly this kind."""
+    with pytest.raises(error) as caught:
+        listing(data)
+    assert type(caught.value) is error
+    return str(caught.value)
