@@ -120,6 +120,13 @@ class ContentStore(Source, Target, Protocol):
         """Keep `facts` beside the blob, merged with what is known."""
         ...
 
+    async def discard_damaged(self, digest: Digest) -> None:
+        """Remove a stored blob if it is not what its name says.
+
+        It is read again under its lock: of several who found it damaged, the first may have put it right meanwhile.
+        """
+        ...
+
     async def delete(self, digest: Digest) -> None:
         """Remove a blob and its facts; it is no error if it is gone already."""
         ...

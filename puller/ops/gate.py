@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from puller.contracts.content import ContentStore, Lease, Source
-from puller.errors import ContentCorrupt, PullerError
+from puller.errors import ContentCorrupt, ContentMissing, PullerError
+from puller.model.descriptor import Descriptor
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Step
 from puller.ops.transfer import Transferred, Watch, copy_blob
+
+MENDS = 2  # how often what is found damaged is fetched anew: a disk that spoils it again is past mending
 
 T = TypeVar("T")
 
@@ -33,15 +36,18 @@ class Gate:
         wanted = step.descriptor
         await self.lease.hold([wanted.digest])
         try:
-            transferred = await copy_blob(self.source, self.store, wanted, watch, report=self.ledger.tell)
-            if transferred is None:
+            mends = MENDS
+            while (transferred := await self._copied(wanted, watch)) is None:
                 try:
                     return None, await known()
-                except ContentCorrupt as damaged:
-                    await self.store.delete(wanted.digest)
-                    transferred = await copy_blob(self.source, self.store, wanted, watch, report=self.ledger.tell)
-                    if transferred is None:  # somebody else was quicker, and has verified it
-                        raise damaged
+                except (ContentCorrupt, ContentMissing):  # missing: another pull has just thrown the damaged one away
+                    if mends == 0:
+                        raise
+                    mends -= 1
+                    await self.store.discard_damaged(wanted.digest)
             return transferred, await seen()
         except PullerError as error:
             raise error.at(digest=wanted.digest, phase=step.role) from error.__cause__
+
+    async def _copied(self, wanted: Descriptor, watch: Watch) -> Transferred | None:
+        return await copy_blob(self.source, self.store, wanted, watch, report=self.ledger.tell)

@@ -25,7 +25,7 @@ from puller.store.layout import Layout, digest_named
 from puller.store.leases import DiskLease, Leases
 from puller.store.locks import Locks, Sleep
 from puller.store.part import Part
-from puller.store.reading import check_size, read_checked, watch
+from puller.store.reading import check_size, is_damaged, read_checked, watch
 from puller.store.sweep import Swept, sweep
 from puller.store.tags import Tags
 from puller.store.worker import Worker
@@ -166,6 +166,12 @@ class DiskStore:
     async def prove(self, digest: Digest, facts: Facts) -> None:
         """Keep `facts` beside the blob, merged with what is known."""
         await self._facts.merge(digest, facts)
+
+    async def discard_damaged(self, digest: Digest) -> None:
+        """Remove a blob that is not what its name says; read again under its lock, so a mended one stays."""
+        async with self.locks.held(self.layout.lock(digest)):
+            if await is_damaged(self, self.worker, digest):
+                await self.drop(digest)
 
     async def delete(self, digest: Digest) -> None:
         """Remove a blob and its facts. Waits for whoever writes it."""

@@ -16,7 +16,7 @@ from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.store import naming
 from puller.store.ingest import is_verification
-from puller.store.reading import check_size, read_checked, watch
+from puller.store.reading import check_size, is_damaged, read_checked, watch
 from puller.store.sweep import Swept
 from puller.store.worker import Worker
 from puller.stream.sink import Chunk, Sink, Tee
@@ -207,6 +207,12 @@ class MemoryStore:
     async def prove(self, digest: Digest, facts: Facts) -> None:
         """Keep `facts`, merged with what is known."""
         self._facts[digest] = (await self.facts(digest)).merged(facts)
+
+    async def discard_damaged(self, digest: Digest) -> None:
+        """Remove a blob that is not what its name says; read again under its lock, so a mended one stays."""
+        async with self._locks[digest]:
+            if await is_damaged(self, self._worker, digest):
+                await self.drop(digest)
 
     async def delete(self, digest: Digest) -> None:
         """Remove a blob and its facts. Waits for whoever writes it."""

@@ -5,8 +5,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 from puller.contracts.content import Body
-from puller.errors import ContentCorrupt, LimitExceeded, VerificationError
+from puller.errors import ContentCorrupt, ContentMissing, LimitExceeded, VerificationError
 from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.mediatype import OCTETS
 from puller.store.naming import REPAIR
 from puller.store.worker import Worker
 from puller.stream.sink import Chunk, Sink, Tee
@@ -71,6 +73,17 @@ async def watch(store: Fetching, worker: Worker, descriptor: Descriptor, *watche
         async for chunk in body:
             await worker.run(see, chunk)
     await worker.run(finish)
+
+
+async def is_damaged(store: Fetching, worker: Worker, digest: Digest) -> bool:
+    """Whether a stored blob is no longer what its name says; one that is not there is not damaged."""
+    try:
+        await watch(store, worker, Descriptor(OCTETS, digest))
+    except ContentCorrupt:
+        return True
+    except ContentMissing:
+        pass
+    return False
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from puller.errors import NotFound
@@ -164,3 +165,17 @@ async def test_what_was_received_before_a_failure_is_resumed_by_the_next_pull(tm
         assert (blob.outcome, blob.fetched + blob.resumed) == ("resumed", LARGE.size)
         assert s.registry.journal.ranges(LARGE.digest)[-1] == f"bytes={blob.resumed}-"
         assert passed(blob) == {"size", "digest", "diff_id", "tarsum"}
+
+
+async def test_l7_many_pulls_that_meet_one_damaged_blob_at_once_all_end_well(tmp_path: Path) -> None:
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", IMAGE)
+        await s.pull(depth=Depth.DIGEST_ONLY)
+        for digest in (IMAGE.digest, IMAGE.config.digest, BASE.digest):
+            path = tmp_path / "store" / "blobs" / digest.replace(":", "/")
+            path.chmod(0o600)
+            path.write_bytes(bytes(path.stat().st_size))
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(s.pull)
+        assert path.read_bytes() == BASE.raw

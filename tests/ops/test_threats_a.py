@@ -99,8 +99,8 @@ def dumped(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SLOW_START)
-@given(changes=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, min_size=1), min_size=5, max_size=20))
+@settings(max_examples=8, deadline=None, suppress_health_check=SLOW_START)
+@given(changes=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, min_size=1), min_size=3, max_size=10))
 async def test_a4_no_manifest_makes_anything_but_our_own_errors(tmp_path: Path, changes: list[dict[str, Any]]) -> None:
     async with story(tmp_path) as s:
         for change in changes:
@@ -108,8 +108,8 @@ async def test_a4_no_manifest_makes_anything_but_our_own_errors(tmp_path: Path, 
             await _ends_well(s.pull())
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SLOW_START)
-@given(changes=st.lists(st.dictionaries(st.sampled_from(DESCRIPTOR_KEYS), JSON, min_size=1), min_size=5, max_size=20))
+@settings(max_examples=8, deadline=None, suppress_health_check=SLOW_START)
+@given(changes=st.lists(st.dictionaries(st.sampled_from(DESCRIPTOR_KEYS), JSON, min_size=1), min_size=3, max_size=10))
 async def test_a4_no_descriptor_makes_anything_but_our_own_errors(
     tmp_path: Path, changes: list[dict[str, Any]]
 ) -> None:
@@ -119,8 +119,8 @@ async def test_a4_no_descriptor_makes_anything_but_our_own_errors(
             await _ends_well(s.pull())
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SLOW_START)
-@given(changes=st.lists(st.dictionaries(st.sampled_from(CONFIG_KEYS), JSON, min_size=1), min_size=5, max_size=20))
+@settings(max_examples=8, deadline=None, suppress_health_check=SLOW_START)
+@given(changes=st.lists(st.dictionaries(st.sampled_from(CONFIG_KEYS), JSON, min_size=1), min_size=3, max_size=10))
 async def test_a4_no_config_makes_anything_but_our_own_errors(tmp_path: Path, changes: list[dict[str, Any]]) -> None:
     async with story(tmp_path) as s:
         s.registry.add("app", IMAGE)
