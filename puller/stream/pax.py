@@ -17,7 +17,7 @@ SPARSE: Final = b"GNU.sparse."
 MAX_RECORD: Final = 1 << 20
 
 _LENGTH: Final = re.compile(rb"([0-9]{1,8}) ")
-_NUMBER: Final = re.compile(rb"[0-9]{1,20}")
+_NUMBER: Final = re.compile(rb"[0-9]{1,40}")
 _TIME: Final = re.compile(rb"(-?)([0-9]{1,19})(?:\.([0-9]{0,30}))?")
 _STRINGS: Final = {b"path": "name", b"linkpath": "linkname", b"uname": "uname", b"gname": "gname"}
 _NUMBERS: Final = {b"uid": "uid", b"gid": "gid", b"size": "size"}

@@ -85,6 +85,10 @@ def test_pax_times_are_decimal_numbers(text: bytes, nanoseconds: int) -> None:
     assert only(pax((b"mtime", text)) + header()).mtime == nanoseconds
 
 
+def test_pax_numbers_may_have_leading_zeros() -> None:
+    assert listing(pax((b"size", b"3".rjust(24, b"0"))) + member(b"f", b"abc") + END).contents == [b"abc"]
+
+
 def test_gnu_long_names_and_links_replace_those_of_the_header() -> None:
     entry = only(long_name(b"n" * 200, kind=b"L") + long_name(b"t" * 2000, kind=b"K") + header(b"cut", kind=b"2"))
     assert (entry.name, entry.linkname) == (b"n" * 200, b"t" * 2000)

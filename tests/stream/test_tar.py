@@ -227,7 +227,7 @@ def test_e7_names_agree_with_other_programs_or_the_archive_is_refused(command: l
     assert compared > 100
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, len(MIXED) - 1), st.integers(0, 255), st.sampled_from([SANE, Sane(sparse=True), GO2015]))
 def test_a4_any_changed_byte_ends_in_a_typed_error_or_in_the_same_reading_for_every_chunking(
     at: int, value: int, dialect: Dialect
