@@ -1,5 +1,6 @@
 """`puller inspect`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -28,4 +29,4 @@ def command(reference: str, raw: bool, store: Path | None) -> None:
             return await raw_document(place, name)
         return json.dumps(await inspect(place, name), indent=2).encode() + b"\n"
 
-    click.get_binary_stream("stdout").write(interrupt.run(ask))
+    sys.stdout.buffer.write(interrupt.run(ask))
