@@ -28,6 +28,7 @@ except ImportError:  # no wheel for this machine: the standard library does the 
 ZSTD_WINDOW_LOG: Final = 27  # 128 MiB, what zstd itself takes without --long
 MAX_GZIP_HEADER: Final = 1 << 17  # an extra field of 64 KiB, a name and a comment
 
+_GZIP_MAGIC: Final = b"\x1f\x8b\x08"  # the third byte says deflate
 _FIXED: Final = 10
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 
@@ -72,7 +73,7 @@ class Codec:
 
 def gzip_header(buffer: bytes) -> int | None:
     """The length of a gzip header (RFC 1952, 2.3); its CRC is checked where it has one."""
-    if not b"\x1f\x8b\x08".startswith(buffer[:3]) and buffer[:3] != b"\x1f\x8b\x08":
+    if not _GZIP_MAGIC.startswith(buffer[:3]):
         raise InvalidCompression("invalid gzip header", wanted="1f 8b 08", got=buffer[:3].hex(" "))
     if len(buffer) < _FIXED:
         return None
@@ -109,7 +110,8 @@ class ZlibMember:
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(31)
         # It insists on a header of its own, the shortest will do.
-        self._zlib.decompress(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
+        self._zlib.decompress(_GZIP_MAGIC + bytes(6) + b"\xff")
+        self._full = False  # more output may be waiting inside
 
     @property
     def eof(self) -> bool:
@@ -122,8 +124,6 @@ class ZlibMember:
     @property
     def unused_data(self) -> bytes:
         return self._zlib.unused_data
-
-    _full = False
 
     def decompress(self, data: bytes | memoryview, /, max_length: int) -> bytes:
         out = self._zlib.decompress(self._zlib.unconsumed_tail or data, max_length)

@@ -1,10 +1,10 @@
 """TarParser and TarSink: push readers of tar archives. How headers are understood is a Dialect's business.
 
 Theory of operation. A dialect is a generator that reads the archive as if it could block: it yields what it wants next
-(n bytes, or content to hand on) and is sent the answer. The framing here cuts the pushed chunks
-to those wishes, so every chunking gives the same answer. At the end of the input the wish that is still open is
-answered short, once and again, until the generator returns or raises: each rule about truncation stands beside the
-reading it concerns. Once it has returned, the rest is what follows the end mark.
+(n bytes, or content to hand on) and is sent the answer. The framing here cuts the pushed chunks to those wishes, so
+every chunking gives the same answer. At the end of the input the wish that is still open is answered short, once and
+again, until the generator returns or raises: each rule about truncation stands beside the reading it concerns. Once it
+has returned, the rest is what follows the end mark.
 """
 
 from collections.abc import Callable, Generator, Iterator
