@@ -3,6 +3,7 @@
 Promise: the bytes from `offset` to the end, in order, each once, or an error. They are not verified here.
 """
 
+import logging
 from dataclasses import replace
 from typing import Self
 
@@ -15,6 +16,8 @@ from puller.registry.resume import Useless, check_claims, judge
 from puller.registry.retry import Setback
 from puller.registry.session import Session
 from puller.stream.sink import Chunk
+
+logger = logging.getLogger(__name__)
 
 # So much gained, and the failures before it are forgotten: a bad line gets a large blob in many pieces (DEMANDS A2).
 PROGRESS = 1 << 20
@@ -39,7 +42,6 @@ class Download:
         self._skip = 0
         self._discarded = 0
         self._ranges = True
-        self._refused = 0
         self._stale = 0
         self._redirect: str | None = None
         self._resumed_at: list[int] = []
@@ -126,11 +128,9 @@ class Download:
             check_claims(answer, self._wanted)
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
             if isinstance(verdict, Useless):
-                self._ranges = False
-                self._refused += 1
+                logger.debug("asking for the whole: %s", verdict.reason)
+                self._ranges = False  # a whole answer is never useless, so this happens once
                 answer.close()
-                if self._refused > 1:
-                    raise verdict.error.at(attempts=self._trial.attempts)
                 return False
             self._size = self._within_limit(self._size if self._size is not None else verdict.total)
             self._discard(verdict.skip)

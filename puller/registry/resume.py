@@ -37,7 +37,7 @@ class Useful:
 class Useless:
     """The range was answered wrongly: ask for the whole instead."""
 
-    error: RegistryError
+    reason: RegistryError
 
 
 def judge(answer: Head, *, start: int, position: int, size: int | None) -> Useful | Useless:

@@ -9,6 +9,7 @@ from puller.model.event import Event, Retrying
 from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
 from testregistry import Bearer, faults, serve
+from testregistry.cdn import serve_cdn
 from testregistry.raw import Close, Hang, RawRequest, Reset, answer, serve_script
 from tests.registry.asking import DOCUMENTS, Ask, Kind, fill
 from tests.registry.scene import (
@@ -108,6 +109,30 @@ async def test_resuming_asks_for_the_same_version_by_its_strong_etag() -> None:
         first, second = registry.journal.find("GET", digest=digest)
         assert "If-Range" not in first.headers
         assert second.headers["If-Range"] == first.answer_headers["ETag"]
+
+
+async def test_a_weak_etag_is_not_sent_back() -> None:
+    async with serve(faults=[faults.headers(add={"ETag": 'W/"1"'}, remove=["ETag"], times=None)]) as registry:
+        digest = registry.add_blob("app", SMALL)
+        registry.faults.append(faults.cut(digest, after=10))
+        async with opened(registry.name("app")) as repository:
+            assert await fetched(repository, described(SMALL)) == SMALL
+        assert "If-Range" not in registry.journal.requests[1].headers
+
+
+async def test_the_etag_of_one_origin_is_not_sent_to_another() -> None:
+    async with serve() as registry, serve_cdn(registry) as one, serve_cdn(registry) as other:
+        digest = registry.add_blob("app", SMALL)
+        registry.faults.append(
+            faults.redirect(digest, lambda request: one.url_for(digest)),
+            faults.redirect(digest, lambda request: other.url_for(digest), skip=1),
+        )
+        one.faults.append(faults.cut(digest, after=10))
+        async with opened(registry.name("app")) as repository:
+            assert await fetched(repository, described(SMALL)) == SMALL
+        later = (registry.journal.requests[1], other.journal.requests[0])
+        assert [request.range for request in later] == ["bytes=10-"] * 2
+        assert all("If-Range" not in request.headers for request in later)
 
 
 # N5, N6: the line is silent or slow -----------------------------------------------------------------------------------

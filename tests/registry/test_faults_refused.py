@@ -112,6 +112,15 @@ async def test_other_refusals_are_never_retried(ask: Ask, kind: Kind, code: int)
         assert registry.journal.count(kind=kind, status=code) <= (2 if code == 400 else 1)
 
 
+async def test_a_registry_that_answers_in_between_earns_its_retries_back() -> None:
+    async with serve() as registry:
+        fill(registry)
+        async with opened(registry.name("app"), retries=RetryPolicy(budget=1)) as repository:
+            for _ in range(5):
+                registry.faults.append(faults.status(503))
+                await ask_blob(registry, repository)
+
+
 async def test_many_failing_tasks_share_one_budget() -> None:
     async with serve(faults=[faults.status(503, times=None)]) as registry:
         async with opened(registry.name("app"), retries=RetryPolicy(attempts=5, budget=7)) as repository:
