@@ -30,8 +30,8 @@ class Entry(NamedTuple):
 
     `size` is the length of the content as a reader of the file sees it, `stored` the bytes it takes in the archive
     (they differ for sparse files), `mtime` nanoseconds since 1970, `offset` where its first header block begins (0 in
-    the 2015 dialect). A named tuple and not a dataclass: 60,000 of them are made for one image, and a frozen dataclass takes five times
-    as long to build.
+    the 2015 dialect). A named tuple and not a dataclass: 60,000 of them are made for one image, and a frozen dataclass
+    takes five times as long to build.
     """
 
     name: bytes
