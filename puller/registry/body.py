@@ -94,6 +94,8 @@ class Download:
     async def _continue(self, setback: Setback) -> None:
         if self._position - self._secured >= PROGRESS:
             self._secured = self._position
+            self._stale = 0
+            self._ranges = True
             self._trial.progressed()
         await self._trial.after(setback)
         self._resumed_at.append(self._position)
@@ -129,7 +131,7 @@ class Download:
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
             if isinstance(verdict, Useless):
                 logger.debug("asking for the whole: %s", verdict.reason)
-                self._ranges = False  # a whole answer is never useless, so this happens once
+                self._ranges = False  # a whole answer is never useless, so this ends
                 answer.close()
                 return False
             self._size = self._within_limit(self._size if self._size is not None else verdict.total)
