@@ -5,11 +5,16 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from puller.cli.logs import Show, on_stderr, shown
+
 T = TypeVar("T")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main()`. Raises KeyboardInterrupt after a clean stop by SIGINT or SIGTERM."""
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, warn: Show = on_stderr) -> T:
+    """Run `main()`, showing what it logs as warnings by `warn`.
+
+    Raises KeyboardInterrupt after a clean stop by SIGINT or SIGTERM.
+    """
     terminated = False
 
     async def guarded() -> T:
@@ -25,7 +30,8 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return await main()
 
     try:
-        return asyncio.run(guarded())
+        with shown(warn):
+            return asyncio.run(guarded())
     except asyncio.CancelledError:
         if terminated:
             raise KeyboardInterrupt from None

@@ -19,6 +19,11 @@ def size_text(size: float | None) -> str:
     raise AssertionError
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 blob`, `2 blobs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def short(digest: str) -> str:
     """The first twelve hex digits of a digest."""
     return digest.partition(":")[2][:12]
@@ -53,5 +58,5 @@ def pulled_line(report: PullReport) -> str:
     layers = sum(blob.role.startswith(("layer", "blob")) for blob in report.blobs)
     amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
     told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]
-    counted = f"{layers} layer{'' if layers == 1 else 's'}"
-    return f"pulled {report.reference}  {report.digest}  {', '.join([counted, *told])}, {report.seconds:.1f} s"
+    took = ", ".join([counted(layers, "layer"), *told, f"{report.seconds:.1f} s"])
+    return f"pulled {report.reference}  {report.digest}  {took}"

@@ -10,6 +10,7 @@ import anyio
 from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.failure import exit_code
+from puller.cli.logs import unheard_of
 from puller.cli.rooms import open_client, open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.contracts.content import ContentStore
@@ -70,7 +71,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
                 return await pulls.run(references, all_tags=order.all_tags, report=listen)
 
         try:
-            return interrupt.run(main)
+            return interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
         except KeyboardInterrupt:
             screen.note("interrupted; what was received is kept for the next try")
             raise

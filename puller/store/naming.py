@@ -1,6 +1,7 @@
 """Naming: the name a reference has in a store, and what names stand for there; the same for every kind of store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from puller.errors import ContentMissing, DigestMismatch, InputError, VerificationError
@@ -28,8 +29,11 @@ class Readable(Protocol):
 
 
 def name_of(reference: Reference) -> str:
-    """The full canonical name, with `latest` where it has neither tag nor digest."""
-    return str(reference.tagged())
+    """The full canonical name, with `latest` where it has neither tag nor digest.
+
+    Beside a digest a tag says nothing and is left out, so `name:tag@digest` finds what was pulled by it (THREATS C2).
+    """
+    return str(reference.tagged() if reference.digest is None else replace(reference, tag=None))
 
 
 def check_pin(reference: Reference, descriptor: Descriptor) -> None:

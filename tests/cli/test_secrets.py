@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testregistry import Basic, Bearer, faults
+from testregistry import Basic, Bearer, TestRegistry, faults
 from testregistry.answer import Answer
 from testregistry.body import BytesBody
 from testregistry.fault import Fault
@@ -116,6 +116,33 @@ def test_b15_a_broken_settings_file_is_refused_without_being_quoted(puller: Pull
     end = puller("registry.example/app:1")
     assert end.code == 2
     assert not is_anywhere(home, end.out, end.err)
+
+
+def test_a_credential_store_that_is_not_asked_is_a_warning_and_no_obstacle(
+    puller: Puller, home: Path, registry: TestRegistry
+) -> None:
+    (home / ".docker").mkdir()
+    (home / ".docker" / "config.json").write_text('{"credsStore": "desktop\\u001b[2J"}')
+    registry.add("app:1", IMAGE)
+    end = puller(registry.name("app:1"), registry.name("app"), "--quiet")
+    assert end.err.count("credsStore") == 0
+    end = puller(registry.name("app:1"))
+    assert end.code == 0
+    assert [line for line in end.err.splitlines() if "credsStore" in line] == [
+        f"warning: credsStore desktop\\x1b[2J is not asked: no credentials for {registry.host}"
+    ]
+
+
+def test_b11_a_credential_helper_named_for_a_host_is_refused_and_no_request_is_made(
+    puller: Puller, home: Path, registry: TestRegistry
+) -> None:
+    (home / ".docker").mkdir()
+    (home / ".docker" / "config.json").write_text(json.dumps({"credHelpers": {registry.host: "ecr-login"}}))
+    registry.add("app:1", IMAGE)
+    end = puller(registry.name("app:1"))
+    assert end.code == 1
+    assert "docker-credential-ecr-login" in end.err
+    assert len(registry.journal) == 0
 
 
 def test_b19_netrc_and_proxies_of_the_environment_are_left_alone(

@@ -92,11 +92,22 @@ def test_rm_keeps_what_another_name_needs(puller: Puller, registry: TestRegistry
     assert not blob(home, TOP.digest).exists()
 
 
+def test_a_pinned_image_is_found_by_the_very_words_it_was_pulled_by(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("app", IMAGE)
+    words = f"{registry.name('app:1')}@{IMAGE.digest}"
+    assert puller(words).code == 0
+    assert puller("inspect", words).code == 0
+    assert puller("verify", words).code == 0
+    assert puller("tag", words, "mine:1").code == 0
+    assert puller("rm", words).code == 0
+    assert json.loads(puller("images", "--json").out)["name"] == "docker.io/library/mine:1"
+
+
 def test_gc_says_what_would_go_and_frees_nothing_in_a_dry_run(puller: Puller, name: str, home: Path) -> None:
     _untag(home)
     end = puller("gc", "--dry-run")
     assert f"would free {BASE.digest}" in end.out.splitlines()
-    assert "0 blobs kept" in end.out
+    assert "; 0 blobs kept" in end.out
     assert blob(home, BASE.digest).exists()
 
 

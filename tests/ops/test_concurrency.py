@@ -224,7 +224,7 @@ async def test_ctrl_c_returns_soon_keeps_the_part_and_the_next_run_goes_on(tmp_p
         assert (end.code, end.out) == (130, "")
         assert "Traceback" not in end.err
         assert "kept" in end.err
-        assert took < 2.0
+        assert took < 5.0  # about 1 s on a machine that has nothing else to do
         again = await ran(*_words(registry, tmp_path), home=tmp_path)
         assert again.code == 0
         assert registry.journal.bytes_sent(layer.digest) <= layer.size + (2 << 20)
@@ -235,7 +235,7 @@ async def test_a_polite_kill_is_as_good_as_ctrl_c(tmp_path: Path) -> None:
     layer = images.generated_layer(8 << 20, seed=1)
     async with serve(faults=[faults.stall(layer.digest, after=6 << 20)]) as registry:
         end, took = await _interrupted(registry, layer, 6 << 20, signal.SIGTERM, tmp_path)
-        assert (end.code, "Traceback" in end.err, took < 2.0) == (130, False, True)
+        assert (end.code, "Traceback" in end.err, took < 5.0) == (130, False, True)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ def command(dry_run: bool, days: float, store: Path | None) -> None:
     Unfinished blobs wait some days for their next try.
     """
     from puller.cli import interrupt
-    from puller.cli.lines import size_text
+    from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.store.gc import Collected, collect
 
@@ -29,5 +29,5 @@ def command(dry_run: bool, days: float, store: Path | None) -> None:
     collected = interrupt.run(free)
     for digest in collected.freed:
         click.echo(f"{'would free' if dry_run else 'freed'} {digest}")
-    count, kept = len(collected.freed), collected.kept
-    click.echo(f"{count} blobs, {size_text(collected.size)} {'to free' if dry_run else 'freed'}; {kept} blobs kept")
+    freed, kept = counted(len(collected.freed), "blob"), counted(collected.kept, "blob")
+    click.echo(f"{freed}, {size_text(collected.size)} {'to free' if dry_run else 'freed'}; {kept} kept")

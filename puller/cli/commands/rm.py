@@ -13,7 +13,7 @@ from puller.cli.options import store_option
 def command(references: tuple[str, ...], store: Path | None) -> None:
     """Take names away, and free at once what no other name and no running pull needs."""
     from puller.cli import interrupt
-    from puller.cli.lines import size_text
+    from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
     from puller.store.gc import release
@@ -24,6 +24,6 @@ def command(references: tuple[str, ...], store: Path | None) -> None:
         place = await open_store(store)
         for name in names:
             collected = await release(place, name)
-            click.echo(f"removed {name}  {len(collected.freed)} blobs, {size_text(collected.size)} freed")
+            click.echo(f"removed {name}  {counted(len(collected.freed), 'blob')}, {size_text(collected.size)} freed")
 
     interrupt.run(remove)

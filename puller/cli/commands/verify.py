@@ -17,7 +17,7 @@ def command(references: tuple[str, ...], everything: bool, store: Path | None) -
     Damaged blobs are set aside, so that the next pull fetches them again.
     """
     from puller.cli import interrupt
-    from puller.cli.lines import size_text
+    from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
     from puller.model.text import printable
@@ -36,5 +36,5 @@ def command(references: tuple[str, ...], everything: bool, store: Path | None) -
         click.echo(printable(f"{finding.kind} {finding.digest}  {finding.detail}{needed}", limit=2000))
     bad = len(audited.findings)
     result = f"{bad} of them not right" if bad else "all right"
-    click.echo(f"verified {audited.blobs} blobs, {size_text(audited.size)}: {result}")
+    click.echo(f"verified {counted(audited.blobs, 'blob')}, {size_text(audited.size)}: {result}")
     return 3 if bad else 0
