@@ -21,7 +21,7 @@ class Facts:
     absent: tuple[Digest, ...] | None = None
 
     def merged(self, newer: "Facts") -> Self:
-        """These facts with those of `newer` on top."""
+        """These facts with those of `newer` on top; `absent` only ever shrinks, so pulls side by side lose nothing."""
         tarsum_known = newer.tarsum is not None or newer.tarsum_refusal is not None
         return replace(
             self,
@@ -29,7 +29,7 @@ class Facts:
             unpacked_size=self.unpacked_size if newer.unpacked_size is None else newer.unpacked_size,
             tarsum=newer.tarsum if tarsum_known else self.tarsum,
             tarsum_refusal=newer.tarsum_refusal if tarsum_known else self.tarsum_refusal,
-            absent=self.absent if newer.absent is None else newer.absent,
+            absent=_common(self.absent, newer.absent),
         )
 
     def encode(self) -> dict[str, Any]:
@@ -58,3 +58,9 @@ class Facts:
         if tarsum is not None:
             TarsumDigest.parse(tarsum)
         return cls(None if diff_id is None else Digest.parse(diff_id), size, tarsum, refusal, digests)
+
+
+def _common(older: tuple[Digest, ...] | None, newer: tuple[Digest, ...] | None) -> tuple[Digest, ...] | None:
+    if older is None or newer is None:
+        return newer if older is None else older
+    return tuple(digest for digest in older if digest in newer)

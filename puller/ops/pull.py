@@ -177,13 +177,10 @@ class _Pull:
         return [results[position] for position in range(len(items))]
 
     async def _record_absent(self) -> None:
-        """Of every index: what nobody has asked for so far is absent, not missing (RELIABILITY R2)."""
-        store = self._gate.store
+        """Of every index: what nobody asked for, now or earlier, is absent and not missing (RELIABILITY R2)."""
         for descriptor, index in self._indexes:
-            before = (await store.facts(descriptor.digest)).absent
-            absent = before if before is not None else [entry.digest for entry in index.manifests]
-            left = tuple(digest for digest in absent if digest not in self._chosen)
-            await store.prove(descriptor.digest, Facts(absent=left))
+            absent = tuple(entry.digest for entry in index.manifests if entry.digest not in self._chosen)
+            await self._gate.store.prove(descriptor.digest, Facts(absent=absent))
 
 
 def _name_of(reference: Reference) -> Reference:

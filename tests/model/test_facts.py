@@ -57,10 +57,20 @@ def test_keys_of_a_later_version_are_left_alone() -> None:
 @given(facts, facts)
 def test_newer_facts_win_and_older_ones_stay_where_nothing_newer_is_known(older: Facts, newer: Facts) -> None:
     merged = older.merged(newer)
-    for name in ("diff_id", "unpacked_size", "absent"):
+    for name in ("diff_id", "unpacked_size"):
         known = getattr(newer, name)
         assert getattr(merged, name) == (getattr(older, name) if known is None else known)
     assert merged.merged(newer) == merged
+
+
+@given(facts, facts)
+def test_r2_what_is_absent_only_ever_shrinks(older: Facts, newer: Facts) -> None:
+    merged = older.merged(newer).absent
+    if older.absent is None or newer.absent is None:
+        assert merged == (older.absent if newer.absent is None else newer.absent)
+    else:
+        assert merged is not None
+        assert set(merged) == set(older.absent) & set(newer.absent)
 
 
 def test_a_tarsum_and_its_refusal_replace_one_another() -> None:

@@ -46,6 +46,19 @@ async def test_n30_pulls_of_many_tags_that_share_layers_fetch_each_layer_once(tm
         assert len(await s.tags()) == 12
 
 
+async def test_platforms_of_one_index_pulled_at_once_are_all_present_in_the_end(tmp_path: Path) -> None:
+    platforms = [f"linux/{cpu}" for cpu in ("amd64", "arm64", "s390x", "ppc64le", "riscv64")]
+    parts = [images.image(images.layer({p: b""}), platform=("linux", p.partition("/")[2])) for p in platforms]
+    left_out = images.image(TOP, platform=("linux", "mips64le"))
+    index = images.index(*parts, left_out)
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", index)
+        async with asyncio.TaskGroup() as group:
+            for platform in platforms:
+                group.create_task(s.pull(platforms=[platform]))
+        assert (await s.store.facts(Digest.parse(index.digest))).absent == (Digest.parse(left_out.digest),)
+
+
 @pytest.mark.slow
 async def test_r5_n30_eight_processes_pull_one_image_at_once_and_fetch_each_blob_once(tmp_path: Path) -> None:
     layers = [images.layer({f"{i}": bytes(range(256)) * 4000}) for i in range(4)]
