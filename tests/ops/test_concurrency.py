@@ -251,7 +251,6 @@ async def test_a_polite_kill_is_as_good_as_ctrl_c(tmp_path: Path) -> None:
         assert (end.code, "Traceback" in end.err, took < 5.0) == (130, False, True)
 
 
-@pytest.mark.slow
 async def test_kill_9_at_sixty_percent_costs_at_most_five_percent_again(tmp_path: Path) -> None:
     layer = images.generated_layer(64 << 20, seed=2)
     at = layer.size * 6 // 10
