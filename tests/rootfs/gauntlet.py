@@ -1,0 +1,118 @@
+"""Runs attacks in a place full of canaries, also as a program of its own, so that any user can run it.
+
+    python -m tests.rootfs.gauntlet FOLDER OPENER     prints one line of JSON: {vector: what went wrong}
+
+It needs the standard library only: the interpreter that another user may run has nothing else.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from puller.errors import LayerError, PullerError
+from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
+from puller.rootfs.removal import remove
+from tests.rootfs.layering import apply, census, words
+from tests.rootfs.vectors import PATH_MAX, VECTORS, Vector
+
+OPENERS: dict[str, Callable[[], Opener | None]] = {"openat2": kernel_opener, "walker": lambda: open_stepwise}
+
+
+class Place:
+    """base/dest, where layers go, and around it what nobody may touch."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.dest = base / "dest"
+        for folder in ("dest", "victim", "dest-evil", "work"):
+            (base / folder).mkdir(mode=0o700)
+        (base / "victim/hello").write_text("untouched")
+        (base / "victim/hello").chmod(0o640)
+        (base / "dest-evil/file").write_text("untouched")
+        (base / "work/sentinel").write_text("untouched")
+        self._before = self.outside()
+
+    def outside(self) -> dict[str, tuple[object, ...]]:
+        """All around dest; dest itself only as a name."""
+        found: dict[str, tuple[object, ...]] = {}
+        for name in ("victim", "dest-evil", "work"):
+            found |= {f"{name}/{path}": facts for path, facts in census(self.base / name).items()}
+        names = sorted(path.name for path in self.base.iterdir())
+        return {**found, "names": tuple(names)}
+
+    @property
+    def is_untouched(self) -> bool:
+        return self.outside() == self._before
+
+
+@contextmanager
+def place(parent: Path, name: str) -> Iterator[Place]:
+    """A new place, and the working directory beside its dest; removed afterwards."""
+    base = parent / name
+    base.mkdir(mode=0o700)
+    before = Path.cwd()
+    found = Place(base)
+    os.chdir(base / "work")
+    try:
+        yield found
+    finally:
+        os.chdir(before)
+        parent_fd = os.open(parent, os.O_RDONLY)
+        try:
+            remove(parent_fd, os.fsencode(name))
+        finally:
+            os.close(parent_fd)
+
+
+def trial(vector: Vector, parent: Path, opener: Opener) -> str:
+    """What is wrong with how this attack, and its control, went; nothing if all is well."""
+    return _attacked(vector, parent, opener) or _controlled(vector, parent, opener)
+
+
+def _attacked(vector: Vector, parent: Path, opener: Opener) -> str:
+    with place(parent, "attack") as found:
+        error: PullerError | None = None
+        for number, archive in enumerate(vector.layers):
+            try:
+                apply(found.dest, archive, opener=opener)
+            except PullerError as caught:
+                error = caught
+                if number < len(vector.layers) - 1 or not isinstance(caught, LayerError):
+                    return f"the wrong error: {type(caught).__name__}: {caught}"
+        if not found.is_untouched:
+            return "a canary was touched"
+        if isinstance(vector.outcome, type):
+            return "" if type(error) is vector.outcome else f"{error!r} instead of {vector.outcome.__name__}"
+        if error is not None:
+            return f"refused: {error!r}"
+        made = words(found.dest)
+        if vector is PATH_MAX:
+            made = {name: word for name, word in made.items() if name.startswith("victim")}
+        return "" if made == vector.outcome else f"made {made}"
+
+
+def _controlled(vector: Vector, parent: Path, opener: Opener) -> str:
+    if vector.makes is None:
+        return ""
+    with place(parent, "control") as found:
+        for archive in vector.control:
+            apply(found.dest, archive, opener=opener)
+        made = words(found.dest)
+        if not found.is_untouched:
+            return "control: a canary was touched"
+        return "" if made == vector.makes else f"control made {made}"
+
+
+def main(folder: str, name: str) -> None:
+    """Run them all and print what went wrong."""
+    opener = OPENERS[name]()
+    assert opener is not None
+    outcomes = {vector.name: trial(vector, Path(folder), opener) for vector in VECTORS}
+    json.dump({"ran": len(outcomes), "wrong": {name: wrong for name, wrong in outcomes.items() if wrong}}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
