@@ -1,13 +1,13 @@
 """Cancelled at any operation on the disk, a store leaves no file open, no lock held, and nothing but a part."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from puller.model.descriptor import Descriptor
 from puller.model.facts import Facts
 from puller.model.reference import Reference
 from puller.store.audit import audit
@@ -84,21 +84,21 @@ async def test_r7_n31_cancelled_at_any_operation_everything_is_closed_and_a_seco
 
 
 async def test_r7_cancelled_by_asyncio_itself_the_file_is_not_closed_under_its_writer(tmp_path: Path) -> None:
-    store = await DiskStore.open(tmp_path / "store", reserve=0)
-    content = blob(1 << 20).content
+    writing, go_on = threading.Event(), threading.Event()
 
-    async def write_for_ever() -> None:
-        async with store.ingest(Descriptor(LAYER.descriptor.media_type, LAYER.digest)) as ingest:
-            assert ingest is not None
-            while True:
-                await ingest.write(content)
+    def hold_up(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write_at" and len(arguments[1]) == len(LAYER.content):
+            writing.set()
+            go_on.wait(10)
 
-    task = asyncio.get_running_loop().create_task(write_for_ever())
-    await anyio.sleep(0.02)
+    store = await DiskStore.open(tmp_path / "store", reserve=0, files=WatchedFiles(hold_up))
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(pour(store, LAYER.descriptor, LAYER.content, then=AssertionError("it was not cancelled")))
+    await loop.run_in_executor(None, writing.wait, 10)
     task.cancel()
+    loop.call_later(0.05, go_on.set)
     with pytest.raises(asyncio.CancelledError):
         await task
     part = store.layout.ingest(LAYER.digest)
-    assert int((part / "clean").read_text()) == (part / "data").stat().st_size
-    store.layout.ingest(LAYER.digest).joinpath("data").unlink()
-    await pour(store, LAYER.descriptor, LAYER.content)
+    assert (part / "data").read_bytes() == LAYER.content
+    assert (part / "clean").read_text() == str(len(LAYER.content))

@@ -35,7 +35,7 @@ async def test_r12_the_lease_of_a_dead_process_holds_nothing_and_is_removed(stor
 
 
 async def test_a_new_lease_never_inherits_what_the_dead_have_held(store: DiskStore) -> None:
-    (store.layout.leases / "0").write_text(f"{blob(1).digest}\n")
+    (store.layout.leases / "0").write_text(f"{blob(1).digest}\n{blob(3).digest}\n")
     async with store.lease() as lease:
         await lease.hold([blob(2).digest])
         assert await store.leased() == {blob(2).digest}

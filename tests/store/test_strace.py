@@ -28,8 +28,8 @@ SIZE = 3 * PIECE
 WANTED = blob(SIZE, 1)
 NAME = "docker.io/library/app:1"
 
-# strace reads a name after a slash as a pattern: which preadv an interpreter uses depends on its C library.
 # Every system call with which the store changes or trusts the disk; `when` counts the calls on the store's own paths.
+# strace reads a name after a slash as a pattern: which preadv an interpreter uses depends on its C library.
 CALLS = (
     "openat", "mkdir", "pwrite64", "write", "/preadv", "ftruncate", "fsync", "fchmod", "rename", "unlink", "rmdir",
     "flock", "newfstatat",
