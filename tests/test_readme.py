@@ -41,7 +41,7 @@ async def test_the_example_runs_as_it_is_written(tmp_path: Path) -> None:
         registry.add("app:1", IMAGE)
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(script), registry.name("app:1"), str(tmp_path / "store"),
-            stdout=asyncio.subprocess.PIPE, env=environment(tmp_path),
+            stdout=asyncio.subprocess.PIPE, env=environment(tmp_path, PYTHONPATH=str(ROOT)),
         )  # fmt: skip
         out, _ = await process.communicate()
     assert process.returncode == 0
