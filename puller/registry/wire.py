@@ -23,6 +23,9 @@ from puller.registry.reach import Boundary, BoundedResolver, RefusedAddress
 MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
 MAX_FIELDS = 128
 READ_AHEAD = 1 << 20  # aiohttp stops reading at twice this
+_TLS_HINT = (
+    "For an authority of your own give --ca FILE; a registry without TLS has to be named: --plain-http HOST:PORT."
+)
 
 
 class Wire:
@@ -152,9 +155,9 @@ def _unconnected(
     # A reset while connecting over TLS comes from the handshake; trying again, or without TLS, is what an attacker
     # who cuts it would like (THREATS B1, N28).
     if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
-        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause))
+        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause), hint=_TLS_HINT)
     if url.scheme == "https" and isinstance(cause, ConnectionResetError):
-        return TLSFailure("the TLS handshake was cut", where=where)
+        return TLSFailure("the TLS handshake was cut", where=where, hint=_TLS_HINT)
     return Unavailable("cannot connect", where=where, got=_words(cause))
 
 

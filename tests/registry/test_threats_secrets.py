@@ -48,7 +48,7 @@ async def test_b1_a_failed_handshake_never_leads_to_plain_http() -> None:
 async def test_b1_a_registry_that_is_not_named_is_not_spoken_to_in_plain_http() -> None:
     async with serve() as registry:
         async with opened(f"{told(registry)}/app", names=Names(HERE)) as repository:
-            with pytest.raises(TLSFailure):
+            with pytest.raises(TLSFailure, match="--plain-http"):
                 await fetched(repository, WANTED)
         assert len(registry.journal) == 0
 
