@@ -164,6 +164,23 @@ def test_wrong_bytes_outrank_what_could_not_be_had(puller: Puller, registry: Tes
     assert puller(registry.name("gone:1"), registry.name("bad:1")).code == 3
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [images.blob_layer(b"\x1f\x8b broken gzip", BASE.diff_id), images.blob_layer(BASE.raw, TOP.diff_id)],
+    ids=["unreadable layer", "wrong diff ID"],
+)
+def test_a_layer_that_cannot_be_what_it_should_ends_with_exit_code_3(
+    puller: Puller, registry: TestRegistry, layer: images.Layer
+) -> None:
+    registry.add("app:1", images.image(layer, platform=PLATFORM))
+    assert puller(registry.name("app:1")).code == 3
+
+
+def test_what_cannot_be_pulled_at_all_ends_with_exit_code_1(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("app:1", images.index(FOREIGN))
+    assert puller(registry.name("app:1")).code == 1
+
+
 def test_the_same_reference_twice_is_pulled_once(puller: Puller, registry: TestRegistry) -> None:
     registry.add("app:latest", IMAGE)
     end = puller(registry.name("app:latest"), registry.name("app:latest"))

@@ -91,3 +91,13 @@ async def test_c11_a_config_for_another_platform_than_its_index_promises_is_told
         report = await s.pull(platforms=["linux/arm64"])
         assert s.warnings() == ["the index promises linux/arm64, the image's config says linux/amd64"]
         assert report.platforms == ("linux/amd64",)
+
+
+async def test_c10_what_two_indexes_within_one_share_is_brought_and_told_once(tmp_path: Path) -> None:
+    inner = [images.index(IMAGE, images.image(TOP, platform=("linux", cpu))) for cpu in ("arm64", "s390x")]
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", images.index(*inner))
+        report = await s.pull(platforms=None)
+        told = [blob.digest for blob in report.blobs]
+        assert told.count(IMAGE.digest) == 1
+        assert len(told) == len(set(told))
