@@ -49,12 +49,14 @@ class Applied:
     """What one layer did. `size` is the content of its files in bytes.
 
     `without_entry` are directories that no entry names, `b""` being the root: over lower layers they would look like
-    theirs. `is_root_opaque`: the layer hides all below it, which overlayfs cannot be told.
+    theirs. `covered` are directories in which overlayfs's marks of whiteouts stand. `is_root_opaque`: the layer hides
+    all below it, which overlayfs cannot be told. All paths are true paths, in order.
     """
 
     entries: int
     size: int
     without_entry: tuple[bytes, ...]
+    covered: tuple[bytes, ...]
     is_root_opaque: bool
 
 
@@ -116,11 +118,12 @@ class LayerApplier(TarListener):
     def finish(self) -> Applied:
         """The layer is whole: give all directories their due."""
         try:
+            covered = self._whiteouts.finish(self._tree)
             self._directories.settle(self._root, self._metadata, self._whiteouts.mark)
         except OSError as error:
             raise tree_error(error, b"") from error
         found = self._directories
-        return Applied(self._budget.entries, self._budget.size, found.without_entry, found.is_root_opaque)
+        return Applied(self._budget.entries, self._budget.size, found.without_entry, covered, found.is_root_opaque)
 
     def entry(self, entry: Entry, /) -> None:
         try:

@@ -36,6 +36,9 @@ class Directories:
         self._new: set[bytes] = set()
         self._opaque: set[bytes] = set()
 
+    def __contains__(self, path: object) -> bool:
+        return path in self._due
+
     def touched(self, path: bytes, fd: int) -> None:
         """It is of a lower layer, and something in it will change: what it is now, it shall be again."""
         if path not in self._due:
@@ -72,6 +75,14 @@ class Directories:
     def without_entry(self) -> tuple[bytes, ...]:
         """The true paths of implied directories, in order."""
         return tuple(sorted(path for path, due in self._due.items() if due is _IMPLIED))
+
+    def is_below_opaque(self, path: bytes) -> bool:
+        """Whether nothing of lower layers shows through it or a directory it is in."""
+        while path not in self._opaque:
+            if not path:
+                return False
+            path = path.rpartition(b"/")[0]
+        return True
 
     @property
     def is_root_opaque(self) -> bool:

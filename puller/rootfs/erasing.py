@@ -26,6 +26,10 @@ class Whiteouts(Protocol):
         """Nothing that lower layers have in the directory `parent` is there."""
         ...
 
+    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
+        """The layer is whole. The true paths of directories in which marks of whiteouts stand, in order."""
+        ...
+
 
 class Erasing:
     """For a tree that holds the lower layers too."""
@@ -46,9 +50,12 @@ class Erasing:
         if tree.has_lower:
             tree.erase_below(directory)
 
+    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
+        return ()
+
 
 class Covering:
-    """For a directory that holds this layer alone, to be a lower directory of overlayfs as it is.
+    """For a directory that holds this layer alone, to be a lower directory of overlayfs; each layer needs its own.
 
     A whiteout is a character device 0:0, which Linux lets anyone make since 5.8; that a directory is opaque is an
     attribute, set at the end (kernel, filesystems/overlayfs, "whiteouts and opaque directories"). That attribute is
@@ -57,17 +64,32 @@ class Covering:
 
     def __init__(self, namespace: Literal["trusted", "user"]) -> None:
         self.mark = f"{namespace}.overlay.opaque"
+        self._covers: dict[bytes, set[bytes]] = {}
 
     def hide(self, tree: Tree, parent: bytes, base: bytes, /) -> None:
         directory = tree.reach(parent)
         try:
             os.mknod(base, stat.S_IFCHR, 0, dir_fd=directory.fd)
+            self._covers.setdefault(directory.path, set()).add(base)
         except FileExistsError:
             if _is_directory(directory, base):
                 tree.directories.opaque(joined(directory.path, base))
 
     def hide_all(self, tree: Tree, parent: bytes, /) -> None:
         tree.directories.opaque(tree.reach(parent).path)
+
+    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
+        """Marks below opaque directories are removed again: where there is nothing to merge, overlayfs lists them."""
+        left = []
+        for path, names in sorted(self._covers.items()):
+            if path not in tree.directories:
+                continue  # it was replaced
+            if not tree.directories.is_below_opaque(path):
+                left.append(path)
+                continue
+            for name in names:
+                tree.uncover(path, name)
+        return tuple(left)
 
 
 def _is_directory(directory: Directory, base: bytes) -> bool:

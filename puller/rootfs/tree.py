@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 
 from puller.errors import LimitExceeded
 from puller.rootfs.directories import Directories
@@ -115,6 +116,16 @@ class Tree:
         """Remove what is in the directory `base` (none: in `directory` itself), but nothing that this layer made."""
         empty(directory.fd, base or b".", joined(directory.path, base) if base else directory.path, self)
         self.root.forget()
+
+    def uncover(self, path: bytes, name: bytes) -> None:
+        """Remove overlayfs's mark for `name` in the directory with this true path, if it still is one."""
+        fd = self.root.open(path)
+        try:
+            with suppress(FileNotFoundError):
+                if is_cover(os.stat(name, dir_fd=fd, follow_symlinks=False)):
+                    os.unlink(name, dir_fd=fd)
+        finally:
+            os.close(fd)
 
 
 class _Replaced:

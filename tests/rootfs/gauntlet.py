@@ -16,7 +16,8 @@ from puller.errors import LayerError, PullerError
 from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
 from puller.rootfs.removal import remove
 from tests.rootfs.layering import apply, census, words
-from tests.rootfs.vectors import PATH_MAX, VECTORS, Vector
+from tests.rootfs.vector import Vector
+from tests.rootfs.vectors import PATH_MAX, VECTORS
 
 OPENERS: dict[str, Callable[[], Opener | None]] = {"openat2": kernel_opener, "walker": lambda: open_stepwise}
 

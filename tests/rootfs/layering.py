@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from puller.rootfs.alteration import Report, unreported
@@ -13,6 +14,7 @@ from puller.rootfs.limits import Limits
 from puller.rootfs.metadata import Metadata
 from puller.rootfs.openat2 import Opener
 from puller.rootfs.powers import Powers
+from puller.rootfs.seating import seat
 from puller.stream.sane import SANE, Sane
 from puller.stream.tar import TarSink
 from puller.stream.tarentry import CHARACTER_DEVICE, DIRECTORY, FIFO, HARD_LINK, REGULAR, SYMLINK
@@ -106,6 +108,17 @@ def apply(
             return applier.finish()
     finally:
         os.close(fd)
+
+
+def seated(upper: Path, lowers: list[Path], applied: Applied) -> tuple[bytes, ...]:
+    """Set a layer in overlayfs form on others; the lowest first."""
+    with ExitStack() as stack:
+        roots = []
+        for path in (upper, *reversed(lowers)):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, fd)
+            roots.append(Root(fd))
+        return seat(roots[0], roots[1:], applied)
 
 
 def words(base: Path) -> Words:

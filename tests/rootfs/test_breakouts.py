@@ -12,7 +12,8 @@ import pytest
 from puller.rootfs.openat2 import Opener
 from tests.conftest import ROOT
 from tests.rootfs.gauntlet import OPENERS, place, trial
-from tests.rootfs.vectors import PATH_MAX, VECTORS, Vector
+from tests.rootfs.vector import Vector
+from tests.rootfs.vectors import PATH_MAX, VECTORS
 
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 ROOT_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
