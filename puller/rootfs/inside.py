@@ -75,8 +75,8 @@ class Root:
         """Remember `directory` under `name`; the one not used for longest is closed."""
         if directory is self.top:
             return
-        if len(self._cached) >= self._size:
-            os.close(self._cached.pop(next(iter(self._cached))).fd)
+        if name in self._cached or len(self._cached) >= self._size:
+            os.close(self._cached.pop(name if name in self._cached else next(iter(self._cached))).fd)
         self._cached[name] = directory
         self._last = name
 
