@@ -82,11 +82,11 @@ async def pour(
 
 
 async def put(store: Target, *blobs: Blob) -> None:
-    """Ingest each blob in one write."""
+    """Ingest what is missing of each blob in one write."""
     for one in blobs:
         async with store.ingest(one.descriptor) as ingest:
             if ingest is not None:
-                await ingest.write(one.content)
+                await ingest.write(one.content[ingest.offset :])
                 await ingest.commit()
 
 

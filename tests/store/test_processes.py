@@ -104,7 +104,7 @@ def churn(root: Path, chance: random.Random, processes: int) -> None:
         stdout = running[0].stdout
         assert stdout is not None
         for _ in range(chance.randrange(1, 12)):
-            assert stdout.readline() == "done\n"
+            assert stdout.readline() == "done\n", running[0].communicate()[1]
         time.sleep(chance.random() / 20)
         for process in running:
             process.kill()
