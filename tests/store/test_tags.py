@@ -174,9 +174,9 @@ async def test_one_tag_more_among_many_is_cheap(store: DiskStore, names: int, mi
     write(store, *(entry(MANIFEST, f"docker.io/library/app{number}:1") for number in range(names)))
     taken = []
     for number in range(5):
-        start = time.perf_counter()
+        start = time.process_time()  # a busy machine proves nothing; what grows with the names is work
         await store.tag(Reference.parse(f"new:{number}"), MANIFEST.descriptor)
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     assert min(taken) * 1_000 < milliseconds
     assert len(await store.tags()) == names + 5
 
