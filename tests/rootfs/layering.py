@@ -143,6 +143,11 @@ def word(name: str, fd: int | None = None) -> str:
     return kinds[stat.S_IFMT(mode)]
 
 
+def open_files() -> list[str]:
+    """The descriptors of this process."""
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
 def census(base: Path) -> dict[str, tuple[object, ...]]:
     """All there is to know of what is below `base`, itself included, but for access times."""
     found: dict[str, tuple[object, ...]] = {}

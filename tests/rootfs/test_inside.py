@@ -15,6 +15,7 @@ from puller.rootfs.inside import MAX_LINKS, Directory, Root
 from puller.rootfs.name import components
 from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
 from puller.rootfs.removal import remove
+from tests.rootfs.layering import open_files
 
 NAMES = (b"a", b"b", b"c", b"d")
 KERNEL = kernel_opener()
@@ -157,13 +158,9 @@ def test_links_that_cost_too_many_steps_are_refused(base: Path, opener: Opener) 
         _path(base, b"w0", opener)
 
 
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_no_more_directories_stay_open_than_asked_for(scratch: Path) -> None:
     fd = os.open(scratch, os.O_RDONLY)
-    before = _open_files()
+    before = len(open_files())
     with Root(fd, cached=4) as root:
         for number in range(20):
             name = b"%d" % number
@@ -171,8 +168,8 @@ def test_no_more_directories_stay_open_than_asked_for(scratch: Path) -> None:
             found = root.find((name,))
             assert found is not None
             root.keep(name, found)
-        assert _open_files() == before + 4
-    assert _open_files() == before
+        assert len(open_files()) == before + 4
+    assert len(open_files()) == before
     os.close(fd)
 
 
