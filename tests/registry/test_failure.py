@@ -36,6 +36,7 @@ def test_a_401_asks_whether_the_name_is_right() -> None:
 def test_c22_control_characters_of_the_registry_are_escaped() -> None:
     error = failed(400, body({"code": "X\r\n", "message": "\x1b]52;c;aGk=\x07 \u202egnp"}), what="x", host="r.test")
     assert str(error).isprintable()
+    assert str(error.facts()["got"]).isprintable()
 
 
 @pytest.mark.parametrize(
