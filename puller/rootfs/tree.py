@@ -48,9 +48,8 @@ class Tree:
         self.directories.touched(path, fd)
 
     def dropped(self, path: bytes, /) -> None:
+        # What was made in it need not be forgotten: whatever stands there later is this layer's too.
         self.directories.dropped(path)
-        if self._made is not None:
-            self._made.pop(path, None)
 
     def reach(self, name: bytes) -> Directory:
         """The directory `name`, with all above it, made where they are missing or something else stands there."""

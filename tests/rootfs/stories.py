@@ -145,6 +145,7 @@ STORIES: tuple[Story, ...] = (
         [file("a", "1"), hardlink("b", "a"), file("a", "2"), hardlink("c", "a")],
         tree={"a": "'2'", "b": "'1'", "c": "'2'"},
     ),
+    story("hard_link_to_itself", [file("a", "1"), hardlink("a", "./a")], tree={"a": "'1'"}),
     story(
         "hard_link_over_another", [file("a", "1"), file("b", "2"), hardlink("b", "a")], tree={"a": "'1'", "b": "'1'"}
     ),

@@ -73,6 +73,19 @@ def test_no_file_stays_open_when_a_layer_is_done(tmp_path: Path) -> None:
     assert open_files() == before
 
 
+def test_few_directories_stay_open_while_links_are_replaced(tmp_path: Path) -> None:
+    most = 0
+
+    def look(alteration: Alteration) -> None:
+        nonlocal most
+        most = max(most, len(open_files()))
+
+    before = len(open_files())
+    entries = [symlink("l", f"d{number}") + file("l/f", xattrs={"odd": b""}) for number in range(200)]
+    apply(tmp_path, layer(*entries), report=look)
+    assert before < most < before + 16
+
+
 def test_an_error_names_the_entry(tmp_path: Path) -> None:
     with pytest.raises(InvalidArchive) as caught:
         apply(tmp_path, layer(hardlink("here", "no/such")))
