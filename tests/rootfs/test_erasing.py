@@ -87,6 +87,12 @@ def test_an_opaque_root_is_told_for_overlayfs_has_no_mark_for_it(tmp_path: Path)
     assert os.listxattr(tmp_path) == []
 
 
+def test_folders_with_marks_in_them_are_told_unless_they_were_replaced(tmp_path: Path) -> None:
+    entries = [file("d/.wh.x"), file("e/.wh.x"), file("e", "1"), file(".wh.z"), folder("o"), file("o/.wh.x")]
+    applied = apply(tmp_path, layer(*entries, file("o/.wh..wh..opq")), whiteouts=Covering(NAMESPACE))
+    assert applied.covered == (b"", b"d")
+
+
 def test_f3_a_hard_link_to_a_whiteout_is_a_link_to_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidArchive, match="not there"):
         apply(tmp_path, layer(file(".wh.x"), hardlink("y", "x")), whiteouts=Covering(NAMESPACE))
