@@ -36,6 +36,8 @@ def reach_of(address: str) -> Reach:
     if parsed.is_loopback:
         return Reach.LOOPBACK
     nowhere = parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast or parsed.is_reserved
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.is_site_local:
+        return Reach.PRIVATE  # fec0::/10, deprecated, yet still somebody's inside (RFC 3879)
     if nowhere or (parsed.version == 4 and parsed in _THIS_NETWORK):
         return Reach.NOWHERE
     return Reach.PUBLIC if parsed.is_global else Reach.PRIVATE

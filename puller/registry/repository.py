@@ -100,7 +100,9 @@ class Repository:
         """The descriptor by the headers of a HEAD, or None where they do not suffice."""
         try:
             answer, _ = await self._session.read(self._manifest_request("HEAD", tag), limit=0)
-        except (NotFound, ProtocolViolation):
+        except (NotFound, ProtocolViolation) as error:
+            if error.phase == "authentication":
+                raise  # the token server's fault; it would only be asked the same again
             return None  # some registries know no HEAD, or not this one; GET decides
         digest = content_digest(answer.header("Docker-Content-Digest"))
         size = content_length(answer.header("Content-Length"))

@@ -17,6 +17,9 @@ from testregistry.layers import Layer
 from tests.cli.program import ended, ran, started
 from tests.ops.story import BASE, LARGE, TOP, Story, blob_of, names_in, passed, story
 
+pytestmark = pytest.mark.slow
+
+
 IMAGE = images.image(LARGE)
 SMALL = images.image(BASE, TOP)
 MIDDLE = LARGE.size // 2

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from puller.errors import PullerError
 from puller.rootfs.inside import Root
 from puller.rootfs.openat2 import Opener
 from tests.rootfs.gauntlet import place
 from tests.rootfs.layering import apply, file, folder, hardlink, layer, symlink
+
+pytestmark = pytest.mark.slow
+
 
 ROUNDS = 25
 

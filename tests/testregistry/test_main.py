@@ -16,6 +16,8 @@ from testregistry.faultfile import FaultFileInvalid, parse_faults
 from testregistry.faults import Match
 from tests.testregistry.asking import ask, get
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
