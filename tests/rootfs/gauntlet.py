@@ -107,11 +107,30 @@ def _controlled(vector: Vector, parent: Path, opener: Opener) -> str:
         return "" if made == vector.makes else f"control made {made}"
 
 
+def closed_folders(parent: Path) -> str:
+    """What is wrong with how folders that are closed to their own user are removed (THREATS F13)."""
+    with place(parent, "closed") as found:
+        deep = found.dest / "d/e/g"
+        deep.mkdir(parents=True)
+        (deep / "f").touch()
+        for path, mode in ((deep, 0), (deep.parent, 0), (deep.parent.parent, 0o500)):
+            path.chmod(mode)
+        dest = os.open(found.dest, os.O_RDONLY)
+        try:
+            remove(dest, b"d")
+        except OSError as error:
+            return repr(error)
+        finally:
+            os.close(dest)
+        return "" if words(found.dest) == {} else "something stayed"
+
+
 def main(folder: str, name: str) -> None:
     """Run them all and print what went wrong."""
     opener = OPENERS[name]()
     assert opener is not None
     outcomes = {vector.name: trial(vector, Path(folder), opener) for vector in VECTORS}
+    outcomes["f13_closed_folders"] = closed_folders(Path(folder))
     json.dump({"ran": len(outcomes), "wrong": {name: wrong for name, wrong in outcomes.items() if wrong}}, sys.stdout)
 
 

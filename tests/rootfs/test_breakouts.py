@@ -46,7 +46,7 @@ def test_nothing_outside_is_touched_by_those_who_may_little(who: tuple[str, ...]
         os.chown(scratch, 65534, 65534)
     command = [*python, "-m", "tests.rootfs.gauntlet", str(scratch), name]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
-    assert json.loads(done.stdout) == {"ran": len(VECTORS), "wrong": {}}
+    assert json.loads(done.stdout) == {"ran": len(VECTORS) + 1, "wrong": {}}
 
 
 def test_e1_the_archive_makes_a_path_that_no_system_call_takes(scratch: Path) -> None:

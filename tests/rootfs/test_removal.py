@@ -78,6 +78,13 @@ def test_a_directory_can_be_emptied_and_stay(tmp_path: Path) -> None:
     assert words(tmp_path) == {"d": "dir", "beside": "dir", "beside/x": "'beside/x'"}
 
 
+def test_a_link_is_not_emptied(tmp_path: Path) -> None:
+    _tree(tmp_path)
+    with opened(tmp_path / "d") as fd, pytest.raises(NotADirectoryError):
+        empty(fd, b"out")
+    assert (tmp_path / "beside/x").exists()
+
+
 def test_what_is_kept_keeps_the_way_to_it(tmp_path: Path) -> None:
     _tree(tmp_path)
     note = Note({b"d/e": {b"x"}})
