@@ -85,6 +85,8 @@ class LayerApplier(TarListener):
         self._devices = devices and metadata.powers.devices
         self._directories = Directories(limits.directories)
         is_empty = _is_empty(root)
+        if not is_empty and self._whiteouts.mark:
+            raise ValueError("a layer in overlayfs form needs a directory of its own")
         self._tree = Tree(root, self._directories, depth=limits.depth, empty=is_empty)
         if is_empty:
             self._directories.implied(b"")

@@ -93,6 +93,12 @@ def test_folders_with_marks_in_them_are_told_unless_they_were_replaced(tmp_path:
     assert applied.covered == (b"", b"d")
 
 
+def test_the_form_of_overlayfs_needs_an_empty_directory(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(ValueError, match="a directory of its own"):
+        apply(tmp_path, layer(file(".wh.x")), whiteouts=Covering(NAMESPACE))
+
+
 def test_f3_a_hard_link_to_a_whiteout_is_a_link_to_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidArchive, match="not there"):
         apply(tmp_path, layer(file(".wh.x"), hardlink("y", "x")), whiteouts=Covering(NAMESPACE))
