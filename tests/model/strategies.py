@@ -8,7 +8,7 @@ from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import HEX_LENGTH, Digest
 from puller.model.platform import Platform
-from puller.model.reference import DOCKER_HUB, Reference
+from puller.model.reference import DOCKER_HUB, MAX_REPOSITORY, Reference
 
 
 def _hex(length: int) -> st.SearchStrategy[str]:
@@ -37,11 +37,15 @@ _components = st.one_of(
 tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", fullmatch=True)
 
 
+def _is_short_enough(components: list[str]) -> bool:
+    return len("/".join(["library", *components])) <= MAX_REPOSITORY
+
+
 @st.composite
 def references(draw: st.DrawFn) -> Reference:
     """Every reference there can be."""
     registry = draw(registries)
-    components = draw(st.lists(_components, min_size=1, max_size=4))
+    components = draw(st.lists(_components, min_size=1, max_size=4).filter(_is_short_enough))
     if registry == DOCKER_HUB and len(components) == 1:
         components.insert(0, "library")
     return Reference(registry, "/".join(components), draw(st.none() | tags), draw(st.none() | digests))

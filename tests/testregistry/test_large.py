@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import resource
 import subprocess
 import sys
 import textwrap
@@ -17,14 +16,16 @@ import pytest
 from testregistry import images, serve
 from testregistry.grammar import digest_of_chunks
 from testregistry.layers import generated_body
+from tests.peak import forget_peak, peak
 from tests.testregistry.asking import absolute, ask, with_digest
 
 MIB = 1024 * 1024
 
 SERVE_GENERATED = """
-    import asyncio, resource, sys
+    import asyncio, sys
     import aiohttp
     from testregistry import images, serve
+    from tests.peak import peak
 
     async def main():
         layer = images.generated_layer(int(sys.argv[1]))
@@ -36,7 +37,7 @@ SERVE_GENERATED = """
                     async for piece in answer.content.iter_any():
                         total += len(piece)
         assert total == layer.size
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(peak())
 
     asyncio.run(main())
 """
@@ -62,7 +63,8 @@ async def test_a_large_blob_goes_up_in_chunks_and_comes_down_from_disk_in_little
 
     async with serve(data=tmp_path) as registry:
         started = await ask("POST", f"{registry.url}/v2/app/blobs/uploads/")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        forget_peak()
+        before = peak()
         location = absolute(registry.url, started.headers["Location"])
         assert (await ask("PATCH", location, data=pieces())).status == 202
         assert (await ask("PUT", with_digest(location, digest))).status == 201
@@ -71,7 +73,7 @@ async def test_a_large_blob_goes_up_in_chunks_and_comes_down_from_disk_in_little
             async with session.get(f"{registry.url}/v2/app/blobs/{digest}") as answer:
                 async for piece in answer.content.iter_any():
                     hasher.update(piece)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        grown = peak() - before
     assert f"sha256:{hasher.hexdigest()}" == digest
     assert grown < 60 * 1024  # KiB
 
