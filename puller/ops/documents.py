@@ -1,9 +1,10 @@
 """Documents of a pull: manifests, indexes and configs. Small, and decoded before they exist in the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from puller.errors import Unsupported
+from puller.errors import Unsupported, WeakDigest
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
@@ -14,7 +15,9 @@ from puller.ops.ledger import content_checks
 from puller.ops.plan import Step
 from puller.ops.watch import DocumentWatch
 
-MAX_DOCUMENTS = 1_000  # under one name (THREATS C10)
+# Under one name (THREATS C10): decoded documents stay in memory until the pull has ended.
+MAX_DOCUMENTS = 1_000
+MAX_TOTAL = 32 << 20
 
 T = TypeVar("T")
 
@@ -25,6 +28,7 @@ class Documents:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._manifests = 0
+        self._total = 0
 
     async def manifest(self, role: str, wanted: Descriptor) -> Manifest | Index:
         """The manifest or index `wanted`. Raises InvalidManifest, MediaTypeMismatch, Unsupported."""
@@ -48,12 +52,16 @@ class Documents:
         started = gate.ledger.now()
         watches: list[DocumentWatch[T]] = []
 
+        def counted(raw: bytes) -> T:
+            self._count(len(raw))
+            return decode(raw)
+
         def watch() -> list[DocumentWatch[T]]:
-            watches[:] = [DocumentWatch(decode, what=role)]
+            watches[:] = [DocumentWatch(counted, what=role)]
             return watches
 
         async def known() -> T:
-            return decode(await gate.store.read(wanted, limit=MAX_BYTES))
+            return counted(await gate.store.read(wanted, limit=MAX_BYTES))
 
         async def seen() -> T:
             return watches[0].decoded()
@@ -62,3 +70,29 @@ class Documents:
         actual = wanted if transferred is None else transferred.descriptor
         gate.ledger.add(step, transferred, content_checks(wanted, actual), started)
         return document
+
+
+@contextmanager
+def weakness_named(*, strong: bool) -> Iterator[None]:
+    """Where `strong` digests are asked for, a refused schema 1 manifest is weak before it is unsupported.
+
+    Its layers may be named by tarsum alone (LEGACY.md), which proves far less than a digest of their bytes.
+    """
+    try:
+        yield
+    except Unsupported as error:
+        if not strong or error.got not in SCHEMA1_MANIFESTS:
+            raise
+        context = {name: getattr(error, name) for name in error.context}
+        raise WeakDigest(
+            "a schema 1 manifest may name its layers by tarsum only",
+            wanted="sha256 or sha512 digests",
+            got=error.got,
+            hint="Ask for an image of schema 2 or OCI: its owner can push it again with a tool of today.",
+            **context,
+        ) from error
+
+    def _count(self, size: int) -> None:
+        self._total += size
+        if self._total > MAX_TOTAL:
+            raise Unsupported("too much metadata under one name", wanted=f"at most {MAX_TOTAL} bytes", got=self._total)

@@ -45,6 +45,14 @@ async def test_c10_a_wide_index_ends_at_the_budget_of_documents(tmp_path: Path) 
         assert s.registry.journal.count("GET", kind="manifest") <= 1_000
 
 
+async def test_c10_metadata_without_end_stops_at_the_budget_of_bytes(tmp_path: Path) -> None:
+    parts = [images.artifact(artifact_type=f"text/x-{i}", annotations={"a": "b" * 3_900_000}) for i in range(10)]
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", images.index(*parts))
+        error = await s.refused(Unsupported, platforms=None)
+        assert "metadata" in error.what
+
+
 async def test_c10_one_manifest_named_a_thousand_times_is_fetched_once(tmp_path: Path) -> None:
     async with story(tmp_path) as s:
         s.registry.add("app:1", images.index(*[IMAGE] * 1_500))
