@@ -71,6 +71,11 @@ class Documents:
         gate.ledger.add(step, transferred, content_checks(wanted, actual), started)
         return document
 
+    def _count(self, size: int) -> None:
+        self._total += size
+        if self._total > MAX_TOTAL:
+            raise Unsupported("too much metadata under one name", wanted=f"at most {MAX_TOTAL} bytes", got=self._total)
+
 
 @contextmanager
 def weakness_named(*, strong: bool) -> Iterator[None]:
@@ -91,8 +96,3 @@ def weakness_named(*, strong: bool) -> Iterator[None]:
             hint="Ask for an image of schema 2 or OCI: its owner can push it again with a tool of today.",
             **context,
         ) from error
-
-    def _count(self, size: int) -> None:
-        self._total += size
-        if self._total > MAX_TOTAL:
-            raise Unsupported("too much metadata under one name", wanted=f"at most {MAX_TOTAL} bytes", got=self._total)
