@@ -28,7 +28,8 @@ def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[
     """The tags of the repository `text`, in the registry's order."""
     repository = Reference.parse(text)
     if repository.tag or repository.digest:
-        raise InvalidReference("tags wants a repository", got=repository)
+        hint = f"Leave out what follows the name: {repository.name}"
+        raise InvalidReference("tags wants a repository", got=repository, hint=hint)
 
     async def ask() -> list[str]:
         async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=Plain(several=False).show) as client:

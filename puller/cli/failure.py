@@ -1,9 +1,12 @@
 """Failure: what an error means to a shell and how it is told to a person."""
 
+from collections.abc import Iterable
+
 import click
 
 from puller.errors import ContentCorrupt, InvalidConfig, InvalidReference, LayerError, PullerError, VerificationError
 from puller.model.text import printable
+from puller.ops.hints import hint_for
 
 
 def exit_code(error: Exception) -> int:
@@ -13,6 +16,11 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, InvalidConfig | InvalidReference):
         return 2
     return 1
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code that says most: wrong bytes before wrong words before all else; 0 for none."""
+    return max(codes, key=(0, 1, 2, 3).index, default=0)
 
 
 def show(error: Exception) -> None:
@@ -26,7 +34,7 @@ def text_of(error: Exception) -> str:
         return f"puller: {printable(str(error) or type(error).__name__)}"
     facts = error.facts()
     kind, what = facts.pop("error"), facts.pop("what")
-    hint = facts.pop("hint", "")
+    hint = facts.pop("hint", "") or hint_for(error)
     lines = [f"puller: {what}  [{kind}]"]
     lines += [f"  {name:<9}  {printable(str(value))}" for name, value in facts.items()]
     lines += [f"  {printable(note)}" for note in getattr(error, "__notes__", ())]

@@ -55,8 +55,11 @@ def checks_text(checks: Iterable[Check]) -> str:
 
 def pulled_line(report: PullReport) -> str:
     """The result: what was pulled, and what it took."""
-    layers = sum(blob.role.startswith(("layer", "blob")) for blob in report.blobs)
+    layers = sum(blob.role.startswith("layer") for blob in report.blobs)
+    blobs = sum(blob.role.startswith("blob") for blob in report.blobs)  # of artifacts
+    contents = [counted(layers, "layer")] if layers or not blobs else []
+    contents += [counted(blobs, "blob")] if blobs else []
     amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
     told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]
-    took = ", ".join([counted(layers, "layer"), *told, f"{report.seconds:.1f} s"])
+    took = ", ".join([*contents, *told, f"{report.seconds:.1f} s"])
     return f"pulled {report.reference}  {report.digest}  {took}"

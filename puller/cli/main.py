@@ -28,6 +28,9 @@ VERBS = {
 class _Verbs(click.Group):
     """Loads a verb when it is called, and reads a first word that is none as the argument of `pull`."""
 
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        return ["REF… | VERB …"]
+
     def list_commands(self, context: click.Context) -> list[str]:
         return list(VERBS)
 
@@ -94,14 +97,15 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(error: Exception) -> int:
-    from puller.cli.failure import exit_code, show
+    from puller.cli.failure import exit_code, gravest, show
 
     known = [*_known(error)]
     if not known:
         raise error
     for one in known:
-        show(one)
-    return max((exit_code(one) for one in known), key=(1, 2, 3).index)
+        if not isinstance(one, BrokenPipeError):  # whoever read has gone, and knows it
+            show(one)
+    return gravest(map(exit_code, known))
 
 
 def _known(error: BaseException) -> Iterator[Exception]:

@@ -9,16 +9,17 @@ import anyio
 
 from puller.cli import interrupt
 from puller.cli.environment import host_platform
-from puller.cli.failure import exit_code
+from puller.cli.failure import exit_code, gravest
 from puller.cli.logs import unheard_of
 from puller.cli.rooms import open_client, open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.contracts.content import ContentStore
-from puller.errors import InvalidConfig, InvalidReference, PullerError
+from puller.errors import InvalidConfig, InvalidReference, NotFound, PullerError, Unauthorized
 from puller.model.event import Event, Failed, Pulled, Report
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, PullReport
+from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth
 from puller.ops.pull import Wish, pull
 from puller.registry.client import RegistryClient
@@ -33,6 +34,7 @@ class Order:
     all_tags: bool
     tarsum: bool
     digest_only: bool
+    strong: bool
     jobs: int
     plain_http: tuple[str, ...]
     ca: Path | None
@@ -42,14 +44,15 @@ class Order:
         chosen = None if self.platforms is None else tuple(map(Platform.parse, self.platforms))
         platforms = (host_platform(),) if chosen == () else chosen
         depth = Depth.DIGEST_ONLY if self.digest_only else Depth.FULL if self.tarsum else Depth.NO_TARSUM
-        return Wish(platforms, depth)
+        return Wish(platforms, depth, strong=self.strong)
 
     def parsed(self) -> list[Reference]:
         """The references, each once. Raises InvalidReference before anything is fetched."""
         references = dict.fromkeys(map(Reference.parse, self.references))
         for reference in references:
             if self.all_tags and (reference.tag or reference.digest):
-                raise InvalidReference("--all-tags wants a repository", got=reference)
+                hint = f"Leave out what follows the name: {reference.name}"
+                raise InvalidReference("--all-tags wants a repository", got=reference, hint=hint)
         return list(references)
 
 
@@ -93,13 +96,14 @@ class _Pulls:
         async with anyio.create_task_group() as group:
             for reference in references:
                 group.start_soon(self._repository if all_tags else self._one, reference, report)
-        return max(self._codes, key=(0, 1, 2, 3).index)
+        return gravest(self._codes)
 
     async def _repository(self, reference: Reference, report: Report) -> None:
         try:
             tags = [tag async for tag in self._client.repository(reference).tags()]
         except PullerError as error:
-            self._fail(error.at(reference=reference))
+            Ledger(reference, report).failed(error.at(reference=reference))
+            self._fail(error)
             return
         async with anyio.create_task_group() as group:
             for tag in tags:
@@ -111,11 +115,19 @@ class _Pulls:
             try:
                 await pull(reference, source, self._store, self._wish, limiter=self._blobs, report=report)
             except PullerError as error:
-                self._fail(error)
+                self._fail(doubted(reference, error))
 
     def _fail(self, error: PullerError) -> None:
         self._codes.add(exit_code(error))
         self._screen.problem(error)
+
+
+def doubted(reference: Reference, error: PullerError) -> PullerError:
+    """The error, with the doubt that `reference` was one: a bare word that no registry knows may be a mistyped verb."""
+    bare = "/" not in reference.familiar() and reference.tag is None and reference.digest is None
+    if bare and isinstance(error, NotFound | Unauthorized):
+        error.hint = f"{error.hint} `puller --help` lists the verbs, if {reference.familiar()} was to be one.".lstrip()
+    return error
 
 
 def _check_report_file(file: Path | None) -> None:

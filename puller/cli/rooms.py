@@ -6,6 +6,7 @@ from pathlib import Path
 from puller.cli.environment import docker_config_path, store_path
 from puller.errors import InvalidConfig
 from puller.model.event import Report
+from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
 from puller.registry.credentials import DockerConfig
 from puller.store.disk import DiskStore
@@ -18,7 +19,11 @@ async def open_store(given: Path | None) -> DiskStore:
 
 
 def open_client(*, plain_http: Collection[str], ca: Path | None, jobs: int, report: Report) -> RegistryClient:
-    """A registry client with the secrets of docker's config.json."""
+    """A registry client with the secrets of docker's config.json. Raises InvalidConfig for what is no `host:port`."""
+    for host in plain_http:
+        if not is_registry(host):
+            hint = "Name the registry as references do, without scheme and path: registry.example:5000."
+            raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
     return RegistryClient(
         credentials=_docker_config(docker_config_path()),
         plain_http=plain_http,

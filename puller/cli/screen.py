@@ -164,9 +164,6 @@ class JsonLines(Quiet):
             self._told[event.descriptor.digest] = now
         click.echo(json.dumps({"event": type(event).__name__.lower()} | _plain(event)))
 
-    def problem(self, error: PullerError) -> None:
-        super().problem(error)
-
 
 def header_line(event: Planned) -> str:
     """`docker.io/library/debian:bookworm   linux/amd64   sha256:9f1c…`."""

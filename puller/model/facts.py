@@ -11,6 +11,7 @@ class Facts:
     """What one pass over a verified blob has shown. None: not known (yet).
 
     `tarsum` is a full label (`tarsum.v1+sha256:…`); where the 2015 reader refuses the layer, `tarsum_refusal` says why.
+    `verified`: this program hashed its bytes and found them right, so they are its own and not just found in the store.
     `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
     """
 
@@ -19,6 +20,7 @@ class Facts:
     tarsum: str | None = None
     tarsum_refusal: str | None = None
     absent: tuple[Digest, ...] | None = None
+    verified: bool = False
 
     def merged(self, newer: "Facts") -> Self:
         """These facts with those of `newer` on top; `absent` only ever shrinks, so pulls side by side lose nothing."""
@@ -30,6 +32,7 @@ class Facts:
             tarsum=newer.tarsum if tarsum_known else self.tarsum,
             tarsum_refusal=newer.tarsum_refusal if tarsum_known else self.tarsum_refusal,
             absent=_common(self.absent, newer.absent),
+            verified=self.verified or newer.verified,
         )
 
     def encode(self) -> dict[str, Any]:
@@ -40,6 +43,7 @@ class Facts:
             "tarsum": self.tarsum,
             "tarsum_refusal": self.tarsum_refusal,
             "absent": None if self.absent is None else [str(digest) for digest in self.absent],
+            "verified": self.verified or None,
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -48,16 +52,18 @@ class Facts:
         """Read what `encode` wrote. Raises ValueError (InvalidDigest is one) for anything else."""
         size = document.get("unpacked_size")
         texts = [document.get(key) for key in ("diff_id", "tarsum", "tarsum_refusal")]
-        absent = document.get("absent")
+        absent, verified = document.get("absent"), document.get("verified", False)
         if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(absent, list | None):
             raise ValueError("facts of another shape")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+            raise ValueError("facts of another shape")
+        if not isinstance(verified, bool):
             raise ValueError("facts of another shape")
         diff_id, tarsum, refusal = texts
         digests = None if absent is None else tuple(Digest.parse(str(text)) for text in absent)
         if tarsum is not None:
             TarsumDigest.parse(tarsum)
-        return cls(None if diff_id is None else Digest.parse(diff_id), size, tarsum, refusal, digests)
+        return cls(None if diff_id is None else Digest.parse(diff_id), size, tarsum, refusal, digests, verified)
 
 
 def _common(older: tuple[Digest, ...] | None, newer: tuple[Digest, ...] | None) -> tuple[Digest, ...] | None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from puller.errors import InvalidConfig, InvalidManifest
 from puller.model.document import text_of
 
+_EXAMPLE = "For example linux/amd64, linux/arm64 or linux/arm/v7."
 _WORD = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
@@ -44,7 +45,9 @@ class Platform:
         if len(parts) == 1:
             parts = ["linux", *parts]
         if not 2 <= len(parts) <= 3 or not all(_WORD.fullmatch(part) for part in parts):
-            raise InvalidConfig("invalid platform", wanted="os/architecture[/variant]", got=repr(text)[:80])
+            raise InvalidConfig(
+                "invalid platform", wanted="os/architecture[/variant]", got=repr(text)[:80], hint=_EXAMPLE
+            )
         return cls(*_normal(*parts))
 
     @classmethod

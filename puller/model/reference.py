@@ -3,6 +3,7 @@
 Normal form is the full one (`docker.io/library/alpine:3.20`); `familiar()` gives back what people type.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from typing import Self
@@ -13,9 +14,10 @@ from puller.model.digest import Digest
 DOCKER_HUB = "docker.io"
 MAX_REPOSITORY = 255  # distribution/reference: RepositoryNameTotalLengthMax
 MAX_TAG = 128
+MAX_HOST = 253  # RFC 1035 section 2.3.4, as text without the root; a label has at most 63
 
-_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_HOST = rf"({_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])"
 _REGISTRY = re.compile(rf"{_HOST}(?::([0-9]{{1,5}}))?", re.ASCII)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
@@ -30,9 +32,20 @@ def is_tag(text: str) -> bool:
 
 
 def is_registry(text: str) -> bool:
-    """Whether `text` is `host`, `host:port` or `[v6]:port`."""
+    """Whether `text` is `host`, `host:port` or `[v6]:port`, with a host that a resolver can be asked for."""
     match = _REGISTRY.fullmatch(text)
-    return match is not None and (match[1] is None or 0 < int(match[1]) < 65536)
+    if match is None or not (match[2] is None or 0 < int(match[2]) < 65536):
+        return False
+    host = match[1]
+    return _is_ipv6(host[1:-1]) if host.startswith("[") else len(host) <= MAX_HOST
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +85,15 @@ class Reference:
                 "a repository name cannot be 64 hex digits", got=text, hint="It would look like an image ID."
             )
         if "://" in text:
-            raise InvalidReference("invalid reference", got=repr(text)[:300], hint="Leave out the scheme (https://).")
+            raise InvalidReference(
+                "invalid reference: it has a scheme", got=repr(text)[:300], hint="Leave out the scheme (https://)."
+            )
         name, at, digest_text = text.partition("@")
         try:
             digest = Digest.parse(digest_text) if at else None
         except InvalidDigest as error:
-            raise InvalidReference("invalid reference", where=str(error), got=repr(text)[:300]) from error
+            what = f"invalid reference: {error.what}"
+            raise InvalidReference(what, wanted=error.wanted, got=repr(text)[:300], hint=error.hint) from error
         name, tag = _split_tag(name)
         registry, repository = _split_registry(name)
         try:

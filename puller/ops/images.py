@@ -10,12 +10,16 @@ from puller.ops.walk import walk
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One name of the store. `size` counts the blobs that are here, each once; `platforms` are those that are here."""
+    """One name of the store. `size` counts the blobs that are here, each once; `platforms` are those that are here.
+
+    `damaged`: a document under it is not what its name says, so there may be more than is told.
+    """
 
     name: str
     descriptor: Descriptor
     platforms: tuple[str, ...]
     size: int
+    damaged: bool = False
 
 
 async def images(store: ContentStore) -> list[Held]:
@@ -26,10 +30,12 @@ async def images(store: ContentStore) -> list[Held]:
 async def _held(store: ContentStore, name: str, root: Descriptor) -> Held:
     sizes: dict[str, int] = {}
     platforms: list[str] = []
+    damaged = False
     async for node in walk(store, root):
+        damaged = damaged or node.damaged
         if not node.present:
             continue
         sizes[str(node.descriptor.digest)] = node.descriptor.size or 0
         if node.platform is not None and not isinstance(node.document, Index):
             platforms.append(str(node.platform))
-    return Held(name, root, tuple(dict.fromkeys(platforms)), sum(sizes.values()))
+    return Held(name, root, tuple(dict.fromkeys(platforms)), sum(sizes.values()), damaged)

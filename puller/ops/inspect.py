@@ -3,24 +3,41 @@
 from typing import Any
 
 from puller.contracts.content import ContentStore
-from puller.errors import ContentMissing
+from puller.errors import ContentMissing, InvalidManifest
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, Manifest, parse_manifest
+from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 
 
 async def raw_document(store: ContentStore, reference: Reference) -> bytes:
-    """The manifest or index that `reference` names, byte for byte, its digest checked. Raises ContentMissing."""
-    return await store.read(await store.resolve(reference.tagged()), limit=MAX_BYTES)
+    """The manifest or index that `reference` names, byte for byte, its digest checked. Raises ContentMissing, and
+    InvalidManifest where a digest names something else.
+    """
+    return await store.read(await _root(store, reference), limit=MAX_BYTES)
 
 
 async def inspect(store: ContentStore, reference: Reference) -> dict[str, Any]:
-    """The image or index that `reference` names: descriptor, platforms, layers with what was proved of them."""
-    reference = reference.tagged()
-    root = await store.resolve(reference)
-    return {"name": str(reference)} | await _described(store, root)
+    """The image or index that `reference` names: descriptor, platforms, layers with what was proved of them.
+
+    Raises ContentMissing, and InvalidManifest where a digest names something else.
+    """
+    return {"name": str(reference.tagged())} | await _described(store, await _root(store, reference))
+
+
+async def _root(store: ContentStore, reference: Reference) -> Descriptor:
+    root = await store.resolve(reference.tagged())
+    if root.media_type == OCTETS:  # what a store calls a blob that is no document it can read
+        raise InvalidManifest(
+            "this is no manifest",
+            got="a layer, a config or another blob",
+            hint="Inspect the image it belongs to, by name or by the digest of its manifest.",
+            reference=reference,
+            digest=root.digest,
+        )
+    return root
 
 
 async def _described(store: ContentStore, descriptor: Descriptor) -> dict[str, Any]:

@@ -1,17 +1,26 @@
 """Layers of a pull: large, a few at a time, each read for what it proves while it is written."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import anyio
 
 from puller.model.facts import Facts
 from puller.model.mediatype import compression_of
 from puller.ops.gate import Gate
-from puller.ops.ledger import content_checks, layer_checks
+from puller.ops.ledger import content_checks, layer_checks, proved_earlier
 from puller.ops.plan import Depth, Step
 from puller.ops.tasks import one_error
 from puller.ops.watch import LayerWatch, check_diff_id
 from puller.stream.layer import LayerReader
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What is known of a blob that is in the store; `earlier`: by an earlier reading, none was needed now."""
+
+    facts: Facts
+    earlier: bool = False
 
 
 class Layers:
@@ -44,29 +53,33 @@ class Layers:
                 watches[:] = [self._watch(step)] if self._looks_into(step) else []
                 return watches
 
-            transferred, facts = await gate.bring(
+            transferred, proof = await gate.bring(
                 step, watch, seen=lambda: self._proved(step, watches), known=lambda: self._known(step)
             )
         actual = step.descriptor if transferred is None else transferred.descriptor
-        checks = layer_checks(step.diff_id, facts, self._depth, step.reason)
-        gate.ledger.add(step, transferred, content_checks(step.descriptor, actual) + checks, started)
+        checks = content_checks(step.descriptor, actual)
+        checks += layer_checks(step.diff_id, proof.facts, self._depth, step.reason)
+        gate.ledger.add(step, transferred, proved_earlier(checks) if proof.earlier else checks, started)
 
-    async def _known(self, step: Step) -> Facts:
-        """The facts of a blob that was here before; read again only where something is not known yet."""
+    async def _known(self, step: Step) -> _Proof:
+        """What is known of a blob that was here before; it is read where we have not hashed it ourselves, or have not
+        looked into it as deep. Another tool may have put it there, so its name alone proves nothing.
+        """
         store = self._gate.store
         facts = await store.facts(step.descriptor.digest)
-        if self._looks_into(step) and not self._suffices(facts, step):
-            watch = self._watch(step)
-            await store.watch(step.descriptor, watch)
-            return await self._proved(step, [watch])
+        if facts.verified and (self._suffices(facts, step) or not self._looks_into(step)):
+            check_diff_id(step.diff_id, facts)
+            return _Proof(facts, earlier=True)
+        watches = [self._watch(step)] if self._looks_into(step) else []
+        await store.watch(step.descriptor, *watches)
         check_diff_id(step.diff_id, facts)
-        return facts
+        return await self._proved(step, watches)
 
-    async def _proved(self, step: Step, watches: Sequence[LayerWatch]) -> Facts:
-        if not watches:
-            return Facts()
-        await self._gate.store.prove(step.descriptor.digest, watches[0].facts)
-        return watches[0].facts
+    async def _proved(self, step: Step, watches: Sequence[LayerWatch]) -> _Proof:
+        """Of a blob whose every byte was hashed just now: recorded, so that nobody has to read it again."""
+        facts = replace(watches[0].facts if watches else Facts(), verified=True)
+        await self._gate.store.prove(step.descriptor.digest, facts)
+        return _Proof(facts)
 
     def _suffices(self, facts: Facts, step: Step) -> bool:
         if facts.diff_id is None or (step.diff_id is not None and facts.diff_id.algorithm != step.diff_id.algorithm):

@@ -1,7 +1,8 @@
 """Ledger: keeps account of one pull, blob by blob, and tells it as a report."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
@@ -13,6 +14,8 @@ from puller.model.reference import Reference
 from puller.model.report import BlobReport, Check, Outcome, PullReport
 from puller.ops.plan import Depth, Step
 from puller.ops.transfer import Transferred
+
+EARLIER = "proved earlier"
 
 
 class Ledger:
@@ -86,10 +89,11 @@ class Ledger:
 
 
 def content_checks(expected: Descriptor, actual: Descriptor) -> tuple[Check, ...]:
-    """Size and digest: what every blob has to keep."""
+    """Size and digest: what every blob has to keep. `actual` is what was found by reading the blob, now or earlier."""
     size = None if expected.size is None else str(expected.size)
+    got = None if actual.size is None else str(actual.size)
     return (
-        Check("size", size, str(actual.size), passed=size is None or size == str(actual.size)),
+        Check("size", size, got, passed=size is None or size == got),
         Check("digest", str(expected.digest), str(actual.digest), passed=expected.digest == actual.digest),
     )
 
@@ -107,6 +111,11 @@ def layer_checks(expected: Digest | None, facts: Facts, depth: Depth, reason: st
         return (diff_id,)
     refusal = f"none ({facts.tarsum_refusal})" if facts.tarsum_refusal else ""
     return (diff_id, Check("tarsum", None, facts.tarsum, None if refusal else True, note=refusal))
+
+
+def proved_earlier(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks as told again from facts: the size is looked at every time, all else was proved in an earlier run."""
+    return tuple(replace(c, note=EARLIER) if c.passed and c.name != "size" else c for c in checks)
 
 
 def _outcome(transferred: Transferred | None) -> Outcome:

@@ -16,8 +16,9 @@ from puller.model.manifest import Index, Manifest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
-from puller.ops.documents import Documents
+from puller.ops.documents import Documents, weakness_named
 from puller.ops.gate import Gate
+from puller.ops.hints import hint_for
 from puller.ops.layers import Layers
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth, Image, plan
@@ -35,12 +36,14 @@ U = TypeVar("U")
 class Wish:
     """What of a reference is wanted: `platforms` None means all of them.
 
-    A layer that would be more than `max_unpacked` bytes when unpacked is refused while it flows (THREATS D6).
+    A layer that would be more than `max_unpacked` bytes when unpacked is refused while it flows (THREATS D6). `strong`
+    asks for content named by sha256 or sha512 alone: what may be named by tarsum is refused as WeakDigest.
     """
 
     platforms: Sequence[Platform] | None
     depth: Depth = Depth.FULL
     max_unpacked: int = MAX_UNPACKED
+    strong: bool = False
 
 
 async def pull(
@@ -65,7 +68,8 @@ async def pull(
     async def work() -> None:
         async with store.lease() as lease:
             blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
-            reports.append(await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs).run())
+            with weakness_named(strong=wish.strong):
+                reports.append(await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs).run())
 
     try:
         # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
@@ -74,6 +78,7 @@ async def pull(
                 group.start_soon(work)
     except PullerError as error:
         error.at(reference=reference)
+        error.hint = error.hint or hint_for(error)
         ledger.failed(error)
         raise
     return reports[0]

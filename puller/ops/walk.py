@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from puller.contracts.content import ContentStore
-from puller.errors import ContentMissing, InputError
+from puller.errors import ContentCorrupt, ContentMissing, InputError, LimitExceeded, VerificationError
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -16,12 +16,16 @@ from puller.model.platform import Platform
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One blob on the way. `document` is set for indexes and manifests that are here and can be read."""
+    """One blob on the way. `document` is set for indexes and manifests that are here and can be read.
+
+    `damaged`: its bytes, or those of its config, are not what their names say.
+    """
 
     descriptor: Descriptor
     present: bool
     document: Manifest | Index | None = None
     config: ImageConfig | None = None
+    damaged: bool = False
 
     @property
     def platform(self) -> Platform | None:
@@ -30,7 +34,7 @@ class Node:
 
 
 async def walk(store: ContentStore, root: Descriptor) -> AsyncIterator[Node]:
-    """Every blob that `root` needs, itself first, each once. Raises ContentCorrupt where a document is damaged."""
+    """Every blob that `root` needs, itself first, each once. A damaged document ends its branch."""
     seen: set[Digest] = set()
     waiting = [root]
     while waiting:
@@ -51,9 +55,14 @@ async def _node(store: ContentStore, descriptor: Descriptor) -> Node:
         document = parse_manifest(await store.read(descriptor, limit=MAX_BYTES), descriptor.media_type)
     except ContentMissing:
         return Node(descriptor, present=False)
-    except InputError:
+    except ContentCorrupt:
+        return Node(descriptor, present=True, damaged=True)
+    except (InputError, VerificationError, LimitExceeded):
         return Node(descriptor, present=True)
-    return Node(descriptor, present=True, document=document, config=await _config(store, document))
+    try:
+        return Node(descriptor, present=True, document=document, config=await _config(store, document))
+    except ContentCorrupt:
+        return Node(descriptor, present=True, document=document, damaged=True)
 
 
 async def _config(store: ContentStore, document: Manifest | Index) -> ImageConfig | None:
@@ -61,5 +70,5 @@ async def _config(store: ContentStore, document: Manifest | Index) -> ImageConfi
         return None
     try:
         return parse_config(await store.read(document.config, limit=MAX_BYTES))
-    except (ContentMissing, InputError):
+    except (ContentMissing, InputError, LimitExceeded):
         return None

@@ -27,7 +27,7 @@ def failed(status: int, body: bytes, *, what: str, host: str) -> RegistryError:
     The codes are those of the distribution spec ("Error Codes"); a body that is not of that form is left out.
     """
     kind = _kind(status)
-    error = kind(f"{what}: {_meaning(kind, status)}", got=_told(status, body), hint=_hint(kind, status))
+    error = kind(f"{what}: {_meaning(kind, status)}", got=_told(status, body), hint=_hint(kind, what))
     return error.at(host=host)
 
 
@@ -51,7 +51,11 @@ def _meaning(kind: type[RegistryError], status: int) -> str:
     return "the server fails" if kind is Unavailable else "unexpected answer"
 
 
-def _hint(kind: type[RegistryError], status: int) -> str:
+def _hint(kind: type[RegistryError], what: str) -> str:
+    if kind is NotFound and what.startswith("blob"):
+        return "The registry names it and does not have it: try again later, or tell its owner."
+    if kind is NotFound:
+        return "Is the name right? `puller tags REPO` lists the tags of a repository."
     if kind is Unauthorized:
         return "Is the name right? Many registries refuse what does not exist; else log in first."
     if kind is RateLimited:

@@ -26,6 +26,8 @@ READ_AHEAD = 1 << 20  # aiohttp stops reading at twice this
 _TLS_HINT = (
     "For an authority of your own give --ca FILE; a registry without TLS has to be named: --plain-http HOST:PORT."
 )
+_NAME_HINT = "Is the host's name right, and can this machine resolve names?"
+_REACH_HINT = "Is the address right, the registry up, and no firewall between? Proxies are not used."
 
 
 class Wire:
@@ -131,7 +133,7 @@ def translated(url: URL) -> Iterator[None]:
     except aiohttp.ClientSSLError as error:
         raise TLSFailure("no trusted TLS connection", where=where, got=_words(error)) from error
     except aiohttp.ConnectionTimeoutError as error:
-        raise Unavailable("no connection in time", where=where) from error
+        raise Unavailable("no connection in time", where=where, hint=_REACH_HINT) from error
     except (aiohttp.ServerTimeoutError, TimeoutError) as error:
         raise ConnectionLost("no answer in time", where=where) from error
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
@@ -151,14 +153,14 @@ def _unconnected(
     if isinstance(cause, RefusedAddress):
         return UnsafeRedirect("sent to an address out of bounds", where=where, got=str(cause))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Unavailable("the host name does not resolve", where=where)
+        return Unavailable("the host name does not resolve", where=where, hint=_NAME_HINT)
     # A reset while connecting over TLS comes from the handshake; trying again, or without TLS, is what an attacker
     # who cuts it would like (THREATS B1, N28).
     if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
         return TLSFailure("no trusted TLS connection", where=where, got=_words(cause), hint=_TLS_HINT)
     if url.scheme == "https" and isinstance(cause, ConnectionResetError):
         return TLSFailure("the TLS handshake was cut", where=where, hint=_TLS_HINT)
-    return Unavailable("cannot connect", where=where, got=_words(cause))
+    return Unavailable("cannot connect", where=where, got=_words(cause), hint=_REACH_HINT)
 
 
 def _words(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """`puller pull`: what is printed where, what the report says, and how it ends."""
 
 import json
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def test_quiet_still_says_what_failed(puller: Puller, registry: TestRegistry) ->
     end = puller("pull", "--quiet", registry.name("app:1"))
     assert (end.code, end.out) == (1, "")
     assert end.err.startswith("puller: manifest 1: not found  [NotFound]\n")
+    assert "Is the name right?" in end.err
 
 
 def test_json_prints_one_event_a_line_from_first_to_last(puller: Puller, registry: TestRegistry) -> None:
@@ -126,6 +128,7 @@ def test_the_report_of_a_failure_says_what_why_and_where(puller: Puller, tmp_pat
         assert (error["error"], error["wanted"]) == ("DigestMismatch", BASE.digest)
         assert error["got"].startswith("sha256:")
         assert (error["reference"], error["digest"]) == (registry.name("app:1"), BASE.digest)
+        assert error["hint"].startswith(f"{registry.host} served other bytes than were promised")
         assert pulled["digest"] == IMAGE.digest
         assert IMAGE.config.digest in {blob["digest"] for blob in pulled["blobs"]}
 
@@ -176,6 +179,30 @@ def test_a_layer_that_cannot_be_what_it_should_ends_with_exit_code_3(
     assert puller(registry.name("app:1")).code == 3
 
 
+def test_schema_1_is_wrong_where_strong_digests_are_required(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("app:1", images.schema1(BASE, TOP))
+    end = puller(registry.name("app:1"), "--require-strong-digests")
+    assert end.code == 3
+    assert "[WeakDigest]" in end.err
+    assert puller(registry.name("app:1")).code == 1
+
+
+def test_the_blobs_of_an_artifact_are_not_called_layers(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("app:1", images.artifact(images.blob(b"x", "text/plain"), images.blob(b"y", "text/plain")))
+    end = puller(registry.name("app:1"))
+    assert "  2 blobs, " in end.out
+    assert "layer" not in end.out
+
+
+def test_a_registry_that_is_not_there_is_told_with_a_way_out(puller: Puller) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take the port meanwhile
+        end = puller("digest", f"127.0.0.1:{unheard.getsockname()[1]}/app")
+    assert end.code == 1
+    assert "cannot connect" in end.err
+    assert "Is the address right" in end.err
+
+
 def test_what_cannot_be_pulled_at_all_ends_with_exit_code_1(puller: Puller, registry: TestRegistry) -> None:
     registry.add("app:1", images.index(FOREIGN))
     assert puller(registry.name("app:1")).code == 1
@@ -200,6 +227,17 @@ def test_all_tags_of_a_repository_that_is_not_there_is_an_error(puller: Puller, 
     end = puller("pull", "--all-tags", registry.name("gone"))
     assert (end.code, end.out) == (1, "")
     assert "[NotFound]" in end.err
+
+
+def test_all_tags_of_a_repository_that_is_not_there_is_told_to_programs_too(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    end = puller("pull", "--all-tags", "--json", "--report", str(tmp_path / "r"), registry.name("gone"))
+    (pulled,) = json.loads((tmp_path / "r").read_text())["pulls"]
+    last = json.loads(end.out.splitlines()[-1])
+    assert end.code == 1
+    assert (pulled["reference"], pulled["error"]["error"]) == (registry.name("gone"), "NotFound")
+    assert (last["event"], last["report"]["error"]["error"]) == ("failed", "NotFound")
 
 
 def test_all_tags_wants_a_repository(puller: Puller, registry: TestRegistry) -> None:

@@ -53,6 +53,7 @@ def test_an_unknown_label_is_refused_without_a_sum(puller: Puller, archive: Path
     end = puller("tarsum", "--label", label, str(archive))
     assert (end.code, end.out) == (1, "")
     assert end.err.startswith("puller: ")
+    assert "tarsum.v1+sha256" in end.err
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -64,6 +65,8 @@ def test_compressed_archives_are_read_only_when_told_so(
     assert puller("tarsum", "--decompress", str(tmp_path / "layer.tar.x")).out == plain
     refused = puller("tarsum", str(tmp_path / "layer.tar.x"))
     assert (refused.code, refused.out) == (1, "")
+    assert "--decompress" in refused.err
+    assert str(tmp_path / "layer.tar.x") in refused.err
 
 
 BAD = {

@@ -1,6 +1,7 @@
 """The verbs beside pull: what they print, what they change, how they end."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,38 @@ def test_images_as_json_gives_numbers(puller: Puller, name: str) -> None:
         "media_type": IMAGE.media_type,
         "platforms": ["/".join(PLATFORM)],
         "size": IMAGE.size + IMAGE.config.size + BASE.size + TOP.size,
+        "damaged": False,
     }
+
+
+@pytest.mark.parametrize("digest", [IMAGE.digest, IMAGE.config.digest], ids=["manifest", "config"])
+def test_images_marks_what_is_damaged_and_lists_the_rest(
+    puller: Puller, registry: TestRegistry, name: str, home: Path, digest: str
+) -> None:
+    registry.add("other:1", images.image(BASE, platform=PLATFORM))
+    puller(registry.name("other:1"))
+    damaged = blob(home, digest)
+    damaged.chmod(0o600)
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    end = puller("images")
+    rows = {line.split()[0]: line for line in end.out.splitlines()[1:]}
+    assert end.code == 3
+    assert "  damaged  " in rows[name]
+    assert "/".join(PLATFORM) in rows[registry.name("other:1")]
+    assert "verify --all" in end.err
+    assert [json.loads(line)["damaged"] for line in puller("images", "--json").out.splitlines()] == [True, False]
+
+
+def test_inspect_of_a_layer_says_that_it_is_no_manifest(puller: Puller, name: str) -> None:
+    for words in (("inspect",), ("inspect", "--raw")):
+        end = puller(*words, f"{name.rpartition(':')[0]}@{BASE.digest}")
+        assert (end.code, end.out) == (1, "")
+        assert "this is no manifest  [InvalidManifest]" in end.err
+
+
+def test_a_blob_that_is_gone_is_to_be_pulled_again(puller: Puller, name: str, home: Path) -> None:
+    blob(home, IMAGE.config.digest).unlink()
+    assert "Pull it again" in puller("inspect", name).err
 
 
 def test_inspect_tells_what_was_proved_of_every_layer(puller: Puller, name: str) -> None:
@@ -84,6 +116,13 @@ def test_rm_takes_the_name_and_frees_what_nothing_else_needs(puller: Puller, nam
     assert puller("images", "--json").out == ""
 
 
+def test_rm_goes_on_after_a_name_that_is_not_there(puller: Puller, name: str) -> None:
+    end = puller("rm", "nothere:1", name)
+    assert end.code == 1
+    assert end.out.startswith(f"removed {name}  4 blobs, ")
+    assert "docker.io/library/nothere:1" in end.err
+
+
 def test_rm_keeps_what_another_name_needs(puller: Puller, registry: TestRegistry, name: str, home: Path) -> None:
     registry.add("other:1", images.image(BASE, platform=PLATFORM))
     puller(registry.name("other:1"))
@@ -116,6 +155,16 @@ def test_gc_frees_what_no_name_needs(puller: Puller, name: str, home: Path) -> N
     _untag(home)
     assert f"freed {BASE.digest}" in puller("gc").out.splitlines()
     assert not blob(home, BASE.digest).exists()
+
+
+def test_gc_says_how_much_unfinished_it_swept(puller: Puller, name: str, home: Path) -> None:
+    unfinished = home / "store" / "ingest" / TOP.digest.replace(":", "-")
+    blob(home, TOP.digest).unlink()
+    unfinished.mkdir(parents=True)
+    (unfinished / "data").write_bytes(bytes(1_000))
+    for path in (unfinished / "data", unfinished):
+        os.utime(path, (0, 0))
+    assert puller("gc").out.splitlines()[-1] == "1 unfinished blob, 1.0 kB swept"
 
 
 def test_verify_of_a_good_store_says_how_much_was_read(puller: Puller, name: str) -> None:
@@ -179,6 +228,7 @@ def test_a_name_the_store_does_not_have_is_an_error(puller: Puller, words: tuple
     assert (end.code, end.out) == (1, "")
     assert end.err.startswith("puller: ")
     assert "docker.io/library/nothere:1" in end.err
+    assert "`puller images`" in end.err
 
 
 def _untag(home: Path) -> None:

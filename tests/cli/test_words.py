@@ -1,5 +1,6 @@
 """Words that mean nothing: always a sentence, never a traceback, and the right exit code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from puller.cli.main import VERBS
+from puller.cli.pulling import doubted
+from puller.errors import NotFound, PullerError, Unauthorized, Unavailable
+from puller.model.reference import Reference
 from puller.version import VERSION
 from tests.cli.conftest import Puller
 from tests.cli.program import environment
@@ -53,6 +57,11 @@ WRONG_WORDS: list[tuple[str, ...]] = [
     ("verify",),
     ("verify", "--all", "alpine"),
     ("gc", "--days", "-1"),
+    ("gc", "--days", "nan"),
+    ("gc", "--days", "inf"),
+    ("pull", "alpine", "--plain-http", "http://r.example"),
+    ("pull", "alpine", "--plain-http", "r.example/app"),
+    ("digest", "alpine", "--plain-http", ""),
     ("gc", "now"),
     ("images", "alpine"),
     ("tarsum",),
@@ -150,3 +159,54 @@ def test_without_a_home_the_store_has_to_be_given(puller: Puller, monkeypatch: p
     end = puller("images")
     assert end.code == 2
     assert "--store" in end.err
+
+
+def test_the_usage_says_that_a_name_is_enough(puller: Puller) -> None:
+    assert puller("--help").out.startswith("Usage: puller REF… | VERB …\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("inspect", "alpine@md5:" + "a" * 32), "invalid reference: unknown digest algorithm"),
+        (("inspect", "https://r.example/app"), "invalid reference: it has a scheme"),
+        (("pull", "alpine", "--platform", "a/b/c/d"), "linux/arm64"),
+        (("pull", "--all-tags", "r.example/app:1"), "Leave out what follows the name: r.example/app"),
+        (("tags", "r.example/app:1"), "Leave out what follows the name: r.example/app"),
+        (("pull", "alpine", "--plain-http", "http://r.example"), "[InvalidConfig]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_words_are_told_with_the_cause_and_a_way_out(puller: Puller, words: tuple[str, ...], told: str) -> None:
+    end = puller(*words)
+    assert end.code == 2
+    assert told in end.err
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "doubtful"),
+    [
+        ("imagess", NotFound, True),
+        ("imagess", Unauthorized, True),
+        ("imagess", Unavailable, False),
+        ("imagess:1", NotFound, False),
+        ("team/imagess", NotFound, False),
+        ("r.example/imagess", NotFound, False),
+    ],
+)
+def test_a_bare_word_that_no_registry_knows_may_have_been_a_verb(
+    text: str, kind: type[PullerError], doubtful: bool
+) -> None:
+    error = doubted(Reference.parse(text), kind("not to be had"))
+    assert ("puller --help" in error.hint) == doubtful
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_early_ends_it_silently(tmp_path: Path, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "puller", "images"]
+    surroundings = environment(tmp_path, PYTHONUNBUFFERED=unbuffered)
+    end = subprocess.run(words, env=surroundings, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (end.returncode, end.stderr) == (1, b"")

@@ -21,6 +21,7 @@ facts = st.builds(
     st.none() | digests.map(lambda digest: f"tarsum.v1+{digest}"),
     st.none() | st.text(max_size=20),
     st.none() | st.lists(digests, max_size=3).map(tuple),
+    st.booleans(),
 )
 
 
@@ -41,6 +42,7 @@ def test_what_is_not_known_is_not_written() -> None:
         {"unpacked_size": -1}, {"unpacked_size": True}, {"unpacked_size": 1.0}, {"unpacked_size": "1"},
         {"tarsum": 1}, {"tarsum": ""}, {"tarsum": "sha256:" + "a" * 64}, {"tarsum": "tarsum+md5:" + "a" * 32},
         {"tarsum_refusal": 1}, {"tarsum_refusal": ["x"]},
+        {"verified": 1}, {"verified": None}, {"verified": "true"},
         {"absent": "x"}, {"absent": {}}, {"absent": [1]}, {"absent": ["x"]}, {"absent": [None]},
     ],
     ids=str,
@@ -85,3 +87,8 @@ def test_an_index_that_is_whole_is_not_one_of_which_nothing_is_known() -> None:
     assert Facts.decode(Facts(absent=()).encode()).absent == ()
     assert Facts.decode(Facts().encode()).absent is None
     assert Facts(absent=(DIFF_ID,)).merged(Facts(absent=())).absent == ()
+
+
+@given(facts, facts)
+def test_what_was_once_verified_stays_so(older: Facts, newer: Facts) -> None:
+    assert older.merged(newer).verified == (older.verified or newer.verified)

@@ -64,12 +64,13 @@ class Story:
         platforms: Sequence[str] | None = ("linux/amd64",),
         depth: Depth = Depth.FULL,
         max_unpacked: int = MAX_UNPACKED,
+        strong: bool = False,
     ) -> PullReport:
         """Pull; `platforms` None means all of them."""
         chosen = None if platforms is None else [Platform.parse(text) for text in platforms]
         reference = self.reference(name)
         source = self.client.repository(reference)
-        wish = Wish(chosen, depth, max_unpacked)
+        wish = Wish(chosen, depth, max_unpacked, strong)
         return await pull(reference, source, self.store, wish, report=self.events.append)
 
     async def refused(
@@ -80,6 +81,7 @@ class Story:
         platforms: Sequence[str] | None = ("linux/amd64",),
         depth: Depth = Depth.FULL,
         max_unpacked: int = MAX_UNPACKED,
+        strong: bool = False,
     ) -> E:
         """Pull in vain: the error is of this kind, no name appears or moves, and nothing of `bad` is in the store.
 
@@ -87,7 +89,7 @@ class Story:
         """
         before = await self.tags()
         with pytest.raises(kind) as caught:
-            await self.pull(name, platforms=platforms, depth=depth, max_unpacked=max_unpacked)
+            await self.pull(name, platforms=platforms, depth=depth, max_unpacked=max_unpacked, strong=strong)
         assert await self.tags() == before
         assert not set(bad) & await self.blobs()
         assert not {caught.value.digest} & set(bad) & self.parts()

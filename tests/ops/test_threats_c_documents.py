@@ -19,6 +19,7 @@ from puller.errors import (
     SizeMismatch,
     StoreError,
     Unsupported,
+    WeakDigest,
 )
 from testregistry import faults, images
 from testregistry.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SCHEMA1_SIGNED
@@ -89,6 +90,21 @@ async def test_c4_a_schema_1_answer_is_refused_by_its_name(tmp_path: Path) -> No
         error = await s.refused(Unsupported)
         assert "schema 1" in str(error)
         assert await s.blobs() == set()
+
+
+@pytest.mark.parametrize("media_type", [SCHEMA1, SCHEMA1_SIGNED, "application/json"])
+async def test_schema_1_is_weak_where_strong_digests_are_asked_for(tmp_path: Path, media_type: str) -> None:
+    async with story(tmp_path) as s:
+        s.add_raw(images.schema1(BASE, TOP).raw, media_type)
+        error = await s.refused(WeakDigest, strong=True)
+        assert error.reference == str(s.reference("app:1"))
+        assert "tarsum" in str(error)
+
+
+async def test_strong_digests_are_what_images_of_today_have(tmp_path: Path) -> None:
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", IMAGE)
+        assert (await s.pull(strong=True)).digest == IMAGE.digest
 
 
 # --- C5, C6, C7: JSON ----------------------------------------------------------------------------------------------

@@ -26,7 +26,14 @@ def test_n33_every_status_has_its_error(status: int, kind: type[RegistryError]) 
 
 def test_the_words_of_the_registry_are_in_the_error() -> None:
     error = failed(404, body({"code": "NAME_UNKNOWN", "message": "no such name"}), what="manifest 1", host="r.test")
-    assert str(error) == "manifest 1: not found, got HTTP 404: NAME_UNKNOWN no such name, host r.test"
+    assert str(error).startswith("manifest 1: not found, got HTTP 404: NAME_UNKNOWN no such name, host r.test")
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("manifest 1", "puller tags"), ("tags", "puller tags"), ("blob 0123", "tell its owner")]
+)
+def test_what_is_not_found_comes_with_a_way_out(what: str, told: str) -> None:
+    assert told in failed(404, b"", what=what, host="r.test").hint
 
 
 def test_a_401_asks_whether_the_name_is_right() -> None:

@@ -1,5 +1,6 @@
 """`puller gc`."""
 
+import math
 from pathlib import Path
 
 import click
@@ -7,10 +8,21 @@ import click
 from puller.cli.options import store_option
 
 
+def _finite(context: click.Context, option: click.Parameter, days: float) -> float:
+    if not math.isfinite(days):  # a range lets both nan and inf through
+        raise click.BadParameter(f"{days} is no number of days")
+    return days
+
+
 @click.command("gc", short_help="Free what no name and no running pull needs.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @click.option(
-    "--days", type=click.FloatRange(min=0), default=7.0, show_default=True, help="Age of unfinished blobs to go."
+    "--days",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    default=7.0,
+    show_default=True,
+    help="Age of unfinished blobs to go.",
 )
 @store_option
 def command(dry_run: bool, days: float, store: Path | None) -> None:
@@ -31,3 +43,7 @@ def command(dry_run: bool, days: float, store: Path | None) -> None:
         click.echo(f"{'would free' if dry_run else 'freed'} {digest}")
     freed, kept = counted(len(collected.freed), "blob"), counted(collected.kept, "blob")
     click.echo(f"{freed}, {size_text(collected.size)} {'to free' if dry_run else 'freed'}; {kept} kept")
+    swept = collected.swept
+    if swept.ingests:
+        blobs = counted(swept.ingests, "unfinished blob")
+        click.echo(f"{blobs}, {size_text(swept.size)} {'to sweep' if dry_run else 'swept'}")

@@ -15,7 +15,11 @@ from puller.cli.options import registry_options, store_option
 @store_option
 @click.option("--no-tarsum", is_flag=True, help="Leave out the tarsum.")
 @click.option("--digest-only", is_flag=True, help="Check blob digests only; diff IDs are left to unpacking.")
-@click.option("--require-strong-digests", is_flag=True, help="Refuse images that name a layer by its tarsum only.")
+@click.option(
+    "--require-strong-digests",
+    is_flag=True,
+    help="Refuse schema 1 as wrong (exit 3): it may name layers by tarsum only.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
 @click.option(
     "--report",
@@ -56,6 +60,7 @@ def command(
         all_tags=all_tags,
         tarsum=not no_tarsum,
         digest_only=digest_only,
+        strong=require_strong_digests,
         jobs=jobs,
         plain_http=plain_http,
         ca=ca,

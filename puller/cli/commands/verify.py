@@ -19,6 +19,7 @@ def command(references: tuple[str, ...], everything: bool, store: Path | None) -
     from puller.cli import interrupt
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
+    from puller.cli.tally import Tally
     from puller.model.reference import Reference
     from puller.model.text import printable
     from puller.store.audit import Audited, audit
@@ -28,9 +29,10 @@ def command(references: tuple[str, ...], everything: bool, store: Path | None) -
     names = None if everything else [Reference.parse(reference).tagged() for reference in references]
 
     async def check() -> Audited:
-        return await audit(await open_store(store), names)
+        return await audit(await open_store(store), names, told=tally.add)
 
-    audited = interrupt.run(check)
+    with Tally("verified") as tally:
+        audited = interrupt.run(check)
     for finding in audited.findings:
         needed = f"  needed by {', '.join(finding.names)}" if finding.names else ""
         click.echo(printable(f"{finding.kind} {finding.digest}  {finding.detail}{needed}", limit=2000))
