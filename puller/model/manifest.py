@@ -27,6 +27,7 @@ _KINDS = (
     (_ARTIFACT_KEYS, frozenset({mediatype.OCI_ARTIFACT})),
     (_SCHEMA1_KEYS, mediatype.SCHEMA1_MANIFESTS),
 )
+_READABLE = mediatype.INDEXES | mediatype.MANIFESTS | {mediatype.OCI_ARTIFACT, mediatype.OCTETS, ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +69,31 @@ class Index:
         """Its entries, in their order."""
         return self.manifests
 
+    @property
+    def readable(self) -> tuple[Descriptor, ...]:
+        """The entries that can be read here, in their order.
+
+        An unknown media type must not make an error (image-index.md, `manifests`): such an entry is there for others.
+        A type that says nothing leaves the question to the document.
+        """
+        return tuple(entry for entry in self.manifests if entry.media_type in _READABLE)
+
     def choose(self, wanted: Platform) -> Descriptor:
-        """The entry that serves `wanted` best; of equals the first. Raises Unsupported, naming what there is.
+        """The readable entry that serves `wanted` best; of equals the first. Raises Unsupported, naming what there is.
 
         Entries without a platform are taken only where no entry states one (image-index.md leaves it to the reader).
         """
+        readable = self.readable
         ranked = []
-        for position, entry in enumerate(self.manifests):
+        for position, entry in enumerate(readable):
             rank = entry.platform.serves(wanted) if entry.platform is not None else None
             if rank is not None:
                 ranked.append((rank, position))
         if ranked:
-            return self.manifests[min(ranked)[1]]
-        if self.manifests and all(entry.platform is None for entry in self.manifests):
-            return self.manifests[0]
-        there = sorted({str(e.platform) for e in self.manifests if e.platform and e.platform.os != ATTESTATION})
+            return readable[min(ranked)[1]]
+        if readable and all(entry.platform is None for entry in readable):
+            return readable[0]
+        there = sorted({str(e.platform) for e in readable if e.platform and e.platform.os != ATTESTATION})
         raise Unsupported(
             "no image for this platform",
             wanted=wanted,

@@ -8,7 +8,7 @@ from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import HEX_LENGTH, Digest
 from puller.model.platform import Platform
-from puller.model.reference import DOCKER_HUB, MAX_REPOSITORY, Reference
+from puller.model.reference import DOCKER_HUB, MAX_HOST, MAX_REPOSITORY, Reference
 
 
 def _hex(length: int) -> st.SearchStrategy[str]:
@@ -17,9 +17,9 @@ def _hex(length: int) -> st.SearchStrategy[str]:
 
 digests = st.sampled_from(sorted(HEX_LENGTH)).flatmap(lambda a: _hex(HEX_LENGTH[a]).map(lambda h: Digest(a, h)))
 
-_labels = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?", fullmatch=True)
+_labels = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?", fullmatch=True) | st.just("x" * 63)
 _ports = st.integers(1, 65535)
-_dotted_hosts = st.lists(_labels, min_size=2, max_size=4).map(".".join)
+_dotted_hosts = st.lists(_labels, min_size=2, max_size=4).map(".".join).filter(lambda host: len(host) <= MAX_HOST)
 _v6_hosts = st.ip_addresses(v=6).map(lambda address: f"[{address}]")
 registries = st.one_of(
     st.just(DOCKER_HUB),

@@ -17,9 +17,9 @@ from puller.model.platform import Platform
 ATTESTATION = "unknown/unknown"
 
 
-def _entry(name: str, platform: str | None) -> Descriptor:
+def _entry(name: str, platform: str | None, media_type: str = mediatype.OCI_MANIFEST) -> Descriptor:
     stated = Platform.parse(platform) if platform else None
-    return Descriptor(mediatype.OCI_MANIFEST, Digest.of(name.encode()), 8, platform=stated)
+    return Descriptor(media_type, Digest.of(name.encode()), 8, platform=stated)
 
 
 def _index(*platforms: str | None) -> Index:
@@ -114,6 +114,37 @@ def test_c10_an_index_may_hold_indexes_and_may_even_name_itself_a_subject() -> N
     assert index.children == (inner,)
     assert index.subject == inner
     assert index.artifact_type == "text/x"
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", None])
+def test_an_entry_of_unknown_media_type_is_passed_over_and_stays_a_child(platform: str | None) -> None:
+    unknown = _entry("unknown", platform, "application/vnd.example.thing.v9+json")
+    known = _entry("known", platform)
+    index = Index(b"", mediatype.OCI_INDEX, (unknown, known))
+    assert index.choose(Platform.parse("linux/amd64")) == known
+    assert index.readable == (known,)
+    assert index.children == (unknown, known)
+
+
+def test_an_unknown_entry_with_a_platform_does_not_hide_those_without() -> None:
+    unknown = _entry("unknown", "linux/amd64", "text/plain")
+    known = _entry("known", None)
+    assert Index(b"", mediatype.OCI_INDEX, (unknown, known)).choose(Platform.parse("linux/amd64")) == known
+
+
+def test_an_index_of_unknown_entries_alone_has_no_image() -> None:
+    index = Index(b"", mediatype.OCI_INDEX, (_entry("unknown", "linux/amd64", "text/plain"),))
+    with pytest.raises(Unsupported, match="got none"):
+        index.choose(Platform.parse("linux/amd64"))
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [*sorted(mediatype.INDEXES | mediatype.MANIFESTS), mediatype.OCI_ARTIFACT, mediatype.OCTETS, ""],
+)
+def test_an_entry_of_a_known_type_or_of_none_in_particular_can_be_read(media_type: str) -> None:
+    entry = _entry("0", "linux/amd64", media_type)
+    assert Index(b"", mediatype.OCI_INDEX, (entry,)).readable == (entry,)
 
 
 def test_an_empty_index_is_an_index() -> None:

@@ -224,6 +224,21 @@ def test_a5_a_tag_of_the_grammar_is_one(tag: str) -> None:
     assert is_tag(tag)
 
 
+@pytest.mark.parametrize(
+    "registry",
+    ["[1]", "[::::::]", "[:]", "[1::2::3]", "[12345::]", "[1:2:3:4:5:6:7]:5000", "a" * 64 + ".io", "a." * 126 + "io"],
+)
+def test_a6_a_host_that_no_resolver_can_be_asked_for_is_no_registry(registry: str) -> None:
+    assert not is_registry(registry)
+    with pytest.raises(InvalidReference):
+        Reference.parse(f"{registry}/app")
+
+
+@pytest.mark.parametrize("registry", ["a" * 63 + ".io", "a." * 125 + "com", "a." * 125 + "com:65535", "[1::2]:1"])
+def test_the_longest_hosts_are_registries(registry: str) -> None:
+    assert is_registry(registry)
+
+
 def test_a_very_long_host_is_judged_in_linear_time() -> None:
     assert not is_registry("a-" * 500_000)
     assert not is_registry("a." * 500_000)
