@@ -10,11 +10,11 @@ import anyio
 from puller.errors import ContentCorrupt, ContentMissing, LimitExceeded, StoreError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.mediatype import OCTETS, is_index
+from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 from puller.store.gc import Collectable
 from puller.store.naming import REF_NAME
-from puller.store.reach import children
+from puller.store.reach import absent, children
 
 JOBS = 2
 Kind: TypeAlias = Literal["corrupt", "missing", "unreadable"]
@@ -107,11 +107,11 @@ class _Audit:
     async def _needs(self, descriptor: Descriptor) -> list[Descriptor]:
         try:
             inner = await children(self._store, descriptor)
-        except (ContentCorrupt, LimitExceeded):
+        except (ContentMissing, ContentCorrupt, LimitExceeded):
             return []
-        absent = (await self._store.facts(descriptor.digest)).absent if is_index(descriptor.media_type) else None
         # An absent entry that has come since, by another name, is looked at under that name.
-        return [child for child in inner if child.digest not in (absent or ())]
+        unasked = await absent(self._store, descriptor)
+        return [child for child in inner if child.digest not in unasked]
 
     async def run(self, jobs: int) -> Audited:
         """Hash all that is wanted."""

@@ -1,9 +1,10 @@
 """DiskStore: content on disk, as an OCI image layout that other tools can read."""
 
+import json
 import os
 import stat
-from collections.abc import AsyncIterator, Hashable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +14,13 @@ from anyio import CapacityLimiter
 from puller.errors import ContentCorrupt, ContentMissing
 from puller.model.descriptor import Descriptor
 from puller.model.digest import HEX_LENGTH, Digest
+from puller.model.document import MAX_BYTES
 from puller.model.facts import Facts
 from puller.model.reference import Reference
 from puller.store import naming
 from puller.store.body import StoredBody
 from puller.store.facts import FactShelf
+from puller.store.failure import translated
 from puller.store.files import Files
 from puller.store.founding import found
 from puller.store.ingest import DiskIngest
@@ -25,9 +28,12 @@ from puller.store.layout import Layout, digest_named
 from puller.store.leases import DiskLease, Leases
 from puller.store.locks import Locks, Sleep
 from puller.store.part import Part
+from puller.store.reach import mentioned
 from puller.store.reading import check_size, is_damaged, read_checked, watch
+from puller.store.space import Space
 from puller.store.sweep import Swept, sweep
-from puller.store.tags import Tags
+from puller.store.tags import Document, Tags
+from puller.store.whole import check_whole
 from puller.store.worker import Worker
 from puller.stream.sink import Sink
 
@@ -48,7 +54,7 @@ class DiskStore:
         self.leases = Leases(files, layout, worker)
         self._facts = FactShelf(files, layout, self.locks)
         self._tags = Tags(files, layout, self.locks, worker, durable=durable)
-        self._reserve = reserve
+        self._space = Space(reserve)
         self._durable = durable
 
     @classmethod
@@ -97,21 +103,33 @@ class DiskStore:
         async with self.locks.held(self.layout.lock(expected.digest)):
             if not await self.exists(expected):
                 async with DiskIngest(
-                    part, expected, watchers, self.worker, reserve=self._reserve, durable=self._durable
+                    part, expected, watchers, self.worker, space=self._space, durable=self._durable
                 ) as ingest:
                     yield ingest
                 return
-            await self.worker.run(lambda: part.settle(durable=self._durable))
+            await self.worker.run(self._settle, expected.digest)
         yield None
 
-    async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
-        """Name it. Raises ContentMissing where the content is not here, DigestMismatch for a name pinned to other.
+    def _settle(self, digest: Digest) -> None:
+        Part(self.files, self.layout, digest).settle(durable=self._durable)
 
-        The digest's lock is held meanwhile, so what is being named cannot be collected in between.
+    async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
+        """Name it. Raises ContentMissing where what it needs is not all here, DigestMismatch for another pin.
+
+        All of it is leased from before it is looked at, so what is being named cannot be collected in between.
         """
         naming.check_pin(reference, descriptor)
-        async with self.locks.held(self.layout.lock(descriptor.digest)):
-            await self._tags.put(await naming.entry_for(self, reference, descriptor))
+        async with self.lease() as lease:
+            size = await check_whole(self, lease, reference, descriptor)
+            await self._tags.put(naming.entry_for(reference, descriptor, size))
+
+    async def settled(self, digest: Digest) -> int | None:
+        """As `size`, asked under its lock; what a killed commit left is ended, so the blob survives a power loss."""
+        async with self.locks.held(self.layout.lock(digest)):
+            size = await self.size(digest)
+            if size is not None:
+                await self.worker.run(self._settle, digest)
+            return size
 
     # --- Source ---
 
@@ -190,12 +208,26 @@ class DiskStore:
         return naming.by_name(await self._tags.entries())
 
     async def roots(self) -> tuple[Descriptor, ...]:
-        """Every entry of the index, those without a name included: what a collector keeps."""
-        return await self._tags.entries()
+        """What a collector keeps: every entry of the index, those without a name included.
+
+        Of entries that cannot be read, what they mention.
+        """
+        entries, odd = await self._tags.all()
+        found = [await naming.guessed(self, digest) for digest in await self._mentioned_by(odd)]
+        return (*entries, *found)
+
+    async def _mentioned_by(self, odd: Sequence[Document]) -> list[Digest]:
+        """Digests in entries that cannot be read, and in documents of algorithms that are not ours."""
+        texts = [json.dumps(entry).encode() for entry in odd]
+        for entry in odd:
+            if (path := self.layout.foreign(entry.get("digest"))) is not None:
+                with translated():
+                    texts.append(await self.files.read(path, limit=MAX_BYTES) or b"")
+        return list(dict.fromkeys(digest for text in texts for digest in mentioned(text)))
 
     async def untag(self, reference: Reference) -> Descriptor:
         """Take a name away; what it named. Raises ContentMissing. The content stays (see gc.release)."""
-        return await self._tags.take(naming.name_of(reference))
+        return await self._tags.take(naming.names_of(reference))
 
     def lease(self) -> AbstractAsyncContextManager[DiskLease]:
         """Hold content for as long as the block runs."""
@@ -217,7 +249,13 @@ class DiskStore:
 
     async def set_aside(self, digest: Digest) -> None:
         """Move a damaged blob to `quarantine/`; the caller holds its lock."""
-        await self.worker.run(self.files.rename, self.layout.blob(digest), self.layout.quarantined(digest))
+        await self.worker.run(self._set_aside, digest)
+
+    def _set_aside(self, digest: Digest) -> None:
+        blob = self.layout.blob(digest)
+        with suppress(PermissionError):  # another owner's: its age counts from when it was written
+            self.files.touch(blob)
+        self.files.rename(blob, self.layout.quarantined(digest))
 
     async def leased(self) -> set[Digest]:
         """What running work holds."""
@@ -228,9 +266,9 @@ class DiskStore:
         status = await self.worker.run(self.files.look, self.layout.index)
         return None if status is None else (status.st_ino, status.st_mtime_ns, status.st_size)
 
-    async def sweep(self, *, before: float) -> Swept:
-        """Remove what the dead left: see `sweep.py`."""
-        return await self.worker.run(sweep, self.files, self.layout, before)
+    async def sweep(self, *, before: float, dry_run: bool = False) -> Swept:
+        """Remove what the dead left, or say what would go: see `sweep.py`."""
+        return await self.worker.run(lambda: sweep(self.files, self.layout, before, dry_run=dry_run))
 
 
 def _is_hollow(digest: Digest, size: int) -> bool:

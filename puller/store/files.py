@@ -106,6 +106,10 @@ class Files:
         """Make a file read-only."""
         os.fchmod(fd, 0o444)
 
+    def touch(self, path: Path) -> None:
+        """Let its age begin now."""
+        os.utime(path, follow_symlinks=False)
+
     def unseal(self, path: Path) -> None:
         """Make a file writable for its owner again."""
         path.chmod(0o600)

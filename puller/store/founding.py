@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from puller.errors import ContentCorrupt, InvalidManifest, StoreUnusable
@@ -42,8 +42,14 @@ async def found(path: Path, files: Files, worker: Worker, *, sleep: Sleep) -> La
 
 
 def _make_root(files: Files, path: Path) -> None:
-    files.make_parents(path)
-    if not files.make_directory(path) and files.is_shared(path):
+    try:
+        files.make_parents(path)
+        is_new = files.make_directory(path)
+    except FileNotFoundError as error:  # /proc and its like have no room for new directories
+        raise StoreUnusable(
+            "no directory can be made there", where=path, hint="Choose another directory for the store."
+        ) from error
+    if not is_new and files.is_shared(path):
         logger.warning("store %s may be written by other users of this machine", path)
 
 
@@ -78,6 +84,7 @@ async def _complete(layout: Layout, files: Files, worker: Worker) -> None:
                 where=layout.root,
                 hint="Choose another directory for the store.",
             )
+        await worker.run(_sync_ancestors, files, layout.root)
         with translated():
             await files.replace(layout.mark, MARK, scratch=scratch, mode=0o644)
     await worker.run(_make_directories, files, layout)
@@ -100,9 +107,26 @@ async def _check_mark(layout: Layout, files: Files) -> None:
 
 
 def _make_directories(files: Files, layout: Layout) -> None:
-    made = [path for path in layout.directories if files.make_directory(path)]
-    for parent in sorted({path.parent for path in made}):
-        files.sync_directory(parent)  # else a power loss could take a directory with the blobs in it
+    for path in layout.directories:
+        files.make_directory(path)
+    # Else a power loss could take a directory with the blobs in it. Also of those that were there: their founder may
+    # have died before this line.
+    for parent in sorted({path.parent for path in layout.directories}):
+        files.sync_directory(parent)
+
+
+def _sync_ancestors(files: Files, root: Path) -> None:
+    """Put the names that lead to `root` on the disk, whoever made them: its founder may have died before that.
+
+    A new directory is on the file system of the one around it, so what lies beyond that file system was there before.
+    """
+    place = root.resolve()
+    device = place.stat().st_dev
+    for parent in place.parents:
+        if parent.stat().st_dev != device:
+            return
+        with suppress(PermissionError):  # a directory that may be passed and not read
+            files.sync_directory(parent)
 
 
 def _check_no_blobs(files: Files, layout: Layout) -> None:

@@ -8,9 +8,10 @@ from typing import Self
 
 from anyio import CancelScope
 
-from puller.errors import NoSpace, VerificationError
+from puller.errors import VerificationError
 from puller.model.descriptor import Descriptor
 from puller.store.part import Part
+from puller.store.space import Space
 from puller.store.worker import Worker
 from puller.stream.sink import Chunk, Sink, Tee
 from puller.stream.verifier import BlobVerifier
@@ -28,7 +29,7 @@ class DiskIngest:
         watchers: tuple[Sink, ...],
         worker: Worker,
         *,
-        reserve: int,
+        space: Space,
         durable: bool,
     ) -> None:
         self._part = part
@@ -36,7 +37,7 @@ class DiskIngest:
         self._verifier = BlobVerifier(expected)
         self._watchers = Tee(*watchers)
         self._worker = worker
-        self._reserve = reserve
+        self._space = space
         self._durable = durable
         self._spoiled = False
         self._committed = False
@@ -62,6 +63,7 @@ class DiskIngest:
         with self._busy:
             self._verifier.write(chunk)  # first: a body that is too long must not reach the disk
             self._part.append(chunk)
+            self._space.spend(self._expected.digest, len(chunk))
             self._watchers.write(chunk)
 
     async def commit(self) -> Descriptor:
@@ -116,23 +118,13 @@ class DiskIngest:
 
     def _begin(self) -> None:
         self._part.open(self._expected.size)
-        self._check_space()
-
-    def _check_space(self) -> None:
-        needed = max(0, (self._expected.size or 0) - self._part.size) + self._reserve
-        free = self._part.free()
-        if free < needed:
-            raise NoSpace(
-                "not enough space for this blob",
-                wanted=f"{needed} bytes, {self._reserve} of them in reserve",
-                got=f"{free} bytes free",
-                digest=self._expected.digest,
-                hint="Free some space, or choose another store directory.",
-            )
+        rest = max(0, (self._expected.size or 0) - self._part.size)
+        self._space.claim(self._expected.digest, rest, free=self._part.free())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._space.release(self._expected.digest)
         if self._committed:
             return
         spoiled = self._spoiled or is_verification(error)

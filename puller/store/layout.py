@@ -4,11 +4,18 @@ The outside is an OCI image layout (image-layout.md), so other tools read it; wh
 it. Paths are made from checked values alone (Digest), never from text of a registry (THREATS A3, A5).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from puller.errors import PullerError
 from puller.model.digest import HEX_LENGTH, Digest
+
+# image-spec descriptor.md, "Digests", narrowed to what cannot climb a path.
+_FOREIGN = re.compile(r"([a-z0-9]+):([0-9a-f]{32,256})", re.ASCII)
+
+# Founding writes an index.json of its own under another lock, and only while nobody can have opened the store.
+_SCRATCH_LOCKS = {"facts.new": "facts", "index.json.new": "index"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,13 @@ class Layout:
         return self.root / "leases"
 
     @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
     def directories(self) -> tuple[Path, ...]:
         """Every directory a store has, outer ones first."""
-        own = (self.ingests, self.locks, self.leases, self.root / "facts", self.root / "quarantine")
+        own = (self.ingests, self.locks, self.leases, self.root / "facts", self.quarantine)
         inner = (*map(self.blobs, HEX_LENGTH), *map(self.facts, HEX_LENGTH))
         return (self.root / "blobs", *own, *inner)
 
@@ -56,6 +67,11 @@ class Layout:
     def blob(self, digest: Digest) -> Path:
         return self.blobs(digest.algorithm) / digest.hex
 
+    def foreign(self, digest: object) -> Path | None:
+        """Where another tool keeps a blob of an algorithm that is not ours; None for what is no digest at all."""
+        match = _FOREIGN.fullmatch(digest) if isinstance(digest, str) else None
+        return None if match is None else self.blobs(match[1]) / match[2]
+
     def ingest(self, digest: Digest) -> Path:
         """The directory of the unfinished blob."""
         return self.ingests / f"{digest.algorithm}-{digest.hex}"
@@ -63,6 +79,10 @@ class Layout:
     def scratch(self, name: str) -> Path:
         """Where a small file is written before it replaces another; `name` is one the caller has the lock of."""
         return self.ingests / f"{name}.new"
+
+    def scratch_lock(self, name: str) -> Path | None:
+        """The lock of a file in `ingest/` that is a `scratch` of ours; None for any other."""
+        return self.locks / lock if (lock := _SCRATCH_LOCKS.get(name)) is not None else None
 
     def lock(self, digest: Digest) -> Path:
         return self.locks / f"{digest.algorithm}-{digest.hex}"
@@ -74,7 +94,7 @@ class Layout:
         return self.facts(digest.algorithm) / f"{digest.hex}.json"
 
     def quarantined(self, digest: Digest) -> Path:
-        return self.root / "quarantine" / f"{digest.algorithm}-{digest.hex}"
+        return self.quarantine / f"{digest.algorithm}-{digest.hex}"
 
 
 def digest_named(name: str) -> Digest | None:

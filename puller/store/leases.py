@@ -5,6 +5,7 @@ works leases first and asks under the digest's lock afterwards; whoever collects
 leases afterwards (RELIABILITY R12).
 """
 
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -29,6 +30,10 @@ class DiskLease:
         self._fd = fd
         self._held: set[Digest] = set()
         self._size = 0
+        # Many tasks hold at once, each in a thread; and one that was cancelled by asyncio itself leaves its thread
+        # behind, which must not write into a descriptor that has been closed and given to somebody else.
+        self._busy = threading.Lock()
+        self._ended = False
 
     async def hold(self, digests: Sequence[Digest]) -> None:
         """Keep `digests` from now on. On return every collector sees them."""
@@ -38,8 +43,17 @@ class DiskLease:
             self._held.update(fresh)
 
     def _append(self, lines: bytes) -> None:
-        self._files.write_at(self._fd, lines, self._size)
-        self._size += len(lines)
+        with self._busy:
+            if self._ended:
+                raise ValueError("this lease has ended")
+            self._files.write_at(self._fd, lines, self._size)
+            self._size += len(lines)
+
+    def close(self) -> None:
+        """Hold nothing any more. Blocking; waits for a write that is under way."""
+        with self._busy:
+            self._ended = True
+            self._files.close(self._fd)
 
 
 class Leases:
@@ -54,11 +68,12 @@ class Leases:
     async def opened(self) -> AsyncIterator[DiskLease]:
         """A new lease, for as long as the block runs."""
         fd, name = await self._worker.run(self._claim)
+        lease = DiskLease(self._files, self._worker, fd)
         try:
-            yield DiskLease(self._files, self._worker, fd)
+            yield lease
         finally:
             with CancelScope(shield=True):
-                await self._worker.run(self._end, fd, name)
+                await self._worker.run(self._end, lease, name)
 
     def _claim(self) -> tuple[int, str]:
         # The first free number: files of the dead are used again, and no two processes can take the same.
@@ -68,9 +83,9 @@ class Leases:
         self._files.truncate(fd, 0)
         return fd, str(number)
 
-    def _end(self, fd: int, name: str) -> None:
+    def _end(self, lease: DiskLease, name: str) -> None:
         self._files.remove(self._layout.leases / name)
-        self._files.close(fd)
+        lease.close()
 
     async def digests(self) -> set[Digest]:
         """Everything that living work holds. Files of the dead are removed."""
@@ -86,7 +101,8 @@ class Leases:
         path = self._layout.leases / name
         fd = try_lock(self._files, path)
         if fd is not None:
-            self._end(fd, name)
+            self._files.remove(path)
+            self._files.close(fd)
             return set()
         text = self._files.contents(path, limit=LIMIT) or b""
         # Without its line end the last digest is still being written, and its holder has not asked for it yet.

@@ -18,6 +18,7 @@ from puller.store import naming
 from puller.store.ingest import is_verification
 from puller.store.reading import check_size, is_damaged, read_checked, watch
 from puller.store.sweep import Swept
+from puller.store.whole import check_whole
 from puller.store.worker import Worker
 from puller.stream.sink import Chunk, Sink, Tee
 from puller.stream.verifier import BlobVerifier
@@ -155,10 +156,16 @@ class MemoryStore:
             del self._parts[digest]
 
     async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
-        """Name it. Raises ContentMissing where the content is not here, DigestMismatch for a name pinned to other."""
+        """Name it. Raises ContentMissing where what it needs is not all here, DigestMismatch for another pin."""
         naming.check_pin(reference, descriptor)
-        entry = await naming.entry_for(self, reference, descriptor)
-        self._tags[naming.name_of(reference)] = entry
+        async with self.lease() as lease:
+            size = await check_whole(self, lease, reference, descriptor)
+            self._tags[naming.name_of(reference)] = naming.entry_for(reference, descriptor, size)
+
+    async def settled(self, digest: Digest) -> int | None:
+        """As `size`, asked under its lock."""
+        async with self._locks[digest]:
+            return await self.size(digest)
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What a name stands for; a pinned one needs no tag. Raises ContentMissing."""
@@ -235,7 +242,7 @@ class MemoryStore:
     async def untag(self, reference: Reference) -> Descriptor:
         """Take a name away; what it named. Raises ContentMissing."""
         descriptor = naming.named(await self.roots(), reference)
-        del self._tags[naming.name_of(reference)]
+        del self._tags[descriptor.annotations[naming.REF_NAME]]
         return descriptor
 
     @asynccontextmanager
@@ -279,6 +286,6 @@ class MemoryStore:
         """Another value after every change of names."""
         return tuple(self._tags.items())
 
-    async def sweep(self, *, before: float) -> Swept:
+    async def sweep(self, *, before: float, dry_run: bool = False) -> Swept:
         """Nothing of the dead stays in memory."""
         return Swept()

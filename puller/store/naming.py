@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from puller.errors import ContentMissing, DigestMismatch, InputError, VerificationError
+from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InputError, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import parse_manifest
-from puller.model.mediatype import OCTETS
+from puller.model.mediatype import OCI_MANIFEST, OCTETS
 from puller.model.reference import Reference
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -44,11 +44,19 @@ def check_pin(reference: Reference, descriptor: Descriptor) -> None:
         )
 
 
-async def entry_for(store: Readable, reference: Reference, descriptor: Descriptor) -> Descriptor:
-    """What is kept of `descriptor` under a name. Raises ContentMissing unless the content is here."""
-    size = await store.size(descriptor.digest)
-    if size is None or descriptor.size not in (None, size):
-        raise ContentMissing("only content that is here can be named", reference=reference, digest=descriptor.digest)
+def names_of(reference: Reference) -> tuple[str, ...]:
+    """The names to look under, best first: its own, then as people type it, which is how other tools write names.
+
+    A bare name says the same as its tag `latest`.
+    """
+    names = [name_of(reference), reference.tagged().familiar()]
+    if reference.digest is None and reference.tag in (None, "latest"):
+        names.append(replace(reference, tag=None).familiar())
+    return tuple(dict.fromkeys(names))
+
+
+def entry_for(reference: Reference, descriptor: Descriptor, size: int) -> Descriptor:
+    """What is kept of `descriptor`, `size` bytes long, under a name."""
     return Descriptor(descriptor.media_type, descriptor.digest, size, {REF_NAME: name_of(reference)})
 
 
@@ -64,10 +72,21 @@ def by_name(entries: Sequence[Descriptor]) -> dict[str, Descriptor]:
 
 def named(entries: Sequence[Descriptor], reference: Reference) -> Descriptor:
     """What `reference` names. Raises ContentMissing."""
+    known = by_name(entries)
+    for name in names_of(reference):
+        if name in known:
+            return known[name]
+    raise ContentMissing("the store has no such name", reference=reference.tagged())
+
+
+async def guessed(store: Readable, digest: Digest) -> Descriptor:
+    """As `pinned`; plain octets where it is not here, a manifest where damage hides what it is."""
     try:
-        return by_name(entries)[name_of(reference)]
-    except KeyError:
-        raise ContentMissing("the store has no such name", reference=reference.tagged()) from None
+        return await pinned(store, (), digest)
+    except ContentMissing:
+        return Descriptor(OCTETS, digest)
+    except ContentCorrupt:
+        return Descriptor(OCI_MANIFEST, digest)
 
 
 async def pinned(store: Readable, entries: Sequence[Descriptor], digest: Digest) -> Descriptor:

@@ -104,12 +104,21 @@ class Part:
             remove_ingest(self._files, self._layout, self._digest)
 
     def keep(self) -> None:
-        """Leave it for the next try, marked as whole up to its size."""
-        if self._fd is None:
-            return
+        """Leave it for the next try, marked as whole up to its size; of nothing, nothing is left."""
+        is_open = self._fd is not None
         self._close()
+        if not is_open or not self.size:
+            self._remove_empty()
+            return
         with suppress(OSError):
             self._write_clean()
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):
+            status = self._files.look(self._data)
+            if status is not None and not status.st_size:
+                self._files.remove(self._data)
+            self._files.remove_directory(self._directory)
 
     def _write_clean(self) -> None:
         fd = self._files.open(self._clean, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

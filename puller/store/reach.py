@@ -9,9 +9,11 @@ from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
+from puller.model.facts import Facts
 from puller.model.manifest import parse_manifest
 
 DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
+UNKNOWN = "Pull it again, or take away the name that needs it (`puller verify --all` tells which)."
 _MENTION = re.compile(rb"sha256:[0-9a-f]{64}(?![0-9a-f])|sha512:[0-9a-f]{128}(?![0-9a-f])")
 
 
@@ -22,36 +24,72 @@ class Readable(Protocol):
         """The whole of a small blob, checked."""
         ...
 
+    async def facts(self, digest: Digest) -> Facts:
+        """What was proved of a blob."""
+        ...
+
+
+def mentioned(raw: bytes) -> tuple[Digest, ...]:
+    """Every digest that stands anywhere in `raw`, in order."""
+    return tuple(Digest.parse(text.decode()) for text in dict.fromkeys(_MENTION.findall(raw)))
+
 
 async def children(store: Readable, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-    """What a stored document names; nothing for other blobs and for documents that are not here.
+    """What a stored document names; nothing for other blobs.
 
     A document that this program cannot parse (another tool's, schema 1) is taken to need every digest it mentions: to
-    keep too much is safe. Raises ContentCorrupt.
+    keep too much is safe. Raises ContentMissing, ContentCorrupt, LimitExceeded for a document that cannot be had.
     """
     if descriptor.media_type not in DOCUMENTS:
         return ()
-    try:
-        raw = await store.read(descriptor, limit=MAX_BYTES)
-    except ContentMissing:
-        return ()
+    raw = await store.read(descriptor, limit=MAX_BYTES)
     try:
         return parse_manifest(raw, descriptor.media_type).children
     except (InputError, VerificationError):
-        mentioned = dict.fromkeys(_MENTION.findall(raw))
-        return tuple(Descriptor(mediatype.OCTETS, Digest.parse(text.decode())) for text in mentioned)
+        return tuple(Descriptor(mediatype.OCTETS, digest) for digest in mentioned(raw))
 
 
-async def reach(store: Readable, roots: Iterable[Descriptor]) -> dict[Digest, tuple[Digest, ...]]:
-    """Everything that `roots` need, themselves included, each with what it names itself. Raises ContentCorrupt."""
+async def absent(store: Readable, descriptor: Descriptor) -> frozenset[Digest]:
+    """Of an index, the entries that nobody asked for: not here, and not missing (RELIABILITY R2)."""
+    if not mediatype.is_index(descriptor.media_type):
+        return frozenset()
+    return frozenset((await store.facts(descriptor.digest)).absent or ())
+
+
+async def reach(
+    store: Readable, roots: Iterable[Descriptor], *, lacking: bool = False
+) -> dict[Digest, tuple[Digest, ...]]:
+    """Everything that `roots` need, themselves included, each with what it names itself.
+
+    Raises ContentCorrupt and LimitExceeded, and ContentMissing for a document that is needed and not here, since what
+    it needs in turn is unknown then; `lacking` lets it be passed over. Absent entries of an index count as reached, and
+    may be missing.
+    """
     found: dict[Digest, tuple[Digest, ...]] = {}
-    waiting = list(roots)
+    seen: set[tuple[Digest, str, bool]] = set()
+    waiting = [(root, not lacking) for root in roots]
     while waiting:
-        descriptor = waiting.pop()
+        descriptor, is_needed = waiting.pop()
         # One digest under two media types may be a document under one of them alone.
-        if descriptor.digest in found and (found[descriptor.digest] or descriptor.media_type not in DOCUMENTS):
+        key = (descriptor.digest, descriptor.media_type, is_needed)
+        if key in seen:
             continue
-        inner = await children(store, descriptor)
-        found[descriptor.digest] = tuple(child.digest for child in inner)
-        waiting += inner
+        seen.add(key)
+        inner = await _inner(store, descriptor, is_needed=is_needed)
+        found[descriptor.digest] = found.get(descriptor.digest) or tuple(child.digest for child in inner)
+        unasked = await absent(store, descriptor) if inner else frozenset()
+        waiting += [(child, is_needed and child.digest not in unasked) for child in inner]
     return found
+
+
+async def _inner(store: Readable, descriptor: Descriptor, *, is_needed: bool) -> tuple[Descriptor, ...]:
+    try:
+        return await children(store, descriptor)
+    except ContentMissing as error:
+        if not is_needed:
+            return ()
+        raise ContentMissing(
+            "a document that a name needs is missing, so what else it needs is unknown",
+            digest=descriptor.digest,
+            hint=UNKNOWN,
+        ) from error

@@ -5,7 +5,8 @@ Entries and keys that other tools wrote are kept as they are.
 """
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest
@@ -15,8 +16,10 @@ from puller.store.failure import translated
 from puller.store.files import Files
 from puller.store.layout import Layout
 from puller.store.locks import Locks
-from puller.store.naming import REF_NAME
+from puller.store.naming import REF_NAME, by_name
 from puller.store.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 LIMIT = 64 << 20
 _HINT = (
@@ -39,7 +42,11 @@ class Tags:
         self._durable = durable
 
     async def entries(self) -> tuple[Descriptor, ...]:
-        """Every entry, those without a name included. Raises ContentCorrupt for an index that breaks its format."""
+        """Every entry that can be read, nameless ones included. Raises ContentCorrupt for an index that cannot."""
+        return (await self.all())[0]
+
+    async def all(self) -> tuple[tuple[Descriptor, ...], tuple[Document, ...]]:
+        """As `entries`, and those that cannot be read (another tool's digest algorithm, say), as they are."""
         raw = await self._read()
         return await self._worker.run(self._checked, lambda: decode(load(raw)))
 
@@ -47,15 +54,17 @@ class Tags:
         """Add `entry`, which bears its name, in the place of all others of that name."""
         await self._change(lambda document: with_entry(document, entry))
 
-    async def take(self, name: str) -> Descriptor:
-        """Remove a name; what it named. Raises ContentMissing."""
+    async def take(self, names: Sequence[str]) -> Descriptor:
+        """Remove the first of `names` that is there; what it named. Raises ContentMissing."""
         found: list[Descriptor] = []
 
         def change(document: Document) -> Document:
-            found.extend(entry for entry in decode(document) if entry.annotations.get(REF_NAME) == name)
-            if not found:
-                raise ContentMissing("the store has no such name", reference=name)
-            return without_name(document, name)
+            known = by_name(decode(document)[0])
+            for name in names:
+                if name in known:
+                    found.append(known[name])
+                    return without_name(document, name)
+            raise ContentMissing("the store has no such name", reference=names[0])
 
         await self._change(change)
         return found[0]
@@ -99,10 +108,17 @@ def load(raw: bytes) -> Document:
     return document
 
 
-def decode(document: Document) -> tuple[Descriptor, ...]:
-    """The entries as descriptors. Raises InvalidManifest."""
-    entries = enumerate(_entries(document))
-    return tuple(Descriptor.decode(entry, what=f"index.json manifests[{i}]") for i, entry in entries)
+def decode(document: Document) -> tuple[tuple[Descriptor, ...], tuple[Document, ...]]:
+    """The entries as descriptors, and those that are none. The latter are told in the log and harm no others."""
+    read: list[Descriptor] = []
+    odd: list[Document] = []
+    for position, entry in enumerate(_entries(document)):
+        try:
+            read.append(Descriptor.decode(entry, what=f"index.json manifests[{position}]"))
+        except InvalidManifest as error:
+            logger.warning("an entry of the store's index is passed over: %s", error)
+            odd.append(entry)
+    return tuple(read), tuple(odd)
 
 
 def with_entry(document: Document, entry: Descriptor) -> Document:

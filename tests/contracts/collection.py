@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import anyio
@@ -69,6 +69,7 @@ class CollectionSuite:
         here, absent = image(blob(100, 1)), image(blob(100, 2), seed=2)
         many = index(here.manifest, absent.manifest)
         await put(store, *here.blobs, many)
+        await store.prove(many.digest, Facts(absent=(absent.manifest.digest,)))
         await store.tag(ONE, many.descriptor)
         assert (await collect(store)).freed == ()
 
@@ -162,7 +163,83 @@ class CollectionSuite:
         await collect(store)
         assert await store.facts(stray.digest) == Facts()
 
+    async def test_r12_nothing_is_freed_while_a_document_is_missing_that_a_name_needs(self, store: Auditable) -> None:
+        wanted, stray = image(blob(100, 1)), blob(100, 2)
+        await named(store, ONE, wanted)
+        await put(store, stray)
+        self.tamper(store, wanted.manifest.digest, b"}" + wanted.manifest.content[1:])
+        await audit(store)
+        with pytest.raises(ContentMissing) as caught:
+            await collect(store)
+        assert "Pull it again" in caught.value.hint
+        assert await store.exists(wanted.layers[0].descriptor)
+        assert await store.exists(stray.descriptor)
+
+    async def test_r12_a_parent_that_somebody_holds_keeps_all_that_it_reaches(self, store: Auditable) -> None:
+        inner, stray = image(blob(100, 1)), blob(100, 2)
+        many = index(inner.manifest)
+        await put(store, *inner.blobs, many, stray)
+        async with store.attempted(many.digest):
+            assert (await collect(store)).freed == (stray.digest,)
+
+    async def test_r12_a_parent_that_a_lease_alone_holds_keeps_all_that_it_reaches(self, store: Auditable) -> None:
+        wanted, stray = image(blob(100, 1)), blob(100, 2)
+        await put(store, *wanted.blobs, stray)
+        async with store.lease() as lease:
+            await lease.hold([wanted.manifest.digest])
+            assert (await collect(store)).freed == (stray.digest,)
+
+    async def test_r12_r2_what_is_being_named_is_whole_when_it_is_named(self, store: Auditable) -> None:
+        """A name put on unnamed content while a collector is at any of its steps: refused, or whole."""
+        for step in range(5):
+            wanted = image(blob(100, step), blob(100, 50 + step), seed=step)
+            await put(store, *wanted.blobs)
+            steps: list[Digest] = []
+
+            async def name(digest: Digest, at: int = step, one: Image = wanted, seen: list[Digest] = steps) -> None:
+                seen.append(digest)
+                if len(seen) == at + 1:
+                    with suppress(ContentMissing):
+                        await store.tag(ONE, one.manifest.descriptor)
+
+            await collect(disturbed(store, name))
+            if await store.tags():
+                assert (await audit(store, [ONE])).findings == ()
+                await release(store, ONE)
+            await collect(store)
+
     # --- release ---
+
+    async def test_release_of_a_name_whose_manifest_is_missing_takes_the_name(self, store: Auditable) -> None:
+        wanted = image(blob(100))
+        await named(store, ONE, wanted)
+        await store.delete(wanted.manifest.digest)
+        assert (await release(store, ONE)).hindrance is None
+        assert await store.tags() == {}
+        assert set((await collect(store)).freed) == wanted.digests - {wanted.manifest.digest}
+
+    async def test_release_beside_a_damaged_image_takes_the_name_and_says_why_nothing_is_freed(
+        self, store: Auditable
+    ) -> None:
+        wanted, damaged = image(blob(100, 1), seed=1), image(blob(100, 2), seed=2)
+        await named(store, ONE, wanted)
+        await named(store, TWO, damaged)
+        self.tamper(store, damaged.manifest.digest, b"}" + damaged.manifest.content[1:])
+        result = await release(store, ONE)
+        assert (result.freed, result.kept) == ((), 3)
+        assert isinstance(result.hindrance, ContentCorrupt)
+        assert list(await store.tags()) == ["docker.io/library/app:2"]
+        assert wanted.digests < set(await stored(store))
+
+    async def test_release_of_a_damaged_image_takes_the_name_and_says_why_nothing_is_freed(
+        self, store: Auditable
+    ) -> None:
+        wanted = image(blob(100))
+        await named(store, ONE, wanted)
+        self.tamper(store, wanted.manifest.digest, b"}" + wanted.manifest.content[1:])
+        assert isinstance((await release(store, ONE)).hindrance, ContentCorrupt)
+        assert await store.tags() == {}
+        assert set((await collect(store)).freed) == wanted.digests
 
     async def test_release_frees_what_nobody_else_needs(self, store: Auditable) -> None:
         shared, own, other = blob(100, 1), blob(100, 2), blob(100, 3)
@@ -264,6 +341,7 @@ class CollectionSuite:
         here, absent, lost = image(seed=1), image(seed=2), image(seed=3)
         many = index(here.manifest, absent.manifest, lost.manifest)
         await put(store, *here.blobs, many)
+        await store.prove(many.digest, Facts(absent=(absent.manifest.digest, lost.manifest.digest)))
         await store.tag(ONE, many.descriptor)
         await store.prove(many.digest, Facts(absent=(absent.manifest.digest,)))
         assert [finding.digest for finding in (await audit(store)).findings] == [lost.manifest.digest]
@@ -273,8 +351,11 @@ class CollectionSuite:
     ) -> None:
         layer = blob(100)
         liar = image(Blob(layer.content, Descriptor(mediatype.OCTETS, layer.digest, 101)))
-        await put(store, layer, liar.config, liar.manifest)
-        await store.tag(ONE, liar.manifest.descriptor)
+        many = index(liar.manifest)
+        await put(store, layer, liar.config, liar.manifest, many)
+        await store.prove(many.digest, Facts(absent=(liar.manifest.digest,)))
+        await store.tag(ONE, many.descriptor)
+        await store.prove(many.digest, Facts(absent=()))
         (finding,) = (await audit(store)).findings
         assert (finding.kind, finding.digest) == ("corrupt", layer.digest)
         assert await store.exists(layer.descriptor)

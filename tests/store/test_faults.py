@@ -107,7 +107,7 @@ async def test_l1_a_tag_that_cannot_be_moved_stays_where_it_was(tmp_path: Path, 
     disk = FaultyDisk(operation, code, where="index.json.new")
     store = await opened(tmp_path, disk)
     disk.armed = False
-    await put(store, old, new)
+    await put(store, *image(seed=1).blobs, *image(seed=2).blobs)
     await store.tag(APP, old.descriptor)
     disk.armed = True
     with pytest.raises(KINDS[code]):

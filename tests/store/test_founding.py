@@ -15,7 +15,7 @@ from puller.model import mediatype
 from puller.store.disk import DiskStore
 from puller.store.files import Files
 from tests.contracts.sample import Blob, blob, image, put, stored
-from tests.store.disks import FaultyDisk, NoLocks
+from tests.store.disks import FaultyDisk, NoLocks, NotedDisk
 
 
 def layout_by_others(root: Path, *blobs: Blob) -> Path:
@@ -172,3 +172,35 @@ async def test_d3_a_store_that_others_may_write_into_is_told_of(
     with caplog.at_level(logging.WARNING):
         await DiskStore.open(tmp_path)
     assert "may be written by other users" in caplog.text
+
+
+async def test_r2_the_way_to_a_new_store_is_on_the_disk_before_it_is_marked(tmp_path: Path) -> None:
+    root = tmp_path / "a" / "b" / "store"
+    disk = NotedDisk(root)
+    await DiskStore.open(root, files=disk.files)
+    marked = disk.position("rename", "oci-layout")
+    for parent in (root.parent, root.parent.parent, tmp_path):
+        assert disk.position("sync_directory", str(parent)) < marked
+
+
+async def test_r2_what_a_dead_founder_made_and_did_not_sync_is_synced_by_the_next(tmp_path: Path) -> None:
+    root = tmp_path / "a" / "store"
+    await DiskStore.open(root)
+    (root / "index.json").unlink()
+    disk = NotedDisk(root)
+    await DiskStore.open(root, files=disk.files)
+    named = disk.position("rename", "index.json")
+    for directory in (str(root), "blobs", "facts"):
+        assert disk.position("sync_directory", directory) < named
+    (root / "oci-layout").unlink()
+    for path in sorted(root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    disk.notes.clear()
+    await DiskStore.open(root, files=disk.files)
+    assert disk.position("sync_directory", str(tmp_path / "a")) < disk.position("rename", "oci-layout")
+
+
+async def test_a_place_where_no_directory_can_be_made_is_not_called_vanished() -> None:
+    with pytest.raises(StoreUnusable, match="no directory can be made") as caught:
+        await DiskStore.open(Path("/proc/puller-store"))
+    assert "vanished" not in str(caught.value)

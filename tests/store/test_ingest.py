@@ -11,9 +11,10 @@ from puller.errors import NoSpace
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
+from puller.model.reference import Reference
 from puller.store.disk import DiskStore
 from puller.store.part import BLOCK
-from tests.contracts.sample import Blob, Seen, blob, blob_of, pour, put
+from tests.contracts.sample import Blob, Seen, blob, blob_of, image, pour, put
 from tests.store.disks import NotedDisk, Sealed, SmallDisk
 
 
@@ -235,3 +236,34 @@ async def test_r6_a_large_part_is_replayed_whole(store: DiskStore) -> None:
         await pour(store, wanted.descriptor, wanted.content[: (4 << 20) + 3], then=ConnectionError())
     await pour(store, wanted.descriptor, wanted.content[(4 << 20) + 3 :], watchers=[watcher])
     assert watcher.content == wanted.content
+
+
+async def test_r11_blobs_written_at_once_must_fit_together(tmp_path: Path) -> None:
+    store = await DiskStore.open(tmp_path / "store", reserve=0, files=SmallDisk(1_000))
+    first, second = blob(600, 1), blob(600, 2)
+    async with store.ingest(first.descriptor) as ingest:
+        assert ingest is not None
+        with pytest.raises(NoSpace, match="under way"):
+            await put(store, second)
+        await ingest.write(first.content[:300])  # the disk would call so much less free now
+        async with store.ingest(second.descriptor):
+            pass
+    await put(store, second)
+
+
+async def test_r11_a_refused_blob_leaves_no_directory(tmp_path: Path) -> None:
+    store = await DiskStore.open(tmp_path / "store", reserve=0, files=SmallDisk(10))
+    with pytest.raises(NoSpace):
+        await put(store, blob(100))
+    assert list(store.layout.ingests.iterdir()) == []
+
+
+async def test_r2_what_a_killed_commit_left_is_settled_by_who_names_it(tmp_path: Path) -> None:
+    disk = NotedDisk(tmp_path / "store")
+    store = await DiskStore.open(tmp_path / "store", reserve=0, files=disk.files)
+    await put(store, *image().blobs)
+    store.layout.ingest(image().config.digest).mkdir()
+    disk.notes.clear()
+    await store.tag(Reference.parse("app:1"), image().manifest.descriptor)
+    assert disk.position("sync_directory", "blobs/sha256") < disk.position("rename", "index.json")
+    assert list(store.layout.ingests.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from puller.store.disk import DiskStore
@@ -64,3 +65,21 @@ async def test_a_thousand_digests_are_held_at_once(store: DiskStore) -> None:
         await lease.hold(digests[:600])
         await lease.hold(digests[500:])
         assert await store.leased() == set(digests)
+
+
+async def test_r12_digests_held_at_once_by_many_tasks_are_all_seen(store: DiskStore) -> None:
+    digests = [blob(1, seed).digest for seed in range(300)]
+    async with store.lease() as lease:
+        async with anyio.create_task_group() as group:
+            for digest in digests:
+                group.start_soon(lease.hold, [digest])
+        assert await store.leased() == set(digests)
+
+
+async def test_r12_a_lease_that_has_ended_writes_into_no_file_of_others(store: DiskStore) -> None:
+    async with store.lease() as lease:
+        pass
+    async with store.lease():
+        with pytest.raises(ValueError, match="ended"):
+            await lease.hold([blob(1).digest])
+        assert await store.leased() == set()

@@ -1,6 +1,7 @@
 """What collection removes beside blobs: the left-overs of dead processes, and nothing that is in use."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,55 @@ async def test_a_small_file_that_was_never_renamed_goes_when_it_is_old(store: Di
     await swept(store)
     assert young.exists()
     assert not old.exists()
+
+
+@pytest.mark.parametrize(("name", "lock"), [("facts", "facts"), ("index.json", "index")])
+async def test_a_small_file_whose_writer_is_at_work_stays_however_old_it_looks(
+    store: DiskStore, name: str, lock: str
+) -> None:
+    path = store.layout.scratch(name)
+    path.touch()
+    os.utime(path, (0, 0))
+    async with store.locks.held(store.layout.locks / lock):
+        await swept(store)
+        assert path.exists()
+    await swept(store)
+    assert not path.exists()
+
+
+async def set_aside(store: DiskStore, *, age: float) -> Path:
+    await put(store, blob(100))
+    await store.set_aside(blob(100).digest)
+    path = store.layout.quarantined(blob(100).digest)
+    os.utime(path, (NOW - age, NOW - age))
+    return path
+
+
+async def test_a_damaged_blob_stays_aside_for_a_week_and_goes_then(store: DiskStore) -> None:
+    path = await set_aside(store, age=7 * DAY - 1)
+    assert (await swept(store)).quarantined == 0
+    assert path.exists()
+    os.utime(path, (NOW - 8 * DAY, NOW - 8 * DAY))
+    result = await swept(store)
+    assert (result.quarantined, result.quarantined_size, result.size) == (1, 100, 0)
+    assert not path.exists()
+
+
+async def test_the_week_of_a_damaged_blob_begins_when_it_is_set_aside(store: DiskStore) -> None:
+    await put(store, blob(100))
+    os.utime(store.layout.blob(blob(100).digest), (0, 0))
+    before = time.time() - 60
+    await store.set_aside(blob(100).digest)
+    assert store.layout.quarantined(blob(100).digest).stat().st_mtime > before
+
+
+async def test_a_dry_run_tells_what_would_be_swept_and_removes_nothing(store: DiskStore) -> None:
+    part, aside = await leave_part(store, age=8 * DAY), await set_aside(store, age=8 * DAY)
+    result = (await collect(store, dry_run=True, clock=lambda: NOW)).swept
+    assert (result.ingests, result.quarantined, result.quarantined_size) == (1, 1, 100)
+    assert result.size >= 500
+    assert (part / "data").exists()
+    assert aside.exists()
 
 
 async def test_facts_without_a_blob_go_and_others_stay(store: DiskStore) -> None:

@@ -1,5 +1,6 @@
 """index.json: what other tools wrote stays, what is damaged is told, and many names cost little."""
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from puller.errors import ContentCorrupt
+from puller.errors import ContentCorrupt, ContentMissing
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import OCI_MANIFEST
 from puller.model.reference import Reference
+from puller.store.audit import audit
 from puller.store.disk import DiskStore
 from puller.store.gc import collect
 from puller.store.naming import REF_NAME
@@ -42,7 +44,7 @@ def write(store: DiskStore, *entries: object, **keys: object) -> None:
 @pytest.fixture
 async def store(tmp_path: Path) -> DiskStore:
     store = await DiskStore.open(tmp_path / "store", reserve=0)
-    await put(store, MANIFEST)
+    await put(store, *image().blobs)
     return store
 
 
@@ -115,11 +117,71 @@ async def test_h6_a_damaged_index_is_told_and_not_written_over(store: DiskStore,
     assert store.layout.index.read_text() == text
 
 
-@pytest.mark.parametrize("digest", ["sha256:../../../etc/passwd", "sha256:", "md5:" + "0" * 32, "sha256:" + "A" * 64])
-async def test_a3_an_index_with_a_malformed_digest_is_refused(store: DiskStore, digest: str) -> None:
-    write(store, entry(MANIFEST) | {"digest": digest})
+@pytest.mark.parametrize(
+    "digest",
+    ["sha256:../../../etc/passwd", "sha256:", "md5:" + "0" * 32, "sha256:" + "A" * 64, "sha384:" + "0" * 96, 7, None],
+)
+async def test_a3_h6_an_entry_that_cannot_be_read_is_told_kept_and_harms_no_other(
+    store: DiskStore, digest: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = entry(MANIFEST, "odd") | {"digest": digest}
+    write(store, odd, entry(MANIFEST, NAME))
+    assert await store.tags() == {NAME: MANIFEST.descriptor}
+    assert "passed over" in caplog.text
+    await store.tag(Reference.parse("app:2"), MANIFEST.descriptor)
+    await store.untag(APP)
+    assert document(store)["manifests"] == [odd, entry(MANIFEST, "docker.io/library/app:2")]
+    assert (await collect(store)).freed == ()
+
+
+async def test_r12_what_an_entry_mentions_that_cannot_be_read_is_kept_with_all_it_reaches(store: DiskStore) -> None:
+    await put(store, blob(100))
+    write(store, entry(MANIFEST) | {"size": "many"})
+    assert (await collect(store)).freed == (blob(100).digest,)
+
+
+async def test_r12_a_document_of_another_algorithm_keeps_what_it_mentions(store: DiskStore) -> None:
+    await put(store, blob(100))
+    name = hashlib.sha384(MANIFEST.content).hexdigest()
+    (store.layout.root / "blobs" / "sha384").mkdir()
+    (store.layout.root / "blobs" / "sha384" / name).write_bytes(MANIFEST.content)
+    write(store, entry(MANIFEST) | {"digest": f"sha384:{name}"})
+    assert set((await collect(store)).freed) == {blob(100).digest, MANIFEST.digest}
+
+
+async def test_h6_an_unreadable_entry_for_a_damaged_manifest_frees_nothing_and_is_found(store: DiskStore) -> None:
+    write(store, entry(MANIFEST) | {"size": "many"})
+    path = store.layout.blob(MANIFEST.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"}" + MANIFEST.content[1:])
     with pytest.raises(ContentCorrupt):
-        await store.tags()
+        await collect(store)
+    assert [finding.digest for finding in (await audit(store)).findings] == [MANIFEST.digest]
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("latest", "latest"), ("app:1", "app:1"), ("app", "app"), ("team/app:1", "team/app:1")]
+)
+async def test_a_name_by_another_tool_is_found_and_taken_as_it_is_typed(
+    store: DiskStore, name: str, typed: str
+) -> None:
+    write(store, entry(MANIFEST, name), entry(MANIFEST, "other"))
+    assert await store.resolve(Reference.parse(typed)) == MANIFEST.descriptor
+    await store.untag(Reference.parse(typed).tagged())
+    assert list(await store.tags()) == ["other"]
+
+
+async def test_a_bare_name_by_another_tool_is_no_other_tag_of_it(store: DiskStore) -> None:
+    write(store, entry(MANIFEST, "app"))
+    with pytest.raises(ContentMissing):
+        await store.resolve(APP)
+
+
+async def test_the_full_name_goes_before_the_same_name_by_another_tool(store: DiskStore) -> None:
+    write(store, entry(blob(1), "app:1"), entry(MANIFEST, NAME))
+    assert await store.resolve(APP) == MANIFEST.descriptor
+    assert await store.untag(APP) == MANIFEST.descriptor
+    assert list(await store.tags()) == ["app:1"]
 
 
 async def test_an_index_that_vanished_is_told(store: DiskStore) -> None:
@@ -131,7 +193,7 @@ async def test_an_index_that_vanished_is_told(store: DiskStore) -> None:
 async def test_r2_the_new_index_is_on_the_disk_before_it_takes_the_name(tmp_path: Path) -> None:
     disk = NotedDisk(tmp_path / "store")
     store = await DiskStore.open(tmp_path / "store", reserve=0, files=disk.files)
-    await put(store, MANIFEST)
+    await put(store, *image().blobs)
     disk.notes.clear()
     await store.tag(APP, MANIFEST.descriptor)
     synced = disk.position("sync", "ingest/index.json.new")
@@ -149,7 +211,7 @@ async def test_r2_tags_set_at_once_are_all_kept(store: DiskStore) -> None:
 
 async def test_r2_a_reader_sees_a_tag_at_every_moment_of_its_move(store: DiskStore) -> None:
     old, new = image(seed=1).manifest, image(seed=2).manifest
-    await put(store, old, new)
+    await put(store, *image(seed=1).blobs, *image(seed=2).blobs)
     await store.tag(APP, old.descriptor)
     seen: set[Digest] = set()
 
