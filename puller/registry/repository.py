@@ -54,7 +54,7 @@ class Repository:
             tag = reference.tag or "latest"
             return await self._ask_head(tag) or await self._read(tag, None)
         except PullerError as error:
-            error.at(reference=reference, phase="resolve")
+            error.at(reference=reference, phase="resolve", host=self._session.origin.netloc)
             raise
 
     @asynccontextmanager

@@ -164,7 +164,32 @@ def test_gc_says_how_much_unfinished_it_swept(puller: Puller, name: str, home: P
     (unfinished / "data").write_bytes(bytes(1_000))
     for path in (unfinished / "data", unfinished):
         os.utime(path, (0, 0))
+    assert puller("gc", "--dry-run").out.splitlines()[-1] == "1 unfinished blob, 1.0 kB to sweep"
     assert puller("gc").out.splitlines()[-1] == "1 unfinished blob, 1.0 kB swept"
+    assert not unfinished.exists()
+
+
+def test_gc_says_how_much_of_what_was_set_aside_it_swept(puller: Puller, name: str, home: Path) -> None:
+    damaged = blob(home, TOP.digest)
+    damaged.chmod(0o600)
+    damaged.write_bytes(bytes(TOP.size))
+    assert puller("verify", "--all").code == 3
+    assert puller("gc", "--days", "0").out.splitlines()[-1].startswith("1 damaged blob, ")
+
+
+def test_rm_of_an_image_whose_needs_are_hidden_takes_the_name_and_says_why_nothing_is_freed(
+    puller: Puller, registry: TestRegistry, name: str, home: Path
+) -> None:
+    other = images.image(BASE, platform=PLATFORM)
+    registry.add("other:1", other)
+    puller(registry.name("other:1"))
+    damaged = blob(home, other.digest)
+    damaged.chmod(0o600)
+    damaged.write_bytes(bytes(other.size))
+    end = puller("rm", name)
+    assert end.code == 3
+    assert end.out == f"removed {name}  0 blobs, 0 B freed\n"
+    assert "[ContentCorrupt]" in end.err
 
 
 def test_verify_of_a_good_store_says_how_much_was_read(puller: Puller, name: str) -> None:

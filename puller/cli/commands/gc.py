@@ -22,15 +22,16 @@ def _finite(context: click.Context, option: click.Parameter, days: float) -> flo
     callback=_finite,
     default=7.0,
     show_default=True,
-    help="Age of unfinished blobs to go.",
+    help="Age of unfinished and damaged blobs to go.",
 )
 @store_option
-def command(dry_run: bool, days: float, store: Path | None) -> None:
+def command(dry_run: bool, days: float, store: Path | None) -> int:
     """Free what no name and no running pull needs, and sweep what dead processes left.
 
-    Unfinished blobs wait some days for their next try.
+    Unfinished blobs wait some days for their next try, damaged ones that were set aside for a look at them.
     """
     from puller.cli import interrupt
+    from puller.cli.failure import exit_code, show
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.store.gc import Collected, collect
@@ -44,6 +45,11 @@ def command(dry_run: bool, days: float, store: Path | None) -> None:
     freed, kept = counted(len(collected.freed), "blob"), counted(collected.kept, "blob")
     click.echo(f"{freed}, {size_text(collected.size)} {'to free' if dry_run else 'freed'}; {kept} kept")
     swept = collected.swept
-    if swept.ingests:
-        blobs = counted(swept.ingests, "unfinished blob")
-        click.echo(f"{blobs}, {size_text(swept.size)} {'to sweep' if dry_run else 'swept'}")
+    kinds = (("unfinished", swept.ingests, swept.size), ("damaged", swept.quarantined, swept.quarantined_size))
+    for kind, number, size in kinds:
+        if number:
+            click.echo(f"{counted(number, f'{kind} blob')}, {size_text(size)} {'to sweep' if dry_run else 'swept'}")
+    if collected.hindrance is None:
+        return 0
+    show(collected.hindrance)
+    return exit_code(collected.hindrance)

@@ -37,6 +37,9 @@ def command(references: tuple[str, ...], store: Path | None) -> int:
                 continue
             freed = counted(len(collected.freed), "blob")
             click.echo(f"removed {name}  {freed}, {size_text(collected.size)} freed")
+            if collected.hindrance is not None:
+                show(collected.hindrance)
+                codes.append(exit_code(collected.hindrance))
         return gravest(codes)
 
     return interrupt.run(remove)
