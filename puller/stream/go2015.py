@@ -12,6 +12,7 @@ wins, and where the nested call failed the original used its nil header and cras
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Final
 
 from puller.errors import InvalidArchive, LimitExceeded, TruncatedArchive
@@ -28,6 +29,7 @@ from puller.stream.go2015sparse import (
     pax_format,
     pax_size,
 )
+from puller.stream.sink import Pulse, unwatched
 from puller.stream.tar import Answer, Dialect, Reading, Wish
 from puller.stream.tarentry import (
     BLOCK_DEVICE,
@@ -57,22 +59,38 @@ from puller.stream.tarfield import (
 
 NIL_DEREFERENCE: Final = "runtime error: invalid memory address or nil pointer dereference"
 MAX_META: Final = 4 << 20  # bytes of one x, L or K block; the original had no bound but memory
+MAX_META_OF_ENTRY: Final = 64 << 20  # and of all in front of one entry, their header blocks counted (THREATS E9)
 MAX_HOLES: Final = 8 << 30  # zero bytes written out for sparse files of one archive: each costs hashing
-_ZEROS: Final = bytes(1 << 16)
+_ZEROS: Final = bytes(1 << 20)
 _TYPE: Final = 156
 _NEEDS_MORE: Final = frozenset(b"".join((PAX_HEADER, LONG_NAME, LONG_LINK, OLD_SPARSE)))
 _DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
 
 
+@dataclass(frozen=True, slots=True)
+class Go2015:
+    """The dialect; `pulse` is called for each piece of a hole that is filled, 1 MiB or less."""
+
+    pulse: Pulse = unwatched
+
+    def __call__(self, listener: TarListener, /) -> Reading:
+        return _Reader(listener, self.pulse).reading()
+
+
+GO2015: Final[Dialect] = Go2015()
+
+
 class _Reader:
-    def __init__(self, listener: TarListener) -> None:
+    def __init__(self, listener: TarListener, pulse: Pulse) -> None:
         self._listener = listener
+        self._pulse = pulse
         self._numbers = Remembered(header_number)
         self._texts = Remembered(text)
         self._totals = Remembered(lambda field: checksum_total(field, header_number(field)))
         self._sparse: SparseFile | None = None
         self._stored = 0  # content bytes in the archive, those of a sparse map already read taken off
         self._padding = 0
+        self._meta = 0  # bytes of x, L and K blocks in front of the entry
         self._holes = 0
 
     def reading(self) -> Reading:
@@ -99,6 +117,7 @@ class _Reader:
 
     def _next(self, block: bytes) -> Generator[Wish, Answer, Entry | None]:
         names: dict[bytes, bytes] = {}
+        self._meta = 0
         try:
             while True:
                 entry = yield from self._header(block)
@@ -181,6 +200,10 @@ class _Reader:
         """The content of a meta header; its padding may be missing at the end of the input."""
         if self._stored > MAX_META:
             raise LimitExceeded("header block too large", wanted=f"at most {MAX_META} bytes", got=self._stored)
+        self._meta += BLOCK + self._stored
+        if self._meta > MAX_META_OF_ENTRY:
+            wanted = f"at most {MAX_META_OF_ENTRY} bytes"
+            raise LimitExceeded("too many header blocks for one entry", wanted=wanted, got=self._meta)
         if not self._stored:
             return b""
         body = yield self._stored + self._padding
@@ -251,11 +274,5 @@ class _Reader:
         if self._holes > MAX_HOLES:
             raise LimitExceeded("sparse files too large", wanted=f"at most {MAX_HOLES} bytes of holes", got=self._holes)
         for at in range(0, size, len(_ZEROS)):
+            self._pulse()
             self._listener.data(_ZEROS[: size - at])
-
-
-def _read(listener: TarListener) -> Reading:
-    return _Reader(listener).reading()
-
-
-GO2015: Final[Dialect] = _read

@@ -7,13 +7,14 @@ that, a panic or an endless loop included, is worked out here.
 from collections.abc import Generator, Mapping
 from typing import Final, NamedTuple
 
-from puller.errors import InvalidArchive, TruncatedArchive
+from puller.errors import InvalidArchive, LimitExceeded, TruncatedArchive
 from puller.stream.go2015number import header_number, parse_int
 from puller.stream.tar import Answer, Wish
 from puller.stream.tarfield import BLOCK
 
 INVALID: Final = "archive/tar: invalid tar header"
 UNEXPECTED_EOF: Final = "unexpected EOF"
+MAX_FRAGMENTS: Final = 100_000  # of one map, THREATS E8; the original had no bound but memory
 
 _REAL_SIZE: Final = slice(483, 495)
 _MAP: Final = 386
@@ -44,7 +45,10 @@ def panic(text: str) -> InvalidArchive:
 
 
 def old_sparse(block: bytes) -> Generator[Wish, Answer, SparseFile | None]:
-    """Read the map of an old GNU `S` header and its extension blocks; None where the input ends instead."""
+    """Read the map of an old GNU `S` header and its extension blocks; None where the input ends instead.
+
+    Raises InvalidArchive, TruncatedArchive, and LimitExceeded as soon as there are too many fragments.
+    """
     size = _number(block[_REAL_SIZE])
     fragments = _pairs(block[_MAP:], _IN_HEADER)
     extended = block[_IS_EXTENDED]
@@ -56,6 +60,7 @@ def old_sparse(block: bytes) -> Generator[Wish, Answer, SparseFile | None]:
         if len(extension) < BLOCK:
             raise TruncatedArchive(UNEXPECTED_EOF)
         fragments += _pairs(extension, _IN_EXTENSION)
+        _check_count(len(fragments))
         extended = extension[_NEXT_IS_EXTENDED]
     return SparseFile(fragments, size)
 
@@ -95,9 +100,11 @@ def pax_size(records: Mapping[bytes, bytes]) -> int | None:
 
 
 def map_in_records(records: Mapping[bytes, bytes]) -> list[Fragment]:
-    """The map of formats 0.0 and 0.1."""
+    """The map of formats 0.0 and 0.1. Raises InvalidArchive, and LimitExceeded for too many fragments."""
     count = _decimal(records.get(b"GNU.sparse.numblocks", b""))
-    numbers = records.get(b"GNU.sparse.map", b"").split(b",")
+    joined = records.get(b"GNU.sparse.map", b"")
+    _check_count(max(count, (joined.count(b",") + 1) // 2))
+    numbers = joined.split(b",")
     if len(numbers) != 2 * count:
         raise InvalidArchive(INVALID)
     values = [_decimal(number) for number in numbers]
@@ -123,6 +130,7 @@ class LeadingMap:
             return None
         if count < 0:
             raise panic("runtime error: makeslice: cap out of range")
+        _check_count(count)
         fragments = []
         for _ in range(count):
             offset = yield from self._decimal()
@@ -154,6 +162,11 @@ class LeadingMap:
         self.left -= BLOCK
         self._line += block
         return True
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_FRAGMENTS:
+        raise LimitExceeded("sparse file in too many pieces", wanted=f"at most {MAX_FRAGMENTS}", got=count)
 
 
 def _decimal(value: bytes) -> int:

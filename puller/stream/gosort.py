@@ -6,23 +6,35 @@ LEGACY.md a.3 describes it. Written for one use: a list is sorted in place by a 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from puller.stream.sink import Pulse, unwatched
+
 T = TypeVar("T")
 
 INSERTION = 7  # parts up to this length are sorted by insertion
 NINTHER = 40  # longer parts choose their pivot from nine elements
+PULSE_EVERY = 1 << 12  # comparisons, about two milliseconds
 
 
-def go_sort(items: list[T], less: Callable[[T, T], bool]) -> None:
-    """Sort `items` in place, comparison by comparison as Go 1.5 did; `less` need not be transitive."""
-    _Sort(items, less).quick(0, len(items), 2 * len(items).bit_length())
+def go_sort(items: list[T], less: Callable[[T, T], bool], *, pulse: Pulse = unwatched) -> None:
+    """Sort `items` in place, comparison by comparison as Go 1.5 did; `less` need not be transitive.
+
+    `pulse` is called every 4,096 comparisons; what it raises ends the sort midway.
+    """
+    _Sort(items, less, pulse).quick(0, len(items), 2 * len(items).bit_length())
 
 
 class _Sort(Generic[T]):
-    def __init__(self, items: list[T], less: Callable[[T, T], bool]) -> None:
+    def __init__(self, items: list[T], less: Callable[[T, T], bool], pulse: Pulse) -> None:
         self._items = items
         self._is_less = less
+        self._pulse = pulse
+        self._until_pulse = PULSE_EVERY
 
     def _less(self, i: int, j: int) -> bool:
+        self._until_pulse -= 1
+        if not self._until_pulse:
+            self._until_pulse = PULSE_EVERY
+            self._pulse()
         return self._is_less(self._items[i], self._items[j])
 
     def _swap(self, i: int, j: int) -> None:

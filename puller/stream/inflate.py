@@ -7,13 +7,17 @@ from typing import Final, Literal, TypeAlias
 
 from puller.errors import InvalidCompression, LimitExceeded, Unsupported
 from puller.stream.codec import GZIP, ZSTD, ZSTD_WINDOW_LOG, Codec, Decompressor
-from puller.stream.sink import Chunk, Sink
+from puller.stream.sink import Chunk, Pulse, Sink, unwatched
 
 Compression: TypeAlias = Literal["gzip", "zstd", "none"]
 
 OUTPUT_CHUNK: Final = 1 << 19
 RATIO_FROM: Final = 16 << 20  # a small layer of zeros may well shrink a thousandfold
 MAX_EMPTY_MEMBERS: Final = 1024
+# A member costs some 20 microseconds however short. Honest ones are long: pigz and bgzf cut every 64 KiB or more,
+# eStargz twice for each file, whose header alone has 512 bytes.
+SHORT_MEMBERS: Final = 10_000
+MEMBER_AVERAGE: Final = 256  # bytes of output, from the 10,000th member on
 
 _CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (GZIP, ZSTD)}
 _SNIFFED: Final = 6
@@ -50,8 +54,9 @@ class Inflate:
 
     `compression` None: recognised by its first bytes; `promised` is then checked against it. `limit` is the most bytes
     of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None: `limit` decides, for honest
-    zeros reach all that the formats can do: 1,032 : 1 in gzip, 32,768 : 1 in zstd). Raises InvalidCompression for
-    broken, truncated or trailing data, LimitExceeded, Unsupported.
+    zeros reach all that the formats can do: 1,032 : 1 in gzip, 32,768 : 1 in zstd). `pulse` is called before each chunk
+    of output; what it raises ends the pass. Raises InvalidCompression for broken, truncated or trailing data,
+    LimitExceeded, Unsupported.
     """
 
     def __init__(
@@ -62,8 +67,9 @@ class Inflate:
         promised: str | None = None,
         limit: int | None = None,
         max_ratio: int | None = None,
+        pulse: Pulse = unwatched,
     ) -> None:
-        self._output = _Output(sink, limit, max_ratio)
+        self._output = _Output(sink, limit, max_ratio, pulse)
         self._promised = promised
         self._first = b""
         self._decoder: _Members | _Output | None = None
@@ -109,14 +115,16 @@ class Inflate:
 class _Output:
     """Counts and limits what goes to the sink."""
 
-    def __init__(self, sink: Sink, limit: int | None, max_ratio: int | None) -> None:
+    def __init__(self, sink: Sink, limit: int | None, max_ratio: int | None, pulse: Pulse) -> None:
         self._sink = sink
+        self._pulse = pulse
         self._limit = limit
         self._max_ratio = max_ratio
         self.received = 0
         self.size = 0
 
     def write(self, chunk: Chunk, /) -> None:
+        self._pulse()
         self.size += len(chunk)
         if self._limit is not None and self.size > self._limit:
             raise LimitExceeded("layer too large when unpacked", wanted=f"at most {self._limit} bytes", got="more")
@@ -198,6 +206,9 @@ class _Members:
             self._empty_members += 1
             if self._empty_members > MAX_EMPTY_MEMBERS:
                 raise LimitExceeded("too many empty members", wanted=f"at most {MAX_EMPTY_MEMBERS}")
+        if self._members > SHORT_MEMBERS and self._output.size < self._members * MEMBER_AVERAGE:
+            got = f"{self._output.size} bytes in {self._members} members"
+            raise LimitExceeded("members too short", wanted=f"{MEMBER_AVERAGE} bytes on average", got=got)
 
     def _failure(self, error: Exception) -> InvalidCompression | LimitExceeded:
         if "too much memory" in str(error):

@@ -5,7 +5,7 @@ from typing import Final
 from puller.errors import LayerError
 from puller.model.facts import Facts
 from puller.stream.inflate import Inflate
-from puller.stream.sink import Chunk, Digester, Tee
+from puller.stream.sink import Chunk, Digester, Pulse, Tee, unwatched
 from puller.stream.tarsum import Tarsum, TarsumSink
 
 MAX_UNPACKED: Final = 64 << 30
@@ -16,8 +16,9 @@ class LayerReader:
 
     `algorithm` is that of the diff ID; `promised` is what the media type says of the compression
     (`mediatype.compression_of`). The diff ID covers all that was compressed, also what lies behind the end of the
-    archive (THREATS D4). A layer that the 2015 reader refuses is no error, the facts say why there is no tarsum. Raises
-    InvalidCompression, LimitExceeded, Unsupported.
+    archive (THREATS D4). A layer that the 2015 reader refuses is no error, the facts say why there is no tarsum.
+    `pulse` is called at least once per MiB of work; what it raises ends the pass. Raises InvalidCompression,
+    LimitExceeded, Unsupported.
     """
 
     def __init__(
@@ -27,11 +28,12 @@ class LayerReader:
         tarsum: bool = True,
         algorithm: str = "sha256",
         limit: int = MAX_UNPACKED,
+        pulse: Pulse = unwatched,
     ) -> None:
         self._digester = Digester(algorithm)
-        self._tarsum = TarsumAttempt() if tarsum else None
+        self._tarsum = TarsumAttempt(pulse) if tarsum else None
         sinks = (self._digester,) if self._tarsum is None else (self._digester, self._tarsum)
-        self._inflate = Inflate(Tee(*sinks), promised=promised, limit=limit)
+        self._inflate = Inflate(Tee(*sinks), promised=promised, limit=limit, pulse=pulse)
 
     def write(self, chunk: Chunk, /) -> None:
         self._inflate.write(chunk)
@@ -52,12 +54,15 @@ class LayerReader:
 
 
 class TarsumAttempt:
-    """A Sink over an uncompressed archive that never fails: a tarsum.v1, or why there is none."""
+    """A Sink over an uncompressed archive that never fails: a tarsum.v1, or why there is none.
 
-    def __init__(self) -> None:
-        self._tarsum = Tarsum()
+    `pulse` is called as Tarsum does, in `finish` too, where the sums are sorted.
+    """
+
+    def __init__(self, pulse: Pulse = unwatched) -> None:
+        self._tarsum = Tarsum(pulse=pulse)
         self._sink = TarsumSink(self._tarsum)
-        self._finished = False
+        self.sum: str | None = None
         self.refusal: str | None = None
 
     def write(self, chunk: Chunk, /) -> None:
@@ -74,12 +79,7 @@ class TarsumAttempt:
             except LayerError as error:
                 self._refuse(error)
             else:
-                self._finished = True
-
-    @property
-    def sum(self) -> str | None:
-        """The sum, once the archive was read to its end."""
-        return self._tarsum.sum() if self._finished else None
+                self.sum = self._tarsum.sum()
 
     def _refuse(self, error: LayerError) -> None:
-        self.refusal = error.what if self._tarsum.sums else f"not a tar archive: {error.what}"
+        self.refusal = error.what if self._tarsum.count else f"not a tar archive: {error.what}"

@@ -93,16 +93,18 @@ def pax_map(extension: Extension, stored: int) -> Generator[Wish, Answer, Sparse
 
 
 def _map_in_records(extension: Extension, records: dict[bytes, bytes]) -> list[tuple[int, int]]:
-    if b"GNU.sparse.map" in records:
-        values = records[b"GNU.sparse.map"].split(b",") if records[b"GNU.sparse.map"] else []
+    count = number(records.get(b"GNU.sparse.numblocks", b""), b"GNU.sparse.numblocks")
+    joined = records.get(b"GNU.sparse.map")
+    claimed = max(count, 0 if joined is None else (joined.count(b",") + 1) // 2)
+    if claimed > MAX_FRAGMENTS:
+        raise _too_many(claimed)
+    if joined is not None:
+        values = joined.split(b",") if joined else []
     else:
         pairs = [(key, value) for key, value in extension.sparse if key in _FORMAT_0_0]
         if [key for key, _ in pairs] != [*_FORMAT_0_0] * (len(pairs) // 2):
             raise InvalidArchive("invalid sparse map", got="offsets and sizes out of order")
         values = [value for _, value in pairs]
-    count = number(records.get(b"GNU.sparse.numblocks", b""), b"GNU.sparse.numblocks")
-    if count > MAX_FRAGMENTS:
-        raise _too_many(count)
     if len(values) != 2 * count:
         raise InvalidArchive("invalid sparse map", wanted=f"{count} pieces", got=f"{len(values)} numbers")
     found = numbers(values, b"sparse map")

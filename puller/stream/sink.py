@@ -1,12 +1,21 @@
 """Sink: a push consumer of one stream of bytes, and the smallest ones."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from puller.model.digest import Digest
 
 # A chunk may be a window into a buffer that is used again: copy what outlives the call.
 Chunk: TypeAlias = bytes | bytearray | memoryview
+
+# Called at least once per MiB of work by what may work long on one chunk (a small one may hold gigabytes); what it
+# raises, which must be no LayerError, ends the pass.
+Pulse: TypeAlias = Callable[[], None]
+
+
+def unwatched() -> None:
+    """The pulse of a pass that nobody wants to stop."""
 
 
 class Sink(Protocol):

@@ -12,16 +12,17 @@ from typing import Any, Final, NamedTuple, Self
 
 from puller.errors import InputError, InvalidArchive, LimitExceeded
 from puller.model.text import printable
-from puller.stream.go2015 import GO2015
+from puller.stream.go2015 import Go2015
 from puller.stream.go2015number import unix_seconds
 from puller.stream.go2015sparse import panic
 from puller.stream.gosort import go_sort
-from puller.stream.sink import Chunk
+from puller.stream.sink import Chunk, Pulse, unwatched
 from puller.stream.tar import TarSink
 from puller.stream.tarentry import Entry, TarListener
 
 LABEL_HASHES: Final = ("sha256", "sha512")
 MAX_ENTRIES: Final = 1 << 20  # name and digest of each stay in memory to the end: about 150 MB
+MAX_NAMES: Final = 64 << 20  # bytes of all names together; one alone may have 4 MiB
 _MODE_LIMIT: Final = 8**8  # the writer had eight octal digits for a mode
 
 
@@ -60,16 +61,27 @@ class Tarsum(TarListener):
 
     Raises InvalidArchive, with the original's text in `what`, where its writer failed or crashed. `sum` may be asked
     for at any time and then covers the entries that were finished. The version `dev` differs from v1 in its name only.
+    Entries and names have bounds beyond which LimitExceeded is raised. `pulse` is called while `sum` sorts, and by
+    TarsumSink while holes are filled: at least once per MiB of work; what it raises ends the pass.
     """
 
     def __init__(
-        self, version: TarsumVersion = TarsumVersion.V1, algorithm: str = "sha256", *, max_entries: int = MAX_ENTRIES
+        self,
+        version: TarsumVersion = TarsumVersion.V1,
+        algorithm: str = "sha256",
+        *,
+        max_entries: int = MAX_ENTRIES,
+        max_names: int = MAX_NAMES,
+        pulse: Pulse = unwatched,
     ) -> None:
         self.version = version
         self.algorithm = algorithm
+        self.pulse = pulse
         self._new_hash: Callable[[bytes], Any] = getattr(hashlib, algorithm)
         self._header = _HEADERS[version]
         self._max_entries = max_entries
+        self._max_names = max_names
+        self._names_size = 0
         self._hash: Any = None
         self._left = 0  # bytes that the writer still takes for this entry
         self._name = b""
@@ -77,7 +89,7 @@ class Tarsum(TarListener):
         self._digests: list[bytes] = []
 
     @classmethod
-    def for_label(cls, label: str) -> Self:
+    def for_label(cls, label: str, *, pulse: Pulse = unwatched) -> Self:
         """By a label such as `tarsum.v1+sha256`. Raises InputError with the original's messages (LEGACY.md a.1)."""
         version, plus, algorithm = label.partition("+")
         if not plus:
@@ -86,12 +98,17 @@ class Tarsum(TarListener):
             raise InputError(f'unknown TarSum version name: "{version}"')
         if algorithm not in LABEL_HASHES:
             raise InputError(f'unknown TarSum hash name: "{algorithm}"')
-        return cls(TarsumVersion(version), algorithm)
+        return cls(TarsumVersion(version), algorithm, pulse=pulse)
 
     @property
     def label(self) -> str:
         """Version and hash, as in `tarsum.v1+sha256`."""
         return f"{self.version.value}+{self.algorithm}"
+
+    @property
+    def count(self) -> int:
+        """How many entries were finished."""
+        return len(self._digests)
 
     @property
     def sums(self) -> tuple[FileSum, ...]:
@@ -117,6 +134,9 @@ class Tarsum(TarListener):
             raise panic(f"runtime error: slice bounds out of range [:{entry.size}]")
         if len(self._names) >= self._max_entries:
             raise LimitExceeded("too many entries for a tarsum", wanted=f"at most {self._max_entries}")
+        self._names_size += len(entry.name)
+        if self._names_size > self._max_names:
+            raise LimitExceeded("names too long for a tarsum", wanted=f"at most {self._max_names} bytes")
         self._left = entry.size
         self._name = entry.name
 
@@ -141,7 +161,7 @@ class Tarsum(TarListener):
         if len(set(names)) == len(names):
             return sorted(digests)
         order = list(range(len(names)))
-        go_sort(order, lambda i, j: i < j if names[i] == names[j] else digests[i] < digests[j])
+        go_sort(order, lambda i, j: i < j if names[i] == names[j] else digests[i] < digests[j], pulse=self.pulse)
         return [digests[i] for i in order]
 
 
@@ -150,7 +170,7 @@ class TarsumSink:
 
     def __init__(self, tarsum: Tarsum) -> None:
         self._tarsum = tarsum
-        self._sink = TarSink(tarsum, dialect=GO2015)
+        self._sink = TarSink(tarsum, dialect=Go2015(tarsum.pulse))
 
     def write(self, chunk: Chunk, /) -> None:
         self._sink.write(chunk)

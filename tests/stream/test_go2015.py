@@ -1,11 +1,14 @@
 """The 2015 dialect where the recorded vectors do not reach: crashes, endless loops and bounds of the original."""
 
+from itertools import repeat
+
 import pytest
 
 from puller.errors import InvalidArchive, LayerError, LimitExceeded, TruncatedArchive
-from puller.stream.go2015 import GO2015
+from puller.stream.go2015 import GO2015, MAX_META_OF_ENTRY, Go2015
 from puller.stream.go2015number import header_number, parse_int, parse_time, unix_seconds
 from puller.stream.go2015pax import parse_records
+from puller.stream.go2015sparse import MAX_FRAGMENTS
 from puller.stream.tar import TarSink
 from tests.stream.archive import END, header, long_name, member, octal, padded, pax, record, sparse_header
 from tests.stream.listing import Listing, listing
@@ -125,6 +128,29 @@ def test_e9_an_extension_header_beyond_all_reason_is_refused() -> None:
         failure(header(kind=kind, size=2**31) + bytes(512), LimitExceeded)
 
 
+@pytest.mark.parametrize("kinds", [b"L", b"K", b"LK"])
+def test_e9_a_chain_of_long_names_beyond_all_reason_is_refused(kinds: bytes) -> None:
+    told, piece = Listing(), b"".join(long_name(b"n" * (1 << 20), kind=bytes([kind])) for kind in kinds)
+    sink = TarSink(told, dialect=GO2015)
+    with pytest.raises(LimitExceeded, match="too many header blocks"):
+        feed(sink, piece, lambda data: repeat(data, MAX_META_OF_ENTRY >> 20))
+
+
+def test_e9_header_blocks_of_several_entries_are_counted_apart() -> None:
+    told, piece = Listing(), long_name(b"n" * ((4 << 20) - 1)) + header()
+    sink = TarSink(told, dialect=GO2015)
+    for _ in range(20):
+        sink.write(piece)
+    feed(sink, END)
+    assert len(told.entries) == 20
+
+
+def test_e9_empty_long_names_without_end_are_refused() -> None:
+    sink, piece = TarSink(Listing(), dialect=GO2015), header(kind=b"L") * 1000
+    with pytest.raises(LimitExceeded, match="too many header blocks"):
+        feed(sink, piece, lambda data: repeat(data, MAX_META_OF_ENTRY // len(piece) + 1))
+
+
 # -- sparse files ------------------------------------------------------------------------------------------------------
 
 
@@ -192,9 +218,65 @@ def test_e8_a_hole_that_would_be_hashed_for_hours_is_refused() -> None:
     assert "sparse files too large" in failure(pax_sparse([(0, 1)], 2**62, b"x") + END, LimitExceeded)
 
 
+def extension(pieces: int, *, more: bool) -> bytes:
+    return ((octal(1, 12) + octal(1, 12)) * pieces).ljust(504, b"\0") + bytes([more]) + bytes(7)
+
+
+def test_e8_an_old_sparse_map_of_too_many_fragments_is_refused_before_it_ends() -> None:
+    head = sparse_header([(0, 1)], 9, stored=1, extended=True)
+    blocks = MAX_FRAGMENTS // 21 + 1
+    with pytest.raises(LimitExceeded, match="too many pieces"):
+        TarSink(Listing(), dialect=GO2015).write(head + extension(21, more=True) * blocks)
+
+
+def test_e8_an_old_sparse_map_of_very_many_fragments_is_still_read() -> None:
+    head = sparse_header([(0, 1)], 1, stored=1, extended=True)
+    blocks, rest = divmod(MAX_FRAGMENTS - 1, 21)
+    chain = extension(21, more=True) * blocks + extension(rest, more=False)
+    assert read(head + chain + padded(b"x") + END).contents == [b"x"]
+
+
+VERSION_1_0 = ((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.realsize", b"9"))
+
+
+def test_e8_a_claimed_count_of_too_many_fragments_is_refused_without_reading_them() -> None:
+    lines = b"%d\n" % (MAX_FRAGMENTS + 1)
+    assert "too many pieces" in failure(pax(*VERSION_1_0) + member(b"s", padded(lines)) + END, LimitExceeded)
+    records = ((b"GNU.sparse.size", b"9"), (b"GNU.sparse.numblocks", b"%d" % 10**18), (b"GNU.sparse.map", b"0,1"))
+    assert "too many pieces" in failure(pax(*records) + member(b"s", b"x") + END, LimitExceeded)
+
+
+def test_e8_more_fragments_than_are_claimed_are_refused_as_too_many() -> None:
+    numbers = b"0" + b",0" * (2 * MAX_FRAGMENTS + 1)
+    records = ((b"GNU.sparse.size", b"9"), (b"GNU.sparse.numblocks", b"1"), (b"GNU.sparse.map", numbers))
+    with pytest.raises(LimitExceeded, match="too many pieces"):
+        feed(TarSink(Listing(), dialect=GO2015), pax(*records) + member(b"s", b"x") + END)
+
+
+class Stopped(Exception):
+    """What a pulse of these tests raises."""
+
+
+def test_every_mebibyte_of_a_hole_has_its_pulse() -> None:
+    pulses: list[None] = []
+    dialect = Go2015(pulse=lambda: pulses.append(None))
+    data = pax_sparse([(0, 1)], (5 << 20) + 1, b"x") + END
+    assert len(listing(data, dialect=dialect).contents[0]) == (5 << 20) + 1
+    assert len(pulses) >= 5
+
+
+def test_what_the_pulse_raises_ends_the_filling_of_a_hole() -> None:
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        listing(pax_sparse([(0, 1)], 4 << 30, b"x") + END, dialect=Go2015(pulse=stop))
+
+
 def test_a_map_of_a_negative_count_crashed_the_original() -> None:
-    records = ((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.realsize", b"9"))
-    assert failure(pax(*records) + member(b"s", padded(b"-1\n")) + END).startswith("panic: runtime error: makeslice")
+    assert failure(pax(*VERSION_1_0) + member(b"s", padded(b"-1\n")) + END).startswith(
+        "panic: runtime error: makeslice"
+    )
 
 
 @pytest.mark.parametrize("name", [b"GNU.sparse.size", b"GNU.sparse.numblocks"])

@@ -2,10 +2,11 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puller.stream.gosort import go_sort
+from puller.stream.gosort import PULSE_EVERY, go_sort
 
 
 @given(st.lists(st.integers()))
@@ -44,6 +45,30 @@ def test_an_adversary_who_spoils_every_pivot_ends_in_the_heap_sort() -> None:
     values = [solid.get(item, len(items)) for item in items]
     assert values == sorted(values)
     assert comparisons < 40 * 2000 * 11  # a quicksort without the heap would need two million
+
+
+def test_every_few_thousand_comparisons_have_their_pulse() -> None:
+    comparisons = pulses = 0
+
+    def less(a: int, b: int) -> bool:
+        nonlocal comparisons
+        comparisons += 1
+        return a < b
+
+    def pulse() -> None:
+        nonlocal pulses
+        pulses += 1
+
+    go_sort(random.Random(6).choices(range(9), k=20_000), less, pulse=pulse)
+    assert pulses == comparisons // PULSE_EVERY > 4
+
+
+def test_what_the_pulse_raises_ends_the_sort() -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go_sort(list(range(20_000)), lambda a, b: a < b, pulse=stop)
 
 
 def test_equal_elements_do_not_keep_their_order() -> None:

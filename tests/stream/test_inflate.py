@@ -7,6 +7,8 @@ import sys
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,15 @@ from hypothesis import strategies as st
 from puller.errors import InvalidCompression, LayerError, LimitExceeded, Unsupported
 from puller.stream import codec
 from puller.stream.codec import Decompressor, ZlibMember, gzip_header
-from puller.stream.inflate import OUTPUT_CHUNK, Compression, Inflate, check_compression, sniff
+from puller.stream.inflate import (
+    MEMBER_AVERAGE,
+    OUTPUT_CHUNK,
+    SHORT_MEMBERS,
+    Compression,
+    Inflate,
+    check_compression,
+    sniff,
+)
 from puller.stream.sink import Counter
 from tests.stream.pieces import CUTS, Cut, Kept, feed, random_cuts, single_bytes, whole
 
@@ -163,10 +173,10 @@ def test_d5_a_wrong_zstd_checksum_is_refused() -> None:
     assert "broken zstd stream" in refused(bytes(data))
 
 
-def headed(flags: int, optional: bytes = b"", crc: int | None = None) -> bytes:
+def headed(flags: int, optional: bytes = b"", crc: int | None = None, content: bytes = TEXT) -> bytes:
     head = b"\x1f\x8b\x08" + bytes([flags]) + bytes(5) + b"\xff" + optional
     check = b"" if not flags & 2 else struct.pack("<H", zlib.crc32(head) & 0xFFFF if crc is None else crc)
-    return head + check + gz(TEXT)[10:]
+    return head + check + gz(content)[10:]
 
 
 HEADERS = {
@@ -212,11 +222,34 @@ def test_d5_a_hundred_thousand_empty_members_are_refused_quickly() -> None:
 
 
 def test_d5_many_short_members_take_linear_time() -> None:
-    # eStargz has one member for each file.
-    data = gz(b"x") * 30_000
+    data = gz(b"x" * MEMBER_AVERAGE) * 30_000
     started = time.process_time()
-    assert inflated(data) == b"x" * 30_000
+    assert len(inflated(data)) == MEMBER_AVERAGE * 30_000
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("make", [gz, zs])
+def test_d5_members_without_number_of_next_to_nothing_are_refused(make: Callable[[bytes], bytes]) -> None:
+    assert inflated(make(b"x") * SHORT_MEMBERS) == b"x" * SHORT_MEMBERS
+    assert "members too short" in refused(make(b"x") * (SHORT_MEMBERS + 1), LimitExceeded)
+    short = make(b"x" * (MEMBER_AVERAGE - 1))
+    assert "members too short" in refused(short * (SHORT_MEMBERS + 1), LimitExceeded)
+
+
+def test_d5_the_blocks_of_pigz_and_bgzf_are_members_of_honest_length() -> None:
+    # bgzf: at most 64 KiB a member, each with an extra field of its length, and an empty one as the end mark.
+    block = headed(4, b"\x06\0BC\x02\0\0\0", content=bytes(65280))
+    counter = Counter()
+    feed(Inflate(counter), block * (SHORT_MEMBERS + 100) + gz(b""))
+    assert counter.size == 65280 * (SHORT_MEMBERS + 100)
+
+
+def test_d5_estargz_with_files_of_one_byte_is_of_honest_length() -> None:
+    # A member for each file's content, and one for its padding with the next file's header.
+    data = (gz(b"x") + gz(bytes(511 + 512))) * SHORT_MEMBERS
+    counter = Counter()
+    feed(Inflate(counter), data)
+    assert counter.size == 1024 * SHORT_MEMBERS
 
 
 @pytest.mark.parametrize("member", [zs(b""), skippable(b""), skippable(b"x" * 50)])
@@ -289,6 +322,32 @@ def test_d9_a_gigabyte_in_a_skippable_frame_is_passed_over() -> None:
     machine.finish()
     assert counter.size == len(TEXT)
     assert peak < 8 << 20
+
+
+# -- pulses -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [gz(bytes(8 << 20)), zs(bytes(8 << 20))], ids=["gzip", "zstd"])
+def test_d6_every_mebibyte_of_one_small_chunk_has_its_pulse(data: bytes) -> None:
+    counter, seen = Counter(), [0]
+    machine = Inflate(counter, pulse=lambda: seen.append(counter.size))
+    feed(machine, data)
+    assert counter.size == 8 << 20
+    steps = [after - before for before, after in pairwise([*seen, counter.size])]
+    assert max(steps) <= 1 << 20
+
+
+@pytest.mark.parametrize("data", [gz(bytes(8 << 20)), zs(bytes(8 << 20)), bytes(8 << 20)], ids=["gzip", "zstd", "none"])
+def test_what_the_pulse_raises_ends_the_pass_before_more_is_handed_on(data: bytes) -> None:
+    counter = Counter()
+
+    def stop() -> None:
+        if counter.size >= 1 << 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        feed(Inflate(counter, pulse=stop), data, lambda d: (d[at : at + 65536] for at in range(0, len(d), 65536)))
+    assert counter.size <= 2 << 20
 
 
 # -- D7: which compression -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,11 +10,12 @@ from puller.errors import DigestMismatch, InvalidCompression, LimitExceeded, Siz
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.facts import Facts
+from puller.stream.go2015sparse import MAX_FRAGMENTS
 from puller.stream.layer import LayerReader
 from puller.stream.sink import Counter, Digester, Tee
 from puller.stream.tarsum import Tarsum, TarsumSink
 from puller.stream.verifier import BlobVerifier
-from tests.stream.archive import END, header, long_name, member, pax
+from tests.stream.archive import END, header, long_name, member, octal, pax, sparse_header
 from tests.stream.pieces import CUTS, Cut, feed, whole
 from tests.stream.test_inflate import zs
 
@@ -72,6 +74,37 @@ def test_d4_a_second_gzip_member_is_part_of_the_layer() -> None:
 def test_a_refusal_of_the_2015_reader_is_a_fact_and_no_error(archive: bytes, reason: str, cut: Cut) -> None:
     found = facts(gzip.compress(archive), cut)
     assert found == Facts(Digest.of(archive), len(archive), None, reason)
+
+
+def endless_map() -> bytes:
+    block = (octal(1, 12) + octal(1, 12)) * 21 + b"\1" + bytes(7)
+    return sparse_header([(0, 1)], 9, stored=1, extended=True) + block * (MAX_FRAGMENTS // 21 + 1)
+
+
+@pytest.mark.parametrize(
+    ("archive", "reason"),
+    [
+        (member() + endless_map(), "sparse file in too many pieces"),
+        (endless_map(), "not a tar archive: sparse file in too many pieces"),
+        (member() + long_name(b"n" * (4 << 20)), "header block too large"),
+    ],
+    ids=["sparse map", "sparse map first", "long name"],
+)
+def test_e8_what_only_our_own_bounds_refuse_is_a_fact_and_no_error(archive: bytes, reason: str) -> None:
+    assert facts(gzip.compress(archive)) == Facts(Digest.of(archive), len(archive), None, reason)
+
+
+def test_d6_a_pass_is_stopped_by_its_pulse_in_output_in_holes_and_in_sorting() -> None:
+    hole = sparse_header([(1 << 32, 0)], 1 << 32, stored=0) + END
+    for archive, beats in ((bytes(8 << 20), 3), (hole, 20), (member(b"same") * 5000 + END, 15)):
+        left = iter(range(beats))
+
+        def pulse(left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            feed(LayerReader(pulse=pulse), gzip.compress(archive))
 
 
 def test_without_tarsum_the_facts_say_nothing_of_it() -> None:

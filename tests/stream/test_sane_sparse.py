@@ -8,6 +8,7 @@ import pytest
 
 from puller.errors import InvalidArchive, LayerError, LimitExceeded, PullerError, TruncatedArchive, Unsupported
 from puller.stream.sane import Sane
+from puller.stream.sanesparse import MAX_FRAGMENTS
 from tests.stream.archive import END, POSIX, header, member, octal, padded, pax, sparse_header
 from tests.stream.listing import Listing, listing
 from tests.stream.pieces import CUTS, Cut, random_cuts
@@ -134,6 +135,12 @@ def test_e8_a_map_of_too_many_pieces_is_refused_without_reading_it() -> None:
     endless = sparse_header([(0, 0)], 1, stored=0, extended=True)
     block = (octal(1, 12) + octal(0, 12)) * 21 + b"\1" + bytes(7)
     refused(endless + block * 6000, LimitExceeded)
+
+
+def test_e8_more_pieces_in_a_record_than_it_claims_are_refused_before_they_are_taken_apart() -> None:
+    numbers = b"0" + b",0" * (2 * MAX_FRAGMENTS + 1)
+    records = ((b"GNU.sparse.size", b"9"), (b"GNU.sparse.numblocks", b"1"), (b"GNU.sparse.map", numbers))
+    refused(pax(*records) + member(b"s", b"a") + END, LimitExceeded)
 
 
 def test_a_sparse_file_of_a_version_nobody_knows_is_unsupported() -> None:

@@ -6,15 +6,16 @@ import hashlib
 import io
 import json
 import tarfile
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from puller.errors import InputError, InvalidArchive, LayerError, LimitExceeded
-from puller.stream.tarsum import FileSum, Tarsum, TarsumSink, TarsumVersion, label_of, version_of
+from puller.stream.tarsum import MAX_NAMES, FileSum, Tarsum, TarsumSink, TarsumVersion, label_of, version_of
 from tests.conftest import shared_dir
-from tests.stream.archive import END, V7, header, member, padded, pax
+from tests.stream.archive import END, V7, header, long_name, member, padded, pax
 from tests.stream.pieces import CUTS, Cut, feed, random_cuts, single_bytes, whole
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tarsum.tar.xz"
@@ -231,6 +232,29 @@ def test_d1_more_entries_than_memory_should_hold_are_refused() -> None:
     with pytest.raises(LimitExceeded):
         feed(TarsumSink(found), member() * 4 + END)
     assert len(found.sums) == 3
+
+
+def test_e9_names_that_are_longer_together_than_memory_should_hold_are_refused() -> None:
+    found = Tarsum(max_names=10)
+    with pytest.raises(LimitExceeded, match="names"):
+        feed(TarsumSink(found), member(b"12345") * 2 + member(b"6") + END)
+    assert found.count == 2
+
+
+def test_e9_long_names_of_many_entries_do_not_fill_memory() -> None:
+    sink, entry = TarsumSink(Tarsum()), long_name(b"n" * ((4 << 20) - 1)) + header()
+    with pytest.raises(LimitExceeded, match="names"):
+        feed(sink, entry, lambda data: repeat(data, MAX_NAMES // (4 << 20) + 2))
+
+
+def test_what_the_pulse_raises_ends_the_sorting_of_entries_of_one_name() -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    found = Tarsum.for_label("tarsum.v1+sha256", pulse=stop)
+    feed(TarsumSink(found), member(b"same") * 2000 + END)
+    with pytest.raises(KeyboardInterrupt):
+        found.sum()
 
 
 def test_dev_and_v1_differ_in_their_label_only() -> None:
