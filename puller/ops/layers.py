@@ -11,7 +11,7 @@ from puller.ops.gate import Gate
 from puller.ops.ledger import content_checks, layer_checks, proved_earlier
 from puller.ops.plan import Depth, Step
 from puller.ops.tasks import one_error
-from puller.ops.watch import LayerWatch, check_diff_id
+from puller.ops.watch import LayerWatch, check_diff_id, stop_when_cancelled
 from puller.stream.layer import LayerReader
 
 
@@ -95,5 +95,6 @@ class Layers:
             tarsum=self._depth is Depth.FULL,
             algorithm=step.diff_id.algorithm if step.diff_id else "sha256",
             limit=self._max_unpacked,
+            pulse=stop_when_cancelled,
         )
         return LayerWatch(reader, expected=step.diff_id)

@@ -141,7 +141,10 @@ class _Pull:
 
     def _choose(self, index: Index) -> Iterable[Descriptor]:
         if self._wish.platforms is None:
-            chosen: Iterable[Descriptor] = index.manifests
+            chosen: Iterable[Descriptor] = index.readable
+            if len(index.readable) < len(index.manifests):
+                kinds = sorted({e.media_type for e in index.manifests} - {e.media_type for e in index.readable})
+                self._gate.ledger.warn(f"left out of the index, being of unknown kind: {', '.join(kinds)}")
         else:
             chosen = [index.choose(platform) for platform in self._wish.platforms]
         return {entry.digest: entry for entry in chosen}.values()

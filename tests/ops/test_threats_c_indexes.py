@@ -109,3 +109,14 @@ async def test_c10_what_two_indexes_within_one_share_is_brought_and_told_once(tm
         told = [blob.digest for blob in report.blobs]
         assert told.count(IMAGE.digest) == 1
         assert len(told) == len(set(told))
+
+
+async def test_c11_entries_of_unknown_kind_are_left_out_aloud(tmp_path: Path) -> None:
+    unknown = {"mediaType": "application/vnd.example.thing+json", "digest": LIE, "size": 2}
+    known = {"mediaType": OCI_MANIFEST, "digest": IMAGE.digest, "size": len(IMAGE.raw)}
+    async with story(tmp_path) as s:
+        digest = s.add_raw(document(images.index(IMAGE).raw, manifests=[unknown, known]), OCI_INDEX)
+        report = await s.pull(platforms=None)
+        assert report.digest == digest
+        assert any("application/vnd.example.thing+json" in warning for warning in report.warnings)
+        assert s.registry.journal.gets(LIE) == 0
