@@ -1,11 +1,15 @@
 """Request and Answer: what is asked of a registry, and the head of what it says, whoever said it in the end."""
 
+import re
 from dataclasses import dataclass
 
 import aiohttp
 
 from puller.registry.auth import Scope
 from puller.registry.origin import Origin
+
+# RFC 9110 section 8.8.3, without the obsolete bytes beyond ASCII: such a tag could not be sent back as it came.
+_STRONG_ETAG = re.compile(r'"[!#-~]*"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class Answer:
 
     @property
     def validator(self) -> Validator | None:
-        """Its strong ETag; a weak one is no promise about bytes."""
+        """Its strong ETag; a weak one is no promise about bytes, and a malformed one is none."""
         etags = self.header("ETag")
-        if len(etags) != 1 or not etags[0].startswith('"'):
+        if len(etags) != 1 or not _STRONG_ETAG.fullmatch(etags[0]):
             return None
         return Validator(self.origin, etags[0])
 

@@ -32,7 +32,8 @@ class RegistryClient:
 
     `credentials` are asked by the registry's name as it stands in references. `plain_http` names registries, as
     `host:port`, that may be spoken to without TLS; loopback hosts may be without being named, but only anonymously, and
-    not when a `ca_file` is given: then they are expected to speak TLS. `concurrency` caps the connections to a host.
+    not when a `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token
+    servers that may see credentials whichever registry sends there. `concurrency` caps the connections to a host.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class RegistryClient:
         *,
         credentials: CredentialSource | None = None,
         plain_http: Collection[str] = (),
+        token_hosts: Collection[str] = (),
         ca_file: Path | None = None,
         concurrency: int = 6,
         user_agent: str = f"puller/{VERSION}",
@@ -52,6 +54,7 @@ class RegistryClient:
     ) -> None:
         self._credentials = credentials
         self._plain_http = frozenset(plain_http)
+        self._token_hosts = frozenset(token_hosts)
         self._ca_file = ca_file
         self._concurrency = concurrency
         self._user_agent = user_agent
@@ -101,6 +104,7 @@ class RegistryClient:
             lines=lines,
             credential=self._credentials.credential(registry) if self._credentials is not None else None,
             named_plain=named,
+            token_hosts=self._token_hosts,
             user_agent=self._user_agent,
             patience=self._patience,
             retries=self._retries,

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from puller.errors import ProtocolViolation
 
 MAX_LINE = 8192  # characters; what common servers allow for one header line
+# Control characters; and lone surrogates, as which bytes that are no UTF-8 come: nothing can send them on.
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t]*")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NAME = re.compile(rf"({_TOKEN.pattern})[ \t]*=[ \t]*")
@@ -25,6 +27,8 @@ class FieldReader:
         self._at = 0
         if len(line) > MAX_LINE:
             raise ProtocolViolation(f"{name} header too long", wanted=f"at most {MAX_LINE} characters", got=len(line))
+        if _UNFIT.search(line):
+            raise ProtocolViolation(f"malformed {name} header", wanted="text without control characters, in UTF-8")
 
     @property
     def done(self) -> bool:

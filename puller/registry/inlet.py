@@ -15,6 +15,7 @@ from collections import deque
 from typing import Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from puller.errors import ConnectionLost
 
@@ -61,6 +62,7 @@ class Inlet(asyncio.BufferedProtocol):
             return None
         inlet = cls(response, transport, response.content.read_nowait(-1), length)
         transport.set_protocol(inlet)
+        inlet._stop_timer()
         return inlet
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -137,6 +139,15 @@ class Inlet(asyncio.BufferedProtocol):
             return
         self._transport.set_protocol(self._aside)
         self._response.content.feed_eof()
+
+    def _stop_timer(self) -> None:
+        """End aiohttp's wait for the next byte: it would see none, and drop a connection that is alive.
+
+        Every request on the connection sets the wait anew; here `patience` watches.
+        """
+        if isinstance(self._aside, ResponseHandler):
+            self._aside.read_timeout = None
+            self._aside.start_timeout()
 
     def _refill(self) -> None:
         if self._free:

@@ -3,7 +3,7 @@
 A hostile registry names a realm to harvest credentials or to reach into the network of whoever asks. So:
 
     asked, without secrets     any public host by https; of a plain-HTTP registry also by http
-    asked, with credentials    the registry's own host, one of the same owner (by `host`), or one the caller names
+    asked, with credentials    the registry's own host, one of surely the same owner (`is_kin`), or one the caller names
     never asked                local addresses and names, unless they are the registry's own host or both are loopback
 """
 
@@ -13,13 +13,21 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from puller.errors import ProtocolViolation, UnsafeRedirect
-from puller.registry.host import is_local, is_loopback, is_plain_host, same_owner
+from puller.registry.host import address_of, is_local, is_loopback, is_plain_host
 from puller.registry.origin import Origin
 
 MAX_REALM = 2048
 # Visible ASCII without the characters that two URL parsers read differently.
 _PLAIN = re.compile(r"[!#-;=?-Z\[\]_a-z~%]+", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
+# Token server and registry of one owner under sibling names.
+_KNOWN = frozenset(
+    {
+        ("auth.docker.io", "registry-1.docker.io"),
+        ("docker-auth.elastic.co", "docker.elastic.co"),
+        ("api.digitalocean.com", "registry.digitalocean.com"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,20 @@ def judge_realm(text: str, registry: Origin, token_hosts: Collection[str] = ()) 
         raise _unsafe("it is an address of a local network", got=host)
     chosen = own or named or neighbour
     # In clear text a password goes to no host but the one whose plain HTTP the user has asked for (THREATS B1).
-    trusted = chosen or (scheme == "https" and same_owner(host, registry.host))
+    trusted = chosen or (scheme == "https" and is_kin(host, registry.host))
     return Realm(text, Origin(scheme, host, port or _PORTS[scheme]), trusted=trusted, public_only=not chosen)
+
+
+def is_kin(host: str, registry: str) -> bool:
+    """Whether whoever rules `host` rules the name `registry` as well, so that a secret of one is none to the other.
+
+    True for the same host, for a domain that `registry` lies below (who holds a zone can be any name in it), and for a
+    few known pairs. Siblings are strangers: no list tells for sure below which domains names are rented out.
+    """
+    host, registry = host.lower(), registry.lower()
+    if host == registry or (host, registry) in _KNOWN:
+        return True
+    return address_of(registry) is None and "." in host and registry.endswith(f".{host}")
 
 
 def _split(text: str) -> tuple[str, str, int | None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from yarl import URL
 
 from puller.errors import UnsafeRedirect
+from puller.registry.host import is_plain_host
 from puller.registry.origin import Origin, redacted
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -45,6 +46,9 @@ class Trail:
             origin = Origin.of(url)
         except ValueError:
             raise self._unsafe("redirect to what is no http or https URL", got=redacted(url)) from None
+        # What the user has named may be spelt as it was. A dot at the end is the root of names, and no other spelling.
+        if origin.host != self.origin.host and not is_plain_host(origin.host.removesuffix(".")):
+            raise self._unsafe("redirect to what is no host", got=redacted(url))
         if str(url) in self._visited:
             raise self._unsafe("redirects go in a circle", got=redacted(url))
         if self.origin.scheme == "https" and origin.scheme != "https":

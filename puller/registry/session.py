@@ -3,7 +3,7 @@ back as an answer, a setback that may pass, or an error that will not. Bodies an
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import aiohttp
 from yarl import URL
@@ -40,6 +40,7 @@ class Session:
         lines: Lines,
         credential: Credential | None,
         named_plain: bool,
+        token_hosts: Collection[str] = (),
         user_agent: str,
         patience: Patience,
         retries: RetryPolicy,
@@ -59,6 +60,7 @@ class Session:
             request=self._request_token,
             clock=world.clock,
             allow_plain=named_plain,
+            token_hosts=token_hosts,
         )
 
     def trial(self, what: str) -> Trial:

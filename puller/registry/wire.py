@@ -56,11 +56,12 @@ class Wire:
 
         Raises Unavailable, ConnectionLost, TLSFailure, UnsafeRedirect (an address out of bounds), ProtocolViolation.
         """
+        pool = self._pool(url.scheme)
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         with translated(url):
             async with asyncio.timeout(None) as deadline:
-                return await self._pool(url.scheme).request(
+                return await pool.request(
                     method, url, headers=headers, data=form, allow_redirects=False, trace_request_ctx=deadline
                 )
 
@@ -144,6 +145,8 @@ def translated(url: URL) -> Iterator[None]:
         if isinstance(error.__cause__, ssl.SSLError):
             raise TLSFailure("the TLS connection broke", where=where, got=_words(error.__cause__)) from error
         raise ConnectionLost("the line was cut", where=where) from error
+    except ValueError as error:  # also UnicodeError: a host that the idna codec or a socket cannot take
+        raise UnsafeRedirect("not an address that can be asked", where=where) from error
 
 
 def _unconnected(

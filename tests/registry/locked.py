@@ -1,5 +1,6 @@
 """Locked: what it takes to pull from registries that want to know who is there."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from puller.model import mediatype
@@ -36,12 +37,14 @@ def client(
     named: bool = True,
     time: Time | None = None,
     ca_file: Path | None = None,
+    token_hosts: Collection[str] = (),
 ) -> RegistryClient:
     """A client that waits for nothing; with `named` it may send credentials to `registry` over plain HTTP."""
     return RegistryClient(
         credentials=Known(credential) if credential is not None else None,
         plain_http=[registry] if named else [],
         ca_file=ca_file,
+        token_hosts=token_hosts,
         world=(time or Time()).world(),
         retries=RetryPolicy(attempts=ATTEMPTS),
         resolver=lambda: Names({"registry.good.test": "127.0.0.1", "login.evil.test": "127.0.0.1"}),

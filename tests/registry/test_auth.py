@@ -268,7 +268,7 @@ async def test_n11_each_challenge_costs_at_most_one_request(rejected: str | None
     server = TokenServer()
     authenticator = server.authenticator(USER)
     for number in range(1, 6):
-        challenge = [f'Bearer realm="https://auth.example.com/{number}",service="example"']
+        challenge = [f'Bearer realm="https://example.com/{number}",service="example"']
         assert await authenticator.challenged(SCOPE, challenge, rejected=rejected) == f"Bearer token-{number}"
         assert len(server.asked) == number
 
@@ -367,9 +367,9 @@ async def test_n12_a_bad_token_answer_is_typed_and_nobody_else_is_asked(answer: 
     authenticator = server.authenticator(USER)
     with pytest.raises(RegistryError) as caught:
         await authenticator.challenged(SCOPE, CHALLENGE, rejected=None)
-    assert caught.value.host == "auth.example.com"
+    assert caught.value.host == "example.com"
     assert caught.value.phase == "authentication"
-    assert [urlsplit(request.url).hostname for request in server.asked] == ["auth.example.com"]
+    assert [urlsplit(request.url).hostname for request in server.asked] == ["example.com"]
     assert await authenticator.authorization(SCOPE) is None
 
 

@@ -21,6 +21,7 @@ from puller.registry.reach import Reach, reach_of
 from testregistry import Basic, Bearer, faults, serve
 from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
+from testregistry.raw import serve_script
 from tests.registry.locked import ATTEMPTS, IMAGE, LAYER, USER, USERS, client, fetch, resolve, sent
 from tests.registry.scene import Names, Time
 
@@ -169,6 +170,28 @@ async def test_b3_credentials_do_not_follow_a_realm_to_another_owner() -> None:
         assert len(canary.requests) == 1
         assert "authorization" not in canary.header_names()
         assert not canary.saw("marker-secret")
+
+
+async def test_b3_credentials_do_follow_a_realm_to_a_host_the_caller_has_named() -> None:
+    async with serve_canary() as canary:
+        port = canary.url.rpartition(":")[2]
+        async with serve(auth=Bearer(USERS, realm=f"http://login.evil.test:{port}/token")) as registry:
+            registry.add("app:1", IMAGE)
+            name = f"registry.good.test:{registry.host.rpartition(':')[2]}"
+            async with client(name, USER, token_hosts=["login.evil.test"]) as opened:
+                with pytest.raises(ProtocolViolation):  # the canary's answer is no token
+                    await fetch(opened, f"{name}/app:1")
+        assert "authorization" in canary.header_names()
+
+
+async def test_b14_a_challenge_that_is_no_utf_8_is_a_violation() -> None:
+    async with serve_canary() as canary:
+        line = f'WWW-Authenticate: Bearer realm="{canary.url}/token",service="'.encode() + b'\xff"\r\n'
+        refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n" + line + b"\r\n"
+        async with serve_script([refusal]) as raw, client(raw.host, USER) as opened:
+            with pytest.raises(ProtocolViolation, match="malformed WWW-Authenticate"):
+                await resolve(opened, f"{raw.host}/app:1")
+        assert canary.requests == []
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "10.0.0.1", "0.0.0.0"])

@@ -61,6 +61,17 @@ async def test_b3_a_refusal_by_a_foreign_realm_says_that_no_credentials_were_sen
     assert "registry.example.com" in caught.value.hint
 
 
+@pytest.mark.parametrize("credential", [None, USER, Credential("", "", "identity")], ids=["nobody", "user", "identity"])
+@pytest.mark.parametrize("service", ["\udcff", "a\udc80b", "\x85"])
+async def test_b14_a_service_that_cannot_be_sent_on_is_a_violation(service: str, credential: Credential | None) -> None:
+    server = TokenServer()
+    with pytest.raises(ProtocolViolation, match="malformed"):
+        await server.authenticator(credential).challenged(
+            SCOPE, [f'Bearer realm="{REALM}",service="{service}"'], rejected=None
+        )
+    assert server.asked == []
+
+
 async def test_b3_a_named_token_host_sees_the_credentials() -> None:
     server = TokenServer()
     authenticator = server.authenticator(USER, token_hosts=("login.other.org",))

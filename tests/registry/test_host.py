@@ -1,8 +1,8 @@
-"""What a host name stands for: addresses in every spelling, this machine, and who owns a domain."""
+"""What a host name stands for: addresses in every spelling, this machine, and plain names."""
 
 import pytest
 
-from puller.registry.host import address_of, is_local, is_loopback, is_plain_host, registrable_domain, same_owner
+from puller.registry.host import address_of, is_local, is_loopback, is_plain_host
 
 SPELLINGS = {
     "127.0.0.1": "127.0.0.1",
@@ -82,51 +82,3 @@ def test_names_and_normal_addresses_are_plain(host: str) -> None:
 )
 def test_b3_what_resolvers_could_read_in_two_ways_is_not_plain(host: str) -> None:
     assert not is_plain_host(host)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("registry-1.docker.io", "auth.docker.io"),
-        ("registry.gitlab.com", "gitlab.com"),
-        ("ghcr.io", "ghcr.io"),
-        ("registry.corp.example.co.uk", "auth.example.co.uk"),
-        ("Registry.Example.COM", "auth.example.com"),
-        ("gcr.io", "gcr.io"),
-        ("x.azurecr.io", "x.azurecr.io"),
-        ("8.8.8.8", "8.8.8.8"),
-    ],
-)
-def test_hosts_below_one_bought_domain_have_one_owner(one: str, other: str) -> None:
-    assert same_owner(one, other)
-    assert same_owner(other, one)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("registry.example.com", "example.org"),
-        ("registry.example.com", "evilexample.com"),
-        ("docker.io.evil.com", "auth.docker.io"),
-        ("good.co.uk", "evil.co.uk"),
-        ("good.com.au", "evil.com.au"),
-        ("good.gouv.fr", "evil.gouv.fr"),
-        ("good.github.io", "evil.github.io"),
-        ("good.azurecr.io", "evil.azurecr.io"),
-        ("1.dkr.ecr.us-east-1.amazonaws.com", "evil.s3.us-east-1.amazonaws.com"),
-        ("good.jfrog.io", "evil.jfrog.io"),
-        ("good.run.app", "evil.run.app"),
-        ("registry.corp", "auth.corp2"),
-        ("registry", "auth"),
-        ("8.8.8.8", "9.8.8.8"),
-        ("8.8.8.8", "8.8.4.4"),
-        ("docker.io", "io"),
-    ],
-)
-def test_b3_hosts_that_share_only_a_public_suffix_have_no_known_owner(one: str, other: str) -> None:
-    assert not same_owner(one, other)
-    assert not same_owner(other, one)
-
-
-def test_two_labels_of_a_private_network_are_one_domain() -> None:
-    assert registrable_domain("registry.infra.corp") == "infra.corp"

@@ -15,7 +15,7 @@ from testregistry import faults, images, serve
 from testregistry.certificates import Authority
 from testregistry.raw import Pause, answer, serve_script
 from tests.peak import forget_peak, peak
-from tests.registry.scene import content, described, fetched, opened
+from tests.registry.scene import QUICK, content, described, fetched, opened
 
 SMALLEST = inlet.SMALLEST
 
@@ -63,6 +63,17 @@ async def test_what_came_before_a_pause_is_passed_on_without_waiting_for_a_full_
         async with opened(registry.name("app")) as repository, repository.fetch(described(blob)) as body:
             first = await asyncio.wait_for(anext(aiter(body)), 5)
     assert 0 < len(first) <= 300_000
+
+
+async def test_n26_a_body_that_takes_longer_than_any_wait_for_a_byte_gives_its_connection_back() -> None:
+    blob = content(SMALLEST)
+    whole = answer(body=blob)
+    first = len(whole) - SMALLEST + 1000  # so much that aiohttp begins to wait for more
+    slow = (whole[:first], *(Pause(0.06), whole[first:-3000]), *(Pause(0.06), b"") * 6, whole[-3000:])
+    async with serve_script([slow, whole]) as raw, opened(f"{raw.host}/app", patience=QUICK) as repository:
+        for _ in range(2):
+            assert await fetched(repository, described(blob)) == blob
+        assert [request.connection for request in raw.requests] == [0, 0]
 
 
 async def digest_of(repository: Repository, wanted: Descriptor) -> str:

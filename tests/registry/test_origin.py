@@ -1,6 +1,8 @@
 import pytest
 from yarl import URL
 
+from puller.errors import InvalidReference
+from puller.model.reference import Reference
 from puller.registry.origin import Origin, redacted, registry_origin
 
 
@@ -49,6 +51,12 @@ def test_the_default_port_and_the_case_of_the_host_make_no_other_origin() -> Non
 
 def test_an_ipv6_origin_is_written_with_brackets() -> None:
     assert str(Origin.of(URL("http://[::1]:5000/v2/"))) == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize("registry", ["[1]", "[::::::]", "a" * 64 + ".test"])
+def test_a6_a_reference_to_what_is_no_host_ends_before_an_origin_is_asked_for(registry: str) -> None:
+    with pytest.raises(InvalidReference):
+        registry_origin(Reference.parse(f"{registry}/app").registry)
 
 
 def test_b15_a_shown_url_has_neither_query_nor_fragment_nor_user() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
 from puller.registry.origin import Origin
-from puller.registry.realm import judge_realm
+from puller.registry.realm import is_kin, judge_realm
 
 PUBLIC = Origin("https", "registry.example.com", 443)
 PLAIN = Origin("http", "registry.example.com", 80)
@@ -17,12 +17,11 @@ PRIVATE = Origin("https", "10.0.0.5", 5000)
     [
         ("https://registry.example.com/token", PUBLIC),
         ("https://REGISTRY.example.com:8443/token?a=b", PUBLIC),
-        ("https://auth.example.com/token", PUBLIC),
         ("https://example.com", PUBLIC),
         ("https://auth.docker.io/token", Origin("https", "registry-1.docker.io", 443)),
         ("https://gitlab.com/jwt/auth", Origin("https", "registry.gitlab.com", 443)),
         ("http://registry.example.com/token", PLAIN),
-        ("https://auth.example.com/token", PLAIN),
+        ("https://example.com/token", PLAIN),
         ("http://127.0.0.1:5001/token", LOOPBACK),
         ("http://localhost:5001/token", LOOPBACK),
         ("http://[::1]:5001/token", LOOPBACK),
@@ -54,8 +53,59 @@ def test_b3_a_realm_of_another_owner_is_asked_without_credentials(url: str, regi
     assert realm.public_only
 
 
+@pytest.mark.parametrize(
+    ("host", "registry"),
+    [
+        ("auth.docker.io", "registry-1.docker.io"),
+        ("gitlab.com", "registry.gitlab.com"),
+        ("quay.io", "quay.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("gcr.io", "gcr.io"),
+        ("eu.gcr.io", "eu.gcr.io"),
+        ("x.azurecr.io", "x.azurecr.io"),
+        ("public.ecr.aws", "public.ecr.aws"),
+        ("1.dkr.ecr.us-east-1.amazonaws.com", "1.dkr.ecr.us-east-1.amazonaws.com"),
+        ("gitlab.corp.example.co.uk", "registry.gitlab.corp.example.co.uk"),
+        ("Example.COM", "registry.example.com"),
+        ("8.8.8.8", "8.8.8.8"),
+    ],
+)
+def test_a_zone_and_the_names_in_it_are_of_one_owner(host: str, registry: str) -> None:
+    assert is_kin(host, registry)
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *["synology.me", "myds.me", "quickconnect.to", "eu.org", "uk.com", "blogspot.com", "tokyo.jp", "co.uk"],
+        *["com.au", "gouv.fr", "github.io", "azurecr.io", "jfrog.io", "run.app", "docker.io", "example.com", "corp"],
+    ],
+)
+def test_b3_siblings_are_strangers_below_any_domain(suffix: str) -> None:
+    assert not is_kin(f"nas2.{suffix}", f"nas1.{suffix}")
+    assert not judge_realm(f"https://nas2.{suffix}/token", Origin("https", f"nas1.{suffix}", 443)).trusted
+
+
+@pytest.mark.parametrize(
+    ("host", "registry"),
+    [
+        ("evil.github.io", "github.io"),  # below the registry, yet rented out
+        ("ample.com", "registry.example.com"),
+        ("evilexample.com", "example.com"),
+        ("io", "docker.io"),
+        ("auth.docker.io", "docker.io.evil.com"),
+        ("registry-1.docker.io", "auth.docker.io"),
+        ("8.8", "8.8.8.8"),
+        ("8.8.4.4", "8.8.8.8"),
+        ("auth", "registry"),
+    ],
+)
+def test_b3_names_that_only_look_related_are_strangers(host: str, registry: str) -> None:
+    assert not is_kin(host, registry)
+
+
 def test_b1_over_plain_http_a_neighbour_in_the_domain_is_not_trusted() -> None:
-    assert not judge_realm("http://auth.example.com/token", PLAIN).trusted
+    assert not judge_realm("http://example.com/token", PLAIN).trusted
 
 
 def test_a_named_token_host_is_trusted_wherever_it_is() -> None:

@@ -110,6 +110,25 @@ def test_n14_what_is_no_http_url_is_refused(location: str) -> None:
         trail().follow([location])
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://a..b/x", f"http://{'a' * 64}/x", f"http://{'a' * 64}.test/x", "http://.a/", "http://a../", "http://./",
+        "http://[::::::]/", "http://[1]/", "//a..b/x", "http://-a.test/", "http://127.1/", "http://0x7f000001/",
+        "http://2130706433/", "http://a.1/", f"http://{'a.' * 130}test/",
+    ],
+)  # fmt: skip
+def test_n14_a_host_that_is_no_plain_name_or_address_is_refused(location: str) -> None:
+    with pytest.raises(UnsafeRedirect, match=r"no host|no URL"):
+        trail("http://127.0.0.1:5000/v2/").follow([location])
+
+
+def test_a_host_that_the_user_has_named_may_be_spelt_in_any_way() -> None:
+    hops = trail("http://127.1:5000/v2/")
+    hops.follow(["/there"])
+    assert str(hops.url) == "http://127.1:5000/there"
+
+
 @pytest.mark.parametrize("locations", [[], ["https://a.test/", "https://b.test/"]])
 def test_a_redirect_needs_exactly_one_location(locations: list[str]) -> None:
     with pytest.raises(UnsafeRedirect, match="exactly one"):

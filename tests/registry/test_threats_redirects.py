@@ -64,6 +64,14 @@ async def test_b5_authorization_does_not_come_back_after_a_detour() -> None:
         assert all("Authorization" not in request.headers for request in detoured)
 
 
+@pytest.mark.parametrize("location", ["http://a..b/x", f"http://{'a' * 64}/x", "http://.a/", "http://[::::::]/"])
+async def test_n14_a_redirect_to_no_host_is_refused_by_name(location: str) -> None:
+    async with sent_on(location) as registry:
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            with pytest.raises(UnsafeRedirect):
+                await fetched(repository, WANTED)
+
+
 async def test_b5_https_does_not_lead_to_http(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with serve_canary() as canary, serve(tls=authority.server()) as registry:

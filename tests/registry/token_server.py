@@ -13,7 +13,7 @@ from puller.registry.credentials import Credential
 from puller.registry.origin import Origin
 
 REGISTRY = Origin("https", "registry.example.com", 443)
-REALM = "https://auth.example.com/token"
+REALM = "https://example.com/token"
 CHALLENGE = [f'Bearer realm="{REALM}",service="example"']
 USER = Credential("user", "pass")
 
