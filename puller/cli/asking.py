@@ -1,21 +1,19 @@
 """Asking: questions to a registry that pull nothing."""
 
-from collections.abc import Collection
-from pathlib import Path
-
 from puller.cli import interrupt
+from puller.cli.options import Access
 from puller.cli.rooms import open_client
 from puller.cli.screen import Plain
 from puller.errors import InvalidReference, PullerError
 from puller.model.reference import Reference
 
 
-def digest_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> str:
+def digest_of(text: str, access: Access) -> str:
     """The digest that `text` names in its registry now."""
     reference = Reference.parse(text).tagged()
 
     async def ask() -> str:
-        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=Plain(several=False).show) as client:
+        async with open_client(access, jobs=1, report=Plain(several=False).show) as client:
             try:
                 return str((await client.repository(reference).resolve(reference)).digest)
             except PullerError as error:
@@ -24,7 +22,7 @@ def digest_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> str
     return interrupt.run(ask)
 
 
-def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[str]:
+def tags_of(text: str, access: Access) -> list[str]:
     """The tags of the repository `text`, in the registry's order."""
     repository = Reference.parse(text)
     if repository.tag or repository.digest:
@@ -32,7 +30,7 @@ def tags_of(text: str, *, plain_http: Collection[str], ca: Path | None) -> list[
         raise InvalidReference("tags wants a repository", got=repository, hint=hint)
 
     async def ask() -> list[str]:
-        async with open_client(plain_http=plain_http, ca=ca, jobs=1, report=Plain(several=False).show) as client:
+        async with open_client(access, jobs=1, report=Plain(several=False).show) as client:
             try:
                 return [tag async for tag in client.repository(repository).tags()]
             except PullerError as error:

@@ -1,5 +1,8 @@
 """Options that several verbs share."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,17 +21,40 @@ def store_option(function: F) -> F:
     )(function)
 
 
-def registry_options(function: F) -> F:
-    """`--plain-http HOST:PORT` and `--ca FILE`."""
-    function = click.option(
-        "--ca",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Trust the certificate authorities of this PEM file, and no others.",
-    )(function)
-    return click.option(
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How registries are spoken to, as the command line says it."""
+
+    plain_http: tuple[str, ...] = ()
+    ca: Path | None = None
+    token_hosts: tuple[str, ...] = ()
+
+
+def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--plain-http`, `--ca` and `--token-host`, given to the function as `access`."""
+
+    @click.option(
         "--plain-http",
         multiple=True,
         metavar="HOST:PORT",
         help="Speak plain HTTP to this registry, with credentials where it asks for them; may be repeated.",
-    )(function)
+    )
+    @click.option(
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Trust the certificate authorities of this PEM file, and no others.",
+    )
+    @click.option(
+        "--token-host",
+        multiple=True,
+        metavar="HOST",
+        help="Trust this token server with a registry's credentials; may be repeated.",
+    )
+    @wraps(function)
+    def with_access(
+        *arguments: Any, plain_http: tuple[str, ...], ca: Path | None, token_host: tuple[str, ...], **words: Any
+    ) -> Any:
+        return function(*arguments, access=Access(plain_http, ca, token_host), **words)
+
+    return with_access

@@ -11,6 +11,7 @@ from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.failure import exit_code, gravest
 from puller.cli.logs import unheard_of
+from puller.cli.options import Access
 from puller.cli.rooms import open_client, open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.contracts.content import ContentStore
@@ -36,8 +37,7 @@ class Order:
     digest_only: bool
     strong: bool
     jobs: int
-    plain_http: tuple[str, ...]
-    ca: Path | None
+    access: Access
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
@@ -69,7 +69,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             screen.show(event)
 
         async def main() -> int:
-            async with open_client(plain_http=order.plain_http, ca=order.ca, jobs=order.jobs, report=listen) as client:
+            async with open_client(order.access, jobs=order.jobs, report=listen) as client:
                 pulls = _Pulls(client, await open_store(store), wish, screen, order.jobs)
                 return await pulls.run(references, all_tags=order.all_tags, report=listen)
 

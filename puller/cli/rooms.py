@@ -1,9 +1,9 @@
 """Rooms: opens the store and the registry client with what the command line and the user's settings say."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from puller.cli.environment import docker_config_path, store_path
+from puller.cli.options import Access
 from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry
@@ -18,16 +18,17 @@ async def open_store(given: Path | None) -> DiskStore:
     return await DiskStore.open(store_path(given))
 
 
-def open_client(*, plain_http: Collection[str], ca: Path | None, jobs: int, report: Report) -> RegistryClient:
+def open_client(access: Access, *, jobs: int, report: Report) -> RegistryClient:
     """A registry client with the secrets of docker's config.json. Raises InvalidConfig for what is no `host:port`."""
-    for host in plain_http:
+    for host in access.plain_http:
         if not is_registry(host):
             hint = "Name the registry as references do, without scheme and path: registry.example:5000."
             raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
     return RegistryClient(
         credentials=_docker_config(docker_config_path()),
-        plain_http=plain_http,
-        ca_file=ca,
+        plain_http=access.plain_http,
+        ca_file=access.ca,
+        token_hosts=access.token_hosts,
         concurrency=max(jobs, 2) + 1,
         user_agent=f"puller/{VERSION}",
         report=report,

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-from puller.stream.go2015 import GO2015
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Sink
-from puller.stream.tar import TarSink
-from puller.stream.tarsum import Tarsum
+from puller.stream.tarsum import Tarsum, TarsumSink
 
 
 def tarsum_of(chunks: Iterable[Chunk], label: str, *, decompress: bool = False) -> str:
@@ -15,11 +13,10 @@ def tarsum_of(chunks: Iterable[Chunk], label: str, *, decompress: bool = False) 
     Raises InputError for an unknown label, and LayerError where the original fails or panics (LEGACY.md a.4, a.5).
     """
     tarsum = Tarsum.for_label(label)
-    sink: Sink = TarSink(tarsum, dialect=GO2015)
+    sink: Sink = TarsumSink(tarsum)
     if decompress:
         sink = Inflate(sink)
     for chunk in chunks:
         sink.write(chunk)
     sink.finish()
-    tarsum.finish()
     return tarsum.sum()

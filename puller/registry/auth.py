@@ -239,7 +239,7 @@ class Authenticator:
             return "Look whether the name is right and the credentials are current."
         return (
             f"The credentials for {self._registry.netloc} were not sent to its token server {realm.origin.netloc}: "
-            "it may be of another owner. If it is right, it has to be named as a trusted token host."
+            f"it may be of another owner. If it is right: --token-host {realm.origin.host}."
         )
 
     @contextmanager

@@ -248,7 +248,8 @@ class DiskStore:
         self.files.remove(self.layout.fact(digest))
 
     async def set_aside(self, digest: Digest) -> None:
-        """Move a damaged blob to `quarantine/`; the caller holds its lock."""
+        """Move a damaged blob to `quarantine/` and forget what was proved of it; the caller holds its lock."""
+        await self._facts.distrust(digest)
         await self.worker.run(self._set_aside, digest)
 
     def _set_aside(self, digest: Digest) -> None:

@@ -47,12 +47,18 @@ class FactShelf:
         and without which a power loss would make `verify` report them as missing (RELIABILITY R2).
         """
         async with self._locks.held(self._layout.locks / "facts"):
-            merged = (await self.read(digest)).merged(facts)
-            scratch = self._layout.scratch("facts")
-            with translated():
-                await self._files.replace(
-                    self._layout.fact(digest), encode(merged, digest), scratch=scratch, durable=bool(merged.absent)
-                )
+            await self._write(digest, (await self.read(digest)).merged(facts))
+
+    async def distrust(self, digest: Digest) -> None:
+        """Forget what was proved of bytes that have gone bad; which platforms were never pulled stays known."""
+        async with self._locks.held(self._layout.locks / "facts"):
+            left = Facts(absent=(await self.read(digest)).absent)
+            await self._write(digest, left)
+
+    async def _write(self, digest: Digest, facts: Facts) -> None:
+        path, scratch = self._layout.fact(digest), self._layout.scratch("facts")
+        with translated():
+            await self._files.replace(path, encode(facts, digest), scratch=scratch, durable=bool(facts.absent))
 
 
 def encode(facts: Facts, digest: Digest) -> bytes:

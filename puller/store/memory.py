@@ -275,7 +275,8 @@ class MemoryStore:
         self._facts.pop(digest, None)
 
     async def set_aside(self, digest: Digest) -> None:
-        """Remove a damaged blob; the caller holds its lock."""
+        """Remove a damaged blob and forget what was proved of it; the caller holds its lock."""
+        self._facts[digest] = Facts(absent=(await self.facts(digest)).absent)
         self.blobs.pop(digest, None)
 
     async def leased(self) -> set[Digest]:

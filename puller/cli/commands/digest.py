@@ -1,17 +1,15 @@
 """`puller digest`."""
 
-from pathlib import Path
-
 import click
 
-from puller.cli.options import registry_options
+from puller.cli.options import Access, registry_options
 
 
 @click.command("digest", short_help="Ask the registry which digest a name has now.")
 @click.argument("reference", metavar="REF")
 @registry_options
-def command(reference: str, plain_http: tuple[str, ...], ca: Path | None) -> None:
+def command(reference: str, access: Access) -> None:
     """Ask the registry which digest a name has now; nothing is pulled."""
     from puller.cli.asking import digest_of
 
-    click.echo(digest_of(reference, plain_http=plain_http, ca=ca))
+    click.echo(digest_of(reference, access))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import registry_options, store_option
+from puller.cli.options import Access, registry_options, store_option
 
 
 @click.command("pull", short_help="Pull images into the store, every byte verified.")
@@ -43,8 +43,7 @@ def command(
     report: Path | None,
     as_json: bool,
     quiet: bool,
-    plain_http: tuple[str, ...],
-    ca: Path | None,
+    access: Access,
 ) -> int:
     """Pull images into the store, every byte verified; names move last.
 
@@ -62,7 +61,6 @@ def command(
         digest_only=digest_only,
         strong=require_strong_digests,
         jobs=jobs,
-        plain_http=plain_http,
-        ca=ca,
+        access=access,
     )
     return pull_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
