@@ -7,6 +7,7 @@ import pytest
 from puller.errors import ContentMissing
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
+from puller.model.facts import Facts
 from puller.model.mediatype import OCTETS
 from puller.store.disk import DiskStore
 from puller.store.memory import MemoryStore
@@ -47,3 +48,13 @@ async def test_l7_a_blob_that_is_gone_already_is_no_error(tmp_path: Path, kind: 
     await store.discard_damaged(WANTED.digest)
     with pytest.raises(ContentMissing):
         await store.read(WANTED, limit=1 << 20)
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+async def test_l7_what_was_proved_of_bytes_that_went_bad_is_forgotten(tmp_path: Path, kind: str) -> None:
+    store = MemoryStore() if kind == "memory" else await DiskStore.open(tmp_path / "store", durable=False)
+    await filled(store)
+    other = Digest.of(b"never pulled")
+    await store.prove(WANTED.digest, Facts(verified=True, unpacked_size=1, absent=(other,)))
+    await store.set_aside(WANTED.digest)
+    assert await store.facts(WANTED.digest) == Facts(absent=(other,))
