@@ -22,6 +22,8 @@ from tests.cli.picture import BASE, IMAGE, PLATFORM
 from tests.cli.program import Ended, environment
 from tests.cli.serving import serving
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 # Clears the screen, sets the clipboard, rings, goes back to the line's start, turns the writing direction around.
 WILD = "\x1b[2J\x1b]52;c;b3duZWQ=\x07\r\N{RIGHT-TO-LEFT OVERRIDE}\x9b31m\x00"
 

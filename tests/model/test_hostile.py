@@ -16,6 +16,8 @@ from puller.model.manifest import Index, parse_manifest
 from puller.model.platform import Platform
 from tests.model.strategies import descriptors, hostile_values, media_types, platforms
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 HERE = Platform.parse("linux/amd64")
 WHOLE_INDEX = {"schemaVersion": 2, "manifests": [{"mediaType": "text/x", "digest": str(Digest.of(b"")), "size": 0}]}
 

@@ -27,6 +27,8 @@ from testregistry.cdn import serve_cdn
 from testregistry.fault import Fault
 from tests.ops.story import LARGE, Story, blob_of, passed, story
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 IMAGE = images.image(LARGE)
 CONTENT = {"manifest": (IMAGE.digest, IMAGE.size), "config": (IMAGE.config.digest, IMAGE.config.size)} | {
     "layer": (LARGE.digest, LARGE.size)

@@ -14,6 +14,8 @@ from testregistry import images
 from testregistry.documents import OCI_INDEX
 from tests.ops.story import BASE, IMAGE, document, files_with, names_in, story
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 HEX = "a" * 64
 BAD_DIGESTS = [
     "sha256:../../../v2/other/manifests/1",

@@ -15,6 +15,8 @@ from tests.registry.scene import (
     opened,
 )
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 SMALL = content(50_000)  # comes through aiohttp's stream
 LARGE = content(5_000_000)  # comes straight from the socket
 BLOBS = pytest.mark.parametrize("blob", [SMALL, LARGE], ids=["small", "large"])

@@ -21,6 +21,8 @@ from testregistry.raw import Close, Pause, Step, serve_script
 from tests.registry.asking import BLOB, ask_blob, fill
 from tests.registry.scene import Names, Time, content, described, fetched, opened
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 # N27, N28: the way to the registry ------------------------------------------------------------------------------------
 
 

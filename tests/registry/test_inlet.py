@@ -17,6 +17,8 @@ from testregistry.raw import Pause, answer, serve_script
 from tests.peak import forget_peak, peak
 from tests.registry.scene import QUICK, content, described, fetched, opened
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 SMALLEST = inlet.SMALLEST
 
 

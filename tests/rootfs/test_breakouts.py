@@ -16,6 +16,8 @@ from tests.rootfs.layering import apply, words
 from tests.rootfs.vector import Vector
 from tests.rootfs.vectors import PATH_MAX, VECTORS
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 ROOT_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 

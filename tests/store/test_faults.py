@@ -20,6 +20,8 @@ from puller.store.gc import collect
 from tests.contracts.sample import blob, image, pour, put, stored
 from tests.store.disks import FaultyDisk
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 APP = Reference.parse("app:1")
 # What an ingest does on its way, and where.
 STEPS = [

@@ -12,6 +12,8 @@ from tests.testregistry.asking import ask, get
 from tests.testregistry.listening import talk
 from tests.testregistry.serving import CONTENT, IMAGE, LAYER, SIZE, body_of, head_of, serving, wire
 
+pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
+
 
 @pytest.mark.parametrize("after", [0, 1, SIZE // 2, SIZE - 1, SIZE])
 async def test_n1_cut_ends_the_connection_after_so_many_bytes(after: int) -> None:
