@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from puller.errors import LimitExceeded
-from puller.rootfs.alteration import Alteration, Report, What, unreported
+from puller.model.alteration import Alteration, Report, What, unreported
 from puller.rootfs.idmap import SAME, IdMap
 from puller.rootfs.limits import Limits
 from puller.rootfs.name import joined, shown
@@ -147,7 +147,7 @@ class Metadata:
         self._report(Alteration(path, what, value, reason))
 
     def _left_out(self, path: bytes, name: bytes, value: bytes, reason: str) -> None:
-        self.tell(path, "xattr", f"{shown(name)}={value.hex()}", reason)
+        self.tell(path, "xattr", f"{name.decode(errors='surrogateescape')}={value.hex()}", reason)
 
     def _unowned(self, error: OSError | None, entry: Entry, path: bytes) -> None:
         if error is not None and error.errno not in _UNMAPPED:

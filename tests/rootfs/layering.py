@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from puller.rootfs.alteration import Report, unreported
+from puller.model.alteration import Report, unreported
 from puller.rootfs.applier import Applied, LayerApplier
 from puller.rootfs.erasing import Whiteouts
 from puller.rootfs.inside import Root

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from puller.errors import InvalidArchive, NoSpace, StoreUnusable, TruncatedArchive, UnsafePath, Unsupported
-from puller.rootfs.alteration import Alteration
+from puller.model.alteration import Alteration
 from puller.rootfs.applier import Applied
 from puller.rootfs.limits import Limits
 from tests.rootfs.layering import DIR, SMALL, apply, entry, file, folder, hardlink, layer, open_files, symlink, words

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from puller.errors import LimitExceeded, Unsupported
-from puller.rootfs.alteration import Alteration
+from puller.model.alteration import Alteration
 from puller.rootfs.idmap import IdMap
 from puller.rootfs.limits import Limits
 from puller.rootfs.metadata import EARLIEST, LATEST, Metadata
