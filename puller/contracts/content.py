@@ -143,6 +143,13 @@ class ContentStore(Source, Target, Protocol):
         """Take a name away; what it named. Raises ContentMissing."""
         ...
 
+    def locked(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Hold a lock for as long as the block runs; waits for other tasks and processes that hold it.
+
+        `name` is of lower-case words with hyphens between them, and not a digest's.
+        """
+        ...
+
     def lease(self) -> AbstractAsyncContextManager[Lease]:
         """Hold content for as long as the block runs; a dead process holds nothing."""
         ...

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from puller.model.descriptor import Descriptor
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.model.report import BlobReport, PullReport
+from puller.model.report import BlobReport, LayerReport, PullReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,22 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpacking:
+    """`offset` bytes of a verified layer blob are read and unpacked."""
+
+    descriptor: Descriptor
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A layer is in its place: its diff ID was right, and it is whole."""
+
+    reference: Reference
+    layer: LayerReport
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Done, but look."""
 
@@ -87,7 +103,9 @@ class Failed:
     report: PullReport
 
 
-Event: TypeAlias = Resolved | Planned | Started | Advanced | Retrying | Verified | Warned | Pulled | Failed
+Event: TypeAlias = (
+    Resolved | Planned | Started | Advanced | Retrying | Verified | Unpacking | Unpacked | Warned | Pulled | Failed
+)
 Report: TypeAlias = Callable[[Event], None]
 
 

@@ -13,6 +13,7 @@ class Facts:
     `tarsum` is a full label (`tarsum.v1+sha256:…`); where the 2015 reader refuses the layer, `tarsum_refusal` says why.
     `verified`: this program hashed its bytes and found them right, so they are its own and not just found in the store.
     `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
+    `discarded`, of a manifest, holds layers whose blobs were given up once they were unpacked: not missing either.
     """
 
     diff_id: Digest | None = None
@@ -21,9 +22,13 @@ class Facts:
     tarsum_refusal: str | None = None
     absent: tuple[Digest, ...] | None = None
     verified: bool = False
+    discarded: tuple[Digest, ...] | None = None
 
     def merged(self, newer: "Facts") -> Self:
-        """These facts with those of `newer` on top; `absent` only ever shrinks, so pulls side by side lose nothing."""
+        """These facts with those of `newer` on top; `absent` only ever shrinks, so pulls side by side lose nothing.
+
+        Of `discarded` the newer word counts: blobs go, and may be fetched again.
+        """
         tarsum_known = newer.tarsum is not None or newer.tarsum_refusal is not None
         return replace(
             self,
@@ -33,6 +38,7 @@ class Facts:
             tarsum_refusal=newer.tarsum_refusal if tarsum_known else self.tarsum_refusal,
             absent=_common(self.absent, newer.absent),
             verified=self.verified or newer.verified,
+            discarded=self.discarded if newer.discarded is None else newer.discarded,
         )
 
     def encode(self) -> dict[str, Any]:
@@ -44,6 +50,7 @@ class Facts:
             "tarsum_refusal": self.tarsum_refusal,
             "absent": None if self.absent is None else [str(digest) for digest in self.absent],
             "verified": self.verified or None,
+            "discarded": None if self.discarded is None else [str(digest) for digest in self.discarded],
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -52,18 +59,25 @@ class Facts:
         """Read what `encode` wrote. Raises ValueError (InvalidDigest is one) for anything else."""
         size = document.get("unpacked_size")
         texts = [document.get(key) for key in ("diff_id", "tarsum", "tarsum_refusal")]
-        absent, verified = document.get("absent"), document.get("verified", False)
-        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(absent, list | None):
+        verified = document.get("verified", False)
+        if not all(text is None or isinstance(text, str) for text in texts):
             raise ValueError("facts of another shape")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
             raise ValueError("facts of another shape")
         if not isinstance(verified, bool):
             raise ValueError("facts of another shape")
         diff_id, tarsum, refusal = texts
-        digests = None if absent is None else tuple(Digest.parse(str(text)) for text in absent)
         if tarsum is not None:
             TarsumDigest.parse(tarsum)
-        return cls(None if diff_id is None else Digest.parse(diff_id), size, tarsum, refusal, digests, verified)
+        absent, discarded = _digests(document.get("absent")), _digests(document.get("discarded"))
+        known = None if diff_id is None else Digest.parse(diff_id)
+        return cls(known, size, tarsum, refusal, absent, verified, discarded)
+
+
+def _digests(texts: object) -> tuple[Digest, ...] | None:
+    if not isinstance(texts, list | None):
+        raise ValueError("facts of another shape")
+    return None if texts is None else tuple(Digest.parse(str(text)) for text in texts)
 
 
 def _common(older: tuple[Digest, ...] | None, newer: tuple[Digest, ...] | None) -> tuple[Digest, ...] | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from puller.model.alteration import Altered
+
 Outcome = Literal["fetched", "resumed", "reused"]
 SCHEMA = 1
 
@@ -50,6 +52,37 @@ class BlobReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One layer of an unpacked image. `size` is what its files hold, in bytes; `altered` what its tree does not show."""
+
+    role: str
+    chain_id: str
+    diff_id: str
+    digest: str
+    outcome: Literal["unpacked", "reused"]
+    entries: int = 0
+    size: int = 0
+    altered: tuple[Altered, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackReport:
+    """One unpacked image: where its tree, or that of its top layer, is. `driver` is empty for a directory of its own."""
+
+    platform: str | None
+    driver: str
+    path: str
+    layers: tuple[LayerReport, ...]
+    seconds: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of files that were unpacked now."""
+        return sum(layer.size for layer in self.layers if layer.outcome == "unpacked")
+
+
+@dataclass(frozen=True, slots=True)
 class PullReport:
     """One pull of one reference. Without `error` all checks passed."""
 
@@ -61,6 +94,7 @@ class PullReport:
     seconds: float
     warnings: tuple[str, ...] = ()
     error: Mapping[str, object] | None = None
+    unpacked: tuple[UnpackReport, ...] = ()
     schema: int = field(default=SCHEMA)
 
     @property

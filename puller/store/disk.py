@@ -229,15 +229,19 @@ class DiskStore:
         """Take a name away; what it named. Raises ContentMissing. The content stays (see gc.release)."""
         return await self._tags.take(naming.names_of(reference))
 
+    def locked(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Hold the lock of this name, across processes; waits for it."""
+        return self.locks.held(self.layout.lock(name))
+
     def lease(self) -> AbstractAsyncContextManager[DiskLease]:
         """Hold content for as long as the block runs."""
         return self.leases.opened()
 
     # --- what a collector and an auditor need beside the contract ---
 
-    def attempted(self, digest: Digest) -> AbstractAsyncContextManager[bool]:
-        """Hold the lock of a digest if it is free; whether it was."""
-        return self.locks.attempted(self.layout.lock(digest))
+    def attempted(self, of: Digest | str) -> AbstractAsyncContextManager[bool]:
+        """Hold the lock of a digest or a name if it is free; whether it was."""
+        return self.locks.attempted(self.layout.lock(of))
 
     async def drop(self, digest: Digest) -> None:
         """Remove a blob and its facts; the caller holds its lock."""

@@ -43,22 +43,24 @@ class FactShelf:
     async def merge(self, digest: Digest, facts: Facts) -> None:
         """Add `facts` to what is known.
 
-        Not synced, since a loss costs only time; except for absent platforms, which no reading of a blob brings back
-        and without which a power loss would make `verify` report them as missing (RELIABILITY R2).
+        Not synced, since a loss costs only time; except for absent platforms and discarded blobs, which no reading of
+        a blob brings back and without which a power loss would make `verify` report them as missing (RELIABILITY R2).
         """
         async with self._locks.held(self._layout.locks / "facts"):
             await self._write(digest, (await self.read(digest)).merged(facts))
 
     async def distrust(self, digest: Digest) -> None:
-        """Forget what was proved of bytes that have gone bad; which platforms were never pulled stays known."""
+        """Forget what was proved of bytes that have gone bad; what was left out on purpose stays known."""
         async with self._locks.held(self._layout.locks / "facts"):
-            left = Facts(absent=(await self.read(digest)).absent)
-            await self._write(digest, left)
+            known = await self.read(digest)
+            await self._write(digest, Facts(absent=known.absent, discarded=known.discarded))
 
     async def _write(self, digest: Digest, facts: Facts) -> None:
         path, scratch = self._layout.fact(digest), self._layout.scratch("facts")
         with translated():
-            await self._files.replace(path, encode(facts, digest), scratch=scratch, durable=bool(facts.absent))
+            await self._files.replace(
+                path, encode(facts, digest), scratch=scratch, durable=bool(facts.absent or facts.discarded)
+            )
 
 
 def encode(facts: Facts, digest: Digest) -> bytes:

@@ -45,8 +45,8 @@ class Collectable(ContentStore, Protocol):
         """Another value after every change of the index."""
         ...
 
-    def attempted(self, digest: Digest) -> AbstractAsyncContextManager[bool]:
-        """Hold the lock of a digest if it is free; whether it was."""
+    def attempted(self, of: Digest | str) -> AbstractAsyncContextManager[bool]:
+        """Hold the lock of a digest or a name if it is free; whether it was."""
         ...
 
     async def drop(self, digest: Digest) -> None:
@@ -106,6 +106,15 @@ async def release(store: Collectable, reference: Reference) -> Collected:
         await freeing.run(stored)
     except (StoreError, LimitExceeded) as error:
         freeing.hindrance = error
+    return freeing.result(len(stored), Swept())
+
+
+async def free(store: Collectable, digests: Sequence[Digest]) -> Collected:
+    """Free those of `digests` that no name and no lease reaches any more; `kept` counts the others."""
+    freeing = _Freeing(store, _Needed(store), dry_run=False)
+    stored = [digest for digest in digests if await store.size(digest) is not None]
+    await freeing.needed.refresh()
+    await freeing.run(stored)
     return freeing.result(len(stored), Swept())
 
 

@@ -14,6 +14,8 @@ from puller.model.digest import HEX_LENGTH, Digest
 # image-spec descriptor.md, "Digests", narrowed to what cannot climb a path.
 _FOREIGN = re.compile(r"([a-z0-9]+):([0-9a-f]{32,256})", re.ASCII)
 
+_LOCK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+", re.ASCII)
+
 # Founding writes an index.json of its own under another lock, and only while nobody can have opened the store.
 _SCRATCH_LOCKS = {"facts.new": "facts", "index.json.new": "index"}
 
@@ -55,6 +57,11 @@ class Layout:
         return self.root / "quarantine"
 
     @property
+    def layers(self) -> Path:
+        """Unpacked layers; the room `rootfs` keeps house there."""
+        return self.root / "layers"
+
+    @property
     def directories(self) -> tuple[Path, ...]:
         """Every directory a store has, outer ones first."""
         own = (self.ingests, self.locks, self.leases, self.root / "facts", self.quarantine)
@@ -84,8 +91,13 @@ class Layout:
         """The lock of a file in `ingest/` that is a `scratch` of ours; None for any other."""
         return self.locks / lock if (lock := _SCRATCH_LOCKS.get(name)) is not None else None
 
-    def lock(self, digest: Digest) -> Path:
-        return self.locks / f"{digest.algorithm}-{digest.hex}"
+    def lock(self, of: Digest | str) -> Path:
+        """Of a blob, or of something else by a name of lower-case words and hyphens."""
+        if isinstance(of, Digest):
+            return self.locks / f"{of.algorithm}-{of.hex}"
+        if not _LOCK_NAME.fullmatch(of):
+            raise ValueError(f"no name for a lock: {of!r}")
+        return self.locks / of
 
     def facts(self, algorithm: str) -> Path:
         return self.root / "facts" / algorithm

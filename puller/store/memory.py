@@ -118,7 +118,7 @@ class MemoryStore:
         self._facts: dict[Digest, Facts] = {}
         self._tags: dict[str, Descriptor] = {}
         self._leases: list[MemoryLease] = []
-        self._locks: defaultdict[Digest, Semaphore] = defaultdict(lambda: Semaphore(1))
+        self._locks: defaultdict[Digest | str, Semaphore] = defaultdict(lambda: Semaphore(1))
 
     async def exists(self, descriptor: Descriptor) -> bool:
         """Whether it is here, of the right size."""
@@ -256,9 +256,9 @@ class MemoryStore:
             self._leases.remove(lease)
 
     @asynccontextmanager
-    async def attempted(self, digest: Digest) -> AsyncIterator[bool]:
-        """Hold the lock of a digest if it is free; whether it was."""
-        lock = self._locks[digest]
+    async def attempted(self, of: Digest | str) -> AsyncIterator[bool]:
+        """Hold the lock of a digest or a name if it is free; whether it was."""
+        lock = self._locks[of]
         try:
             lock.acquire_nowait()
         except WouldBlock:
@@ -269,6 +269,12 @@ class MemoryStore:
         finally:
             lock.release()
 
+    @asynccontextmanager
+    async def locked(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock of this name; waits for it."""
+        async with self._locks[name]:
+            yield
+
     async def drop(self, digest: Digest) -> None:
         """Remove a blob and its facts; the caller holds its lock."""
         self.blobs.pop(digest, None)
@@ -276,7 +282,8 @@ class MemoryStore:
 
     async def set_aside(self, digest: Digest) -> None:
         """Remove a damaged blob and forget what was proved of it; the caller holds its lock."""
-        self._facts[digest] = Facts(absent=(await self.facts(digest)).absent)
+        known = await self.facts(digest)
+        self._facts[digest] = Facts(absent=known.absent, discarded=known.discarded)
         self.blobs.pop(digest, None)
 
     async def leased(self) -> set[Digest]:

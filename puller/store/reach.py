@@ -50,10 +50,15 @@ async def children(store: Readable, descriptor: Descriptor) -> tuple[Descriptor,
 
 
 async def absent(store: Readable, descriptor: Descriptor) -> frozenset[Digest]:
-    """Of an index, the entries that nobody asked for: not here, and not missing (RELIABILITY R2)."""
-    if not mediatype.is_index(descriptor.media_type):
-        return frozenset()
-    return frozenset((await store.facts(descriptor.digest)).absent or ())
+    """What may be lacking though a document names it (RELIABILITY R2).
+
+    Of an index, the entries that nobody asked for; of a manifest, the layers whose blobs were discarded.
+    """
+    if mediatype.is_index(descriptor.media_type):
+        return frozenset((await store.facts(descriptor.digest)).absent or ())
+    if mediatype.is_manifest(descriptor.media_type):
+        return frozenset((await store.facts(descriptor.digest)).discarded or ())
+    return frozenset()
 
 
 async def reach(
@@ -63,7 +68,7 @@ async def reach(
 
     Raises ContentCorrupt and LimitExceeded, and ContentMissing for a document that is needed and not here, since what
     it needs in turn is unknown then; `lacking` lets it be passed over. Absent entries of an index count as reached, and
-    may be missing.
+    may be missing; discarded layers do not.
     """
     found: dict[Digest, tuple[Digest, ...]] = {}
     seen: set[tuple[Digest, str, bool]] = set()
@@ -76,8 +81,10 @@ async def reach(
             continue
         seen.add(key)
         inner = await _inner(store, descriptor, is_needed=is_needed)
-        found[descriptor.digest] = found.get(descriptor.digest) or tuple(child.digest for child in inner)
         unasked = await absent(store, descriptor) if inner else frozenset()
+        if not mediatype.is_index(descriptor.media_type):
+            inner = tuple(child for child in inner if child.digest not in unasked)
+        found[descriptor.digest] = found.get(descriptor.digest) or tuple(child.digest for child in inner)
         waiting += [(child, is_needed and child.digest not in unasked) for child in inner]
     return found
 
