@@ -8,20 +8,21 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 from puller.errors import InvalidArchive, PullerError, UnsafePath
+from puller.rootfs.applied import Applied
 from puller.rootfs.directories import Directories
 from puller.rootfs.erasing import Erasing, Whiteouts
 from puller.rootfs.failure import tree_error
+from puller.rootfs.gathering import NeedsLower
 from puller.rootfs.inside import Directory, Root
 from puller.rootfs.limits import Budget, Limits
 from puller.rootfs.metadata import Metadata
 from puller.rootfs.name import components, joined, shown
 from puller.rootfs.node import check_device, make_node
-from puller.rootfs.tree import Tree, is_cover
+from puller.rootfs.tree import Tree
 from puller.rootfs.whiteout import PREFIX, hidden_by, is_aufs
 from puller.stream.sink import Chunk
 from puller.stream.tarentry import (
@@ -42,22 +43,6 @@ _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLO
 _NEW_FILE: Final = 0o600  # until it is complete
 _REGULAR: Final = frozenset((REGULAR, OLD_REGULAR, CONTIGUOUS))
 _NO_BASE: Final = frozenset((b"", b".", b".."))
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What one layer did. `size` is the content of its files in bytes.
-
-    `without_entry` are directories that no entry names, `b""` being the root: over lower layers they would look like
-    theirs. `covered` are directories in which overlayfs's marks of whiteouts stand. `is_root_opaque`: the layer hides
-    all below it, which overlayfs cannot be told. All paths are true paths, in order.
-    """
-
-    entries: int
-    size: int
-    without_entry: tuple[bytes, ...]
-    covered: tuple[bytes, ...]
-    is_root_opaque: bool
 
 
 class LayerApplier(TarListener):
@@ -85,9 +70,9 @@ class LayerApplier(TarListener):
         self._devices = devices and metadata.powers.devices
         self._directories = Directories(limits.directories)
         is_empty = _is_empty(root)
-        if not is_empty and self._whiteouts.mark:
-            raise ValueError("a layer in overlayfs form needs a directory of its own")
-        self._tree = Tree(root, self._directories, depth=limits.depth, empty=is_empty)
+        if not is_empty and self._whiteouts.alone:
+            raise ValueError("a layer that is unpacked apart needs a directory of its own")
+        self._tree = Tree(root, self._directories, self._whiteouts, depth=limits.depth, empty=is_empty)
         if is_empty:
             self._directories.implied(b"")
         else:
@@ -119,13 +104,13 @@ class LayerApplier(TarListener):
 
     def finish(self) -> Applied:
         """The layer is whole: give all directories their due."""
+        applied = Applied(self._budget.entries, self._budget.size, self._directories.without_entry)
         try:
-            covered = self._whiteouts.finish(self._tree)
-            self._directories.settle(self._root, self._metadata, self._whiteouts.mark)
+            applied = self._whiteouts.finish(self._tree, applied)
+            self._directories.settle(self._root, self._metadata)
         except OSError as error:
             raise tree_error(error, b"") from error
-        found = self._directories
-        return Applied(self._budget.entries, self._budget.size, found.without_entry, covered, found.is_root_opaque)
+        return applied
 
     def entry(self, entry: Entry, /) -> None:
         try:
@@ -243,8 +228,9 @@ class LayerApplier(TarListener):
         parts = components(entry.linkname)
         source = self._tree.find(b"/".join(parts[:-1])) if parts else None
         state = None if source is None else _state(source, parts[-1])
-        if source is None or state is None or is_cover(state):
-            raise InvalidArchive("a hard link to what is not there", got=shown(entry.linkname))
+        if source is None or state is None:
+            missing = NeedsLower if self._whiteouts.alone else InvalidArchive
+            raise missing("a hard link to what is not there", got=shown(entry.linkname))
         if stat.S_ISDIR(state.st_mode):
             raise InvalidArchive("a hard link to a directory", got=shown(entry.linkname))
         old = _state(directory, base)

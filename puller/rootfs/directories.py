@@ -12,8 +12,6 @@ from puller.rootfs.inside import Root
 from puller.rootfs.metadata import Metadata
 from puller.stream.tarentry import DIRECTORY, NO_RECORDS, Entry
 
-OPAQUE: Final = b"y"
-
 _IMPLIED: Final = Entry(
     b"", b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", b"", 0, 0, NO_RECORDS, NO_RECORDS, 0, 0
 )  # nobody wrote an entry for it: root's, and of no time, so that every unpacking gives the same
@@ -34,7 +32,6 @@ class Directories:
         self._most = most
         self._due: dict[bytes, Entry | _Was] = {}
         self._new: set[bytes] = set()
-        self._opaque: set[bytes] = set()
 
     def __contains__(self, path: object) -> bool:
         return path in self._due
@@ -56,15 +53,15 @@ class Directories:
             self._new.add(path)
         self._remember(path, entry._replace(name=b"", pax=NO_RECORDS))
 
-    def opaque(self, path: bytes) -> None:
-        """Nothing of lower layers shall show through it (overlay form)."""
-        self._opaque.add(path)
+    def renewed(self, path: bytes) -> None:
+        """What lower layers say of it counts no more. Its own entry does, if there was one."""
+        if isinstance(self._due.get(path), _Was):
+            self._due[path] = _IMPLIED
 
     def dropped(self, path: bytes) -> None:
         """It is gone."""
         self._due.pop(path, None)
         self._new.discard(path)
-        self._opaque.discard(path)
 
     def _remember(self, path: bytes, due: Entry | _Was) -> None:
         self._due[path] = due
@@ -76,27 +73,12 @@ class Directories:
         """The true paths of implied directories, in order."""
         return tuple(sorted(path for path, due in self._due.items() if due is _IMPLIED))
 
-    def is_below_opaque(self, path: bytes) -> bool:
-        """Whether nothing of lower layers shows through it or a directory it is in."""
-        while path not in self._opaque:
-            if not path:
-                return False
-            path = path.rpartition(b"/")[0]
-        return True
-
-    @property
-    def is_root_opaque(self) -> bool:
-        """Whether the layer hides all below it; overlayfs has no mark for that on a root."""
-        return b"" in self._opaque
-
-    def settle(self, root: Root, metadata: Metadata, mark: str) -> None:
-        """Do all that is due, the deepest first; `mark` is the attribute of opaque ones. Raises as Metadata does."""
+    def settle(self, root: Root, metadata: Metadata) -> None:
+        """Do all that is due, the deepest first. Raises as Metadata does."""
         for path in sorted(self._due, key=_depth, reverse=True):
             due = self._due[path]
             fd = root.open(path, os.O_RDONLY)
             try:
-                if path in self._opaque and path:
-                    os.setxattr(fd, mark, OPAQUE)
                 if isinstance(due, _Was):
                     os.fchmod(fd, due.mode)
                     os.utime(fd, ns=(due.atime, due.mtime))

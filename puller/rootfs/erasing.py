@@ -1,22 +1,24 @@
-"""The two ways to obey a whiteout: Erasing removes what lower layers left, Covering notes it as overlayfs does.
+"""Erasing: whiteouts obeyed at once, in a tree that holds the lower layers too.
 
-Both spare what the layer itself holds, before or after the whiteout.
+A whiteout spares what its own layer holds, wherever in the layer it stands. The other way to obey is in `gathering`.
 """
 
 import os
 import stat
-from typing import Literal, Protocol
+from typing import Protocol
 
+from puller.rootfs.applied import Applied
 from puller.rootfs.inside import Directory
-from puller.rootfs.name import joined
-from puller.rootfs.tree import Tree
+from puller.rootfs.tree import Tree, Witness
 
 
-class Whiteouts(Protocol):
-    """Obeys the whiteouts of one layer. Raises OSError. `mark` is the attribute that makes a directory opaque."""
+class Whiteouts(Witness, Protocol):
+    """Obeys the whiteouts of one layer. Raises OSError, and what a layer may do wrong."""
 
     @property
-    def mark(self) -> str: ...
+    def alone(self) -> bool:
+        """Whether the layer is unpacked apart from those below it, into an empty directory."""
+        ...
 
     def hide(self, tree: Tree, parent: bytes, base: bytes, /) -> None:
         """What lower layers have as `base` in the directory `parent` is not there."""
@@ -26,15 +28,24 @@ class Whiteouts(Protocol):
         """Nothing that lower layers have in the directory `parent` is there."""
         ...
 
-    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
-        """The layer is whole. The true paths of directories in which marks of whiteouts stand, in order."""
+    def finish(self, tree: Tree, applied: Applied, /) -> Applied:
+        """The layer is whole: add what is to be told of its whiteouts."""
         ...
 
 
 class Erasing:
-    """For a tree that holds the lower layers too."""
+    """For a tree that holds the lower layers too: what is hidden is removed."""
 
-    mark = ""
+    alone = False
+
+    def assumed(self, path: bytes, /) -> None:
+        return
+
+    def replaced(self, path: bytes, /) -> None:
+        return
+
+    def dropped(self, path: bytes, /) -> None:
+        return
 
     def hide(self, tree: Tree, parent: bytes, base: bytes, /) -> None:
         directory = tree.find(parent) if tree.has_lower else None
@@ -48,48 +59,11 @@ class Erasing:
     def hide_all(self, tree: Tree, parent: bytes, /) -> None:
         directory = tree.reach(parent)
         if tree.has_lower:
+            tree.made_directory(directory)
             tree.erase_below(directory)
 
-    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
-        return ()
-
-
-class Covering:
-    """For a directory that holds this layer alone, to be a lower directory of overlayfs; each layer needs its own.
-
-    A whiteout is a character device 0:0, which Linux lets anyone make since 5.8; that a directory is opaque is an
-    attribute, set at the end (kernel, filesystems/overlayfs, "whiteouts and opaque directories"). That attribute is
-    `trusted.…` where the process may set those, else `user.…`, which needs the mount option `userxattr`.
-    """
-
-    def __init__(self, namespace: Literal["trusted", "user"]) -> None:
-        self.mark = f"{namespace}.overlay.opaque"
-        self._covers: dict[bytes, set[bytes]] = {}
-
-    def hide(self, tree: Tree, parent: bytes, base: bytes, /) -> None:
-        directory = tree.reach(parent)
-        try:
-            os.mknod(base, stat.S_IFCHR, 0, dir_fd=directory.fd)
-            self._covers.setdefault(directory.path, set()).add(base)
-        except FileExistsError:
-            if _is_directory(directory, base):
-                tree.directories.opaque(joined(directory.path, base))
-
-    def hide_all(self, tree: Tree, parent: bytes, /) -> None:
-        tree.directories.opaque(tree.reach(parent).path)
-
-    def finish(self, tree: Tree, /) -> tuple[bytes, ...]:
-        """Marks below opaque directories are removed again: where there is nothing to merge, overlayfs lists them."""
-        left = []
-        for path, names in sorted(self._covers.items()):
-            if path not in tree.directories:
-                continue  # it was replaced
-            if not tree.directories.is_below_opaque(path):
-                left.append(path)
-                continue
-            for name in names:
-                tree.uncover(path, name)
-        return tuple(left)
+    def finish(self, tree: Tree, applied: Applied, /) -> Applied:
+        return applied
 
 
 def _is_directory(directory: Directory, base: bytes) -> bool:

@@ -1,7 +1,8 @@
-"""Seating: what a layer in overlayfs form must learn of the layers below it, once all of them are there.
+"""Seating: a layer that was unpacked apart becomes a lower directory of overlayfs, once all below it are there.
 
-Layers are unpacked side by side, each without sight of the others. Two things can only be told afterwards: how a
-directory looks that the layer needs but does not name, and whether a whiteout hides anything at all.
+Layers are unpacked side by side, each without sight of the others. What only those below can tell is done afterwards:
+how a directory looks that the layer needs and does not name, and which marks its whiteouts need. A mark where nothing
+is hidden would be listed as a file.
 """
 
 import errno
@@ -9,108 +10,163 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum, auto
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from puller.rootfs.applier import Applied
+from puller.rootfs.applied import Applied
 from puller.rootfs.inside import Root
 from puller.rootfs.name import joined
-from puller.rootfs.tree import is_cover
 
-_OPAQUE: Final = ("trusted.overlay.opaque", "user.overlay.opaque")
+Mark: TypeAlias = Literal["trusted.overlay.opaque", "user.overlay.opaque"]
+MARKS: Final[tuple[Mark, Mark]] = ("trusted.overlay.opaque", "user.overlay.opaque")
+
+_OPAQUE: Final = b"y"
 _BLOCKED: Final = (errno.ELOOP, errno.ENOTDIR)
+_NEW_DIRECTORY: Final = 0o700  # until it looks like the one below
 
 
-class _Below(Enum):
-    NOTHING = auto()
-    HIDDEN = auto()  # and so is all that still lower layers have there
-    LINK = auto()
-
-
-def seat(upper: Root, lowers: Sequence[Root], applied: Applied) -> tuple[bytes, ...]:
+def seat(upper: Root, lowers: Sequence[Root], applied: Applied, mark: Mark) -> tuple[bytes, ...]:
     """Set the layer in `upper` on `lowers`, the nearest first. Returns where it cannot sit, which should be nowhere.
 
-    Directories without an entry take owner, mode, times and attributes of the nearest lower one; marks of whiteouts go
-    where there is no lower directory, for overlayfs would list them. What is returned are directories without an entry
-    that stand where a lower layer has a symbolic link: flattened, the layer would have been unpacked through the link.
-    Raises OSError.
+    Directories without an entry take owner, mode, times and attributes of the nearest lower one. Whiteouts become what
+    overlayfs knows (kernel, filesystems/overlayfs, "whiteouts and opaque directories"): a character device 0:0, which
+    Linux lets anyone make since 5.8, and the attribute `mark`; `user.…` is heard only with the mount option
+    `userxattr`. That the root is opaque has no mark: then nothing may be mounted below this layer.
+
+    What is returned are paths that names of this layer led through, and where a lower layer has a symbolic link:
+    flattened, the layer would have been unpacked through the link. Nothing is changed then. Raises OSError.
     """
-    if applied.is_root_opaque:
-        lowers = ()
-    unseated = []
+    unseated = [path for path in applied.assumed if _is_link(_shown(lowers, path))]
+    if unseated:
+        return tuple(unseated)
     for path in applied.without_entry:
-        found = _nearest(lowers, path)
-        if found is _Below.LINK:
-            unseated.append(path)
-        elif isinstance(found, Root):
+        found = _directory(lowers, path)
+        if found is not None:
             _take_after(upper, found, path)
-    for path in applied.covered:
-        if not isinstance(_nearest(lowers, path), Root):
-            _uncover(upper, path)
-    return tuple(unseated)
+    for path in applied.opaque:
+        if path and _directory(lowers, path) is not None:
+            with _opened(upper, path) as fd:
+                os.setxattr(fd, mark, _OPAQUE)
+    if not applied.is_root_opaque:
+        for path in applied.hidden:
+            if _shown(lowers, path) is not None:
+                _cover(upper, lowers, path)
+    return ()
 
 
-def _nearest(lowers: Sequence[Root], path: bytes) -> Root | _Below:
-    """The nearest lower layer that shows a directory under this path, or why there is none."""
+def is_cover(state: os.stat_result) -> bool:
+    """Whether it is overlayfs's mark of something removed: a character device 0:0."""
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
+
+
+def is_opaque(fd: int) -> bool:
+    """Whether an open directory has overlayfs's mark that nothing below it shows."""
+    return any(name in MARKS for name in os.listxattr(fd))
+
+
+def _is_link(state: os.stat_result | None) -> bool:
+    return state is not None and stat.S_ISLNK(state.st_mode)
+
+
+def _shown(lowers: Sequence[Root], path: bytes) -> os.stat_result | None:
+    """What the lower layers, laid over each other, show at `path`: that of the nearest that has anything there."""
+    for lower in lowers:
+        try:
+            state = _state(lower, path)
+        except FileNotFoundError:
+            if _is_in_the_way(lower, path):
+                return None
+            continue
+        except OSError as error:
+            if error.errno in _BLOCKED:
+                return None
+            raise
+        return None if is_cover(state) else state
+    return None
+
+
+def _directory(lowers: Sequence[Root], path: bytes) -> Root | None:
+    """The nearest lower layer that has this directory, if the lower layers show a directory there."""
     for lower in lowers:
         try:
             os.close(lower.open(path))
         except FileNotFoundError:
-            pass
+            if _is_in_the_way(lower, path):
+                return None
         except OSError as error:
-            if error.errno not in _BLOCKED:
-                raise
+            if error.errno in _BLOCKED:
+                return None
+            raise
         else:
             return lower
-        found = _why_not(lower, path)
-        if found is not _Below.NOTHING:
-            return found
-    return _Below.NOTHING
+    return None
 
 
-def _why_not(lower: Root, path: bytes) -> _Below:
-    """What this layer has on the way to `path`, where it has no directory of that name."""
+def _is_in_the_way(lower: Root, path: bytes) -> bool:
+    """Whether this layer, which lacks `path`, has an opaque directory above it."""
     above = b""
-    opaque = False
     for part in path.split(b"/"):
-        with _opened(lower, above) as fd:
-            opaque = opaque or _is_opaque(fd)
-            try:
-                state = os.stat(part, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                break
-        if not stat.S_ISDIR(state.st_mode):
-            return _Below.LINK if stat.S_ISLNK(state.st_mode) else _Below.HIDDEN
+        try:
+            with _opened(lower, above) as fd:
+                if is_opaque(fd):
+                    return True
+        except FileNotFoundError:
+            return False
         above = joined(above, part)
-    return _Below.HIDDEN if opaque else _Below.NOTHING
+    return False
+
+
+def _state(root: Root, path: bytes) -> os.stat_result:
+    head, _, base = path.rpartition(b"/")
+    fd = root.open(head)
+    try:
+        return os.stat(base or b".", dir_fd=fd, follow_symlinks=False)
+    finally:
+        os.close(fd)
 
 
 def _take_after(upper: Root, lower: Root, path: bytes) -> None:
     with _opened(lower, path) as source, _opened(upper, path) as target:
-        state = os.fstat(source)
-        own = os.fstat(target)
-        if (state.st_uid, state.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(target, state.st_uid, state.st_gid)
-        for name in os.listxattr(source):
-            if name not in _OPAQUE:
-                os.setxattr(target, name, os.getxattr(source, name))
-        os.fchmod(target, stat.S_IMODE(state.st_mode))
-        os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+        look_alike(source, target)
 
 
-def _uncover(upper: Root, path: bytes) -> None:
-    with _opened(upper, path) as fd:
+def look_alike(source: int, target: int) -> None:
+    """Give one open directory the owner, mode, times and attributes of another, but for overlayfs's marks."""
+    state = os.fstat(source)
+    own = os.fstat(target)
+    if (state.st_uid, state.st_gid) != (own.st_uid, own.st_gid):
+        os.fchown(target, state.st_uid, state.st_gid)
+    for name in os.listxattr(source):
+        if name not in MARKS:
+            os.setxattr(target, name, os.getxattr(source, name))
+    os.fchmod(target, stat.S_IMODE(state.st_mode))
+    os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def _cover(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
+    """Mark that what is below is gone. Directories on the way that this layer lacks, all of which are there below, are
+    made as they look there."""
+    head, _, base = path.rpartition(b"/")
+    _reach(upper, lowers, head)
+    with _opened(upper, head) as fd:
         before = os.fstat(fd)
-        with os.scandir(fd) as found:
-            names = [entry.name for entry in found]
-        for name in names:
-            if is_cover(os.stat(name, dir_fd=fd, follow_symlinks=False)):
-                os.unlink(name, dir_fd=fd)
+        os.mknod(base, stat.S_IFCHR, 0, dir_fd=fd)
         os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def _is_opaque(fd: int) -> bool:
-    return any(name in _OPAQUE for name in os.listxattr(fd))
+def _reach(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
+    above = b""
+    for part in path.split(b"/") if path else ():
+        here, above = above, joined(above, part)
+        with _opened(upper, here) as fd:
+            before = os.fstat(fd)
+            try:
+                os.mkdir(part, _NEW_DIRECTORY, dir_fd=fd)
+            except FileExistsError:
+                continue
+            os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+        lower = _directory(lowers, above)
+        if lower is not None:
+            _take_after(upper, lower, above)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Collection
-from contextlib import suppress
+from typing import Protocol
 
 from puller.errors import LimitExceeded
 from puller.rootfs.directories import Directories
@@ -15,15 +15,32 @@ from puller.rootfs.whiteout import check_parents
 _NEW_DIRECTORY = 0o700  # until the end
 
 
+class Witness(Protocol):
+    """Hears what a layer takes for granted of those below it. All paths are true paths of directories."""
+
+    def assumed(self, path: bytes, /) -> None:
+        """It was made because a name led through it, and nothing stood there."""
+        ...
+
+    def replaced(self, path: bytes, /) -> None:
+        """It was made where something else stood."""
+        ...
+
+    def dropped(self, path: bytes, /) -> None:
+        """It is gone."""
+        ...
+
+
 class Tree:
     """A Keeper of what this layer made, and the ways to make room for more.
 
     Nothing is noted where the root was empty at first: then all there is was made by this layer.
     """
 
-    def __init__(self, root: Root, directories: Directories, *, depth: int, empty: bool) -> None:
+    def __init__(self, root: Root, directories: Directories, witness: Witness, *, depth: int, empty: bool) -> None:
         self.root = root
         self.directories = directories
+        self._witness = witness
         self._depth = depth
         self._made: dict[bytes, set[bytes]] | None = None if empty else {}
 
@@ -36,6 +53,12 @@ class Tree:
         """This layer has an entry for `base` in `directory`: no whiteout of its own removes it."""
         if self._made is not None:
             self._made.setdefault(directory.path, set()).add(base)
+
+    def made_directory(self, directory: Directory) -> None:
+        """The same for a directory that no entry names, but which this layer asked for."""
+        if self._made is not None and directory.path:
+            parent, _, base = directory.path.rpartition(b"/")
+            self._made.setdefault(parent, set()).add(base)
 
     def has_made(self, directory: Directory, base: bytes) -> bool:
         """Whether it has."""
@@ -50,6 +73,7 @@ class Tree:
     def dropped(self, path: bytes, /) -> None:
         # What was made in it need not be forgotten: whatever stands there later is this layer's too.
         self.directories.dropped(path)
+        self._witness.dropped(path)
 
     def reach(self, name: bytes) -> Directory:
         """The directory `name`, with all above it, made where they are missing or something else stands there."""
@@ -79,7 +103,9 @@ class Tree:
     def _make_parent(self, parent: Directory, base: bytes) -> None:
         self.directories.touched(parent.path, parent.fd)
         if self.make_directory(parent, base):
-            self.directories.implied(joined(parent.path, base))
+            path = joined(parent.path, base)
+            self.directories.implied(path)
+            self._witness.assumed(path)
 
     def make_directory(self, parent: Directory, base: bytes) -> bool:
         """See that `base` is a directory; whether it is a new one. Anything else that stood there is removed."""
@@ -94,8 +120,7 @@ class Tree:
                 return False
             self.clear(parent, base)
             os.mkdir(base, _NEW_DIRECTORY, dir_fd=parent.fd)
-            if is_cover(state):
-                self.directories.opaque(joined(parent.path, base))
+            self._witness.replaced(joined(parent.path, base))
         return True
 
     def clear(self, directory: Directory, base: bytes) -> None:
@@ -103,8 +128,10 @@ class Tree:
         self._remove(directory, base, _Replaced(self))
 
     def erase(self, directory: Directory, base: bytes) -> None:
-        """Remove `base`, but nothing that this layer made."""
-        self._remove(directory, base, self)
+        """Remove `base`, but nothing that this layer made; directories on the way to that are as if new."""
+        spared = _Spared(self)
+        self._remove(directory, base, spared)
+        spared.renew()
 
     def _remove(self, directory: Directory, base: bytes, keeper: Keeper) -> None:
         state = remove(directory.fd, base, joined(directory.path, base), keeper)
@@ -112,19 +139,12 @@ class Tree:
             self.root.forget()
 
     def erase_below(self, directory: Directory, base: bytes = b"") -> None:
-        """Remove what is in the directory `base` (none: in `directory` itself), but nothing that this layer made."""
-        empty(directory.fd, base or b".", joined(directory.path, base) if base else directory.path, self)
+        """Remove what is in the directory `base` (none: in `directory` itself), as `erase` does."""
+        spared = _Spared(self)
+        path = joined(directory.path, base) if base else directory.path
+        empty(directory.fd, base or b".", path, spared)
+        spared.renew(but=path)
         self.root.forget()
-
-    def uncover(self, path: bytes, name: bytes) -> None:
-        """Remove overlayfs's mark for `name` in the directory with this true path, if it still is one."""
-        fd = self.root.open(path)
-        try:
-            with suppress(FileNotFoundError):
-                if is_cover(os.stat(name, dir_fd=fd, follow_symlinks=False)):
-                    os.unlink(name, dir_fd=fd)
-        finally:
-            os.close(fd)
 
 
 class _Replaced:
@@ -143,6 +163,26 @@ class _Replaced:
         self._tree.dropped(path)
 
 
-def is_cover(state: os.stat_result) -> bool:
-    """Whether it is overlayfs's mark of something removed: a character device 0:0 (kernel, filesystems/overlayfs)."""
-    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
+class _Spared:
+    """A Keeper of what this layer made, which remembers the directories that stay for it alone."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._entered: set[bytes] = set()
+
+    def kept(self, path: bytes, /) -> Collection[bytes]:
+        return self._tree.kept(path)
+
+    def entered(self, path: bytes, fd: int, /) -> None:
+        self._entered.add(path)
+        self._tree.entered(path, fd)
+
+    def dropped(self, path: bytes, /) -> None:
+        self._entered.discard(path)
+        self._tree.dropped(path)
+
+    def renew(self, but: bytes | None = None) -> None:
+        """The lower layer's directories are gone, so these are this layer's, made because something in them is."""
+        for path in self._entered:
+            if path != but:
+                self._tree.directories.renewed(path)

@@ -7,20 +7,22 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from puller.model.alteration import Report, unreported
-from puller.rootfs.applier import Applied, LayerApplier
+from puller.rootfs.applied import Applied
+from puller.rootfs.applier import LayerApplier
 from puller.rootfs.erasing import Whiteouts
 from puller.rootfs.inside import Root
 from puller.rootfs.limits import Limits
 from puller.rootfs.metadata import Metadata
 from puller.rootfs.openat2 import Opener
 from puller.rootfs.powers import Powers
-from puller.rootfs.seating import seat
+from puller.rootfs.seating import MARKS, Mark, seat
 from puller.stream.sane import SANE, Sane
 from puller.stream.tar import TarSink
 from puller.stream.tarentry import CHARACTER_DEVICE, DIRECTORY, FIFO, HARD_LINK, REGULAR, SYMLINK
 from tests.stream.archive import END, header, octal, padded, pax
 
 SMALL = Limits(reserve=0)
+MARK: Mark = MARKS[0] if Powers.of_this_process().trusted else MARKS[1]
 DIR = "dir"
 Words = dict[str, str]
 
@@ -111,14 +113,14 @@ def apply(
 
 
 def seated(upper: Path, lowers: list[Path], applied: Applied) -> tuple[bytes, ...]:
-    """Set a layer in overlayfs form on others; the lowest first."""
+    """Set a layer that was unpacked apart on others in overlayfs form; the lowest first."""
     with ExitStack() as stack:
         roots = []
         for path in (upper, *reversed(lowers)):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             stack.callback(os.close, fd)
             roots.append(Root(fd))
-        return seat(roots[0], roots[1:], applied)
+        return seat(roots[0], roots[1:], applied, MARK)
 
 
 def words(base: Path) -> Words:

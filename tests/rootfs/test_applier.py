@@ -11,7 +11,7 @@ import pytest
 
 from puller.errors import InvalidArchive, NoSpace, StoreUnusable, TruncatedArchive, UnsafePath, Unsupported
 from puller.model.alteration import Alteration
-from puller.rootfs.applier import Applied
+from puller.rootfs.applied import Applied
 from puller.rootfs.limits import Limits
 from tests.rootfs.layering import DIR, SMALL, apply, entry, file, folder, hardlink, layer, open_files, symlink, words
 from tests.stream.archive import padded, sparse_header
@@ -26,7 +26,7 @@ def test_any_chunking_gives_the_same_tree(chunk: int, tmp_path: Path) -> None:
 
 def test_what_was_done_is_counted(tmp_path: Path) -> None:
     applied = apply(tmp_path, layer(folder("d"), file("d/a", "123"), file("b", "45")))
-    assert applied == Applied(entries=3, size=5, without_entry=(b"",), covered=(), is_root_opaque=False)
+    assert applied == Applied(entries=3, size=5, without_entry=(b"",))
 
 
 def test_e11_every_byte_a_name_can_have_is_kept(tmp_path: Path) -> None:

@@ -30,22 +30,14 @@ def test_the_deepest_get_their_due_first(tmp_path: Path) -> None:
     recorder = Recorder()
     fd = os.open(tmp_path, os.O_RDONLY)
     with Root(fd) as root:
-        directories.settle(root, recorder, "")
+        directories.settle(root, recorder)
     os.close(fd)
     assert [recorder.order[0], recorder.order[-1]] == [b"b/c", b""]
-
-
-def test_what_is_below_an_opaque_directory_shows_nothing_of_lower_layers() -> None:
-    directories = Directories(10)
-    directories.opaque(b"a/b")
-    found = [path for path in (b"", b"a", b"a/b", b"a/b/c/d", b"a/bc") if directories.is_below_opaque(path)]
-    assert found == [b"a/b", b"a/b/c/d"]
 
 
 def test_a_dropped_directory_has_nothing_due() -> None:
     directories = Directories(10)
     directories.implied(b"a")
-    directories.opaque(b"a")
     directories.dropped(b"a")
     assert b"a" not in directories
-    assert not directories.is_below_opaque(b"a")
+    assert directories.without_entry == ()

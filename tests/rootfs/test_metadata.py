@@ -134,12 +134,6 @@ def test_folders_of_lower_layers_keep_times_and_modes_when_something_comes_into_
     ]  # fmt: skip
 
 
-def test_folders_between_keep_their_times_when_a_whiteout_passes_through_them(tmp_path: Path) -> None:
-    apply(tmp_path, layer(folder("a", mtime=4), folder("a/b", mtime=5), file("a/x"), file("a/b/x")))
-    apply(tmp_path, layer(file("a/b/y"), file(".wh.a")))
-    assert ((tmp_path / "a").stat().st_mtime, (tmp_path / "a/b").stat().st_mtime) == (4, 5)
-
-
 def test_folders_nobody_named_belong_to_root_and_to_no_time(tmp_path: Path) -> None:
     apply(tmp_path, layer(file("a/b/f")))
     for path in (tmp_path, tmp_path / "a", tmp_path / "a/b"):
