@@ -1,0 +1,62 @@
+"""The jail: all walls around the thread that unpacks, in the order they must be raised. None is ever left again.
+
+The engine is safe without; a mistake in it, or in a decompressor, must not reach beyond one directory (THREATS D8).
+"""
+
+import math
+import os
+import resource
+from dataclasses import dataclass
+from typing import Final
+
+from puller.rootfs.capability import NEEDED, keep_only
+from puller.rootfs.landlock import confine
+from puller.rootfs.libc import prctl
+
+# Of addresses, of which little is ever used: the window of a zstd frame alone may be 128 MiB, a thread's stack 8.
+MEMORY: Final = 1 << 30
+_DESCRIPTORS: Final = 512  # the engine holds some 200 at most
+_NO_NEW_PRIVILEGES: Final = 38  # <linux/prctl.h>
+_PARENT_DEATH: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What the process may use up: `memory` and the size of one `file` in bytes, time of the processor in `seconds`."""
+
+    file: int
+    seconds: float
+    memory: int = MEMORY
+
+
+def enter(root: int, fence: Fence) -> tuple[str, ...]:
+    """Wall this thread in at the open directory `root`; to be called before there is a second thread.
+
+    Returns the walls that this machine does not have, with the reason. Raises OSError.
+    """
+    os.umask(0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_AS, fence.memory)
+    _limit(resource.RLIMIT_FSIZE, fence.file)
+    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _limit(resource.RLIMIT_CPU, math.ceil(fence.seconds) + 1)
+    keep_only(NEEDED)
+    prctl(_NO_NEW_PRIVILEGES, 1)
+    reason = confine(root)
+    return () if reason is None else (f"write jail: {reason}",)
+
+
+def bear_no_children() -> None:
+    """No process or thread may be started any more; does not bind those who may pass over such limits."""
+    _limit(resource.RLIMIT_NPROC, 0)
+
+
+def die_with_parent(signal: int) -> None:
+    """Have the kernel send `signal` to this process when its parent ends. Raises OSError."""
+    prctl(_PARENT_DEATH, signal)
+
+
+def _limit(what: int, most: int) -> None:
+    """Set both limits, for good; lower ones that are there already stay."""
+    soft, hard = (most if old == resource.RLIM_INFINITY else min(most, old) for old in resource.getrlimit(what))
+    resource.setrlimit(what, (soft, hard))
