@@ -1,7 +1,8 @@
 """SANE: the tar dialect for everything that acts on an archive. Where readers disagree, it refuses (THREATS E).
 
 It reads v7, ustar, star, GNU and PAX archives, numbers in base 256, GNU long names (`L`, `K`) and PAX `x` headers. PAX
-sizes rule what is read. Global headers (`g`) are checked and otherwise ignored, as containerd and moby do (E13).
+sizes rule what is read. Global headers (`g`) are ignored, as containerd and moby do, and refused where those who heed
+them would see other members (E13).
 Sparse files are Unsupported unless asked for; other types, known or not, are told as they are, to be refused by whoever
 acts on them.
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from puller.errors import InvalidArchive, LimitExceeded, TruncatedArchive, Unsupported
-from puller.stream.pax import Extension, parse_extension, parse_records
+from puller.stream.pax import SPARSE, Extension, parse_extension, parse_records
 from puller.stream.saneheader import MAX_ID, HeaderReader
 from puller.stream.sanesparse import SparseMap, checked, old_map, pax_map
 from puller.stream.tar import Answer, Dialect, Reading, Wish
@@ -50,6 +51,7 @@ _MAGIC: Final = slice(257, 265)
 _SOLARIS_HEADER: Final = b"X"
 _NO_CONTENT: Final = frozenset((SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO))
 _EXTENSIONS: Final = frozenset((PAX_HEADER, PAX_GLOBAL, LONG_NAME, LONG_LINK, _SOLARIS_HEADER))
+_WHICH_MEMBERS: Final = frozenset((b"path", b"linkpath", b"size"))  # as against those that say how they are
 _NEEDS_MORE: Final = frozenset(b"".join(_EXTENSIONS) + OLD_SPARSE)
 
 
@@ -92,7 +94,7 @@ class _Extensions:
 
     def add(self, kind: bytes, body: bytes) -> None:
         if kind == PAX_GLOBAL:
-            parse_records(body)
+            self._check_global(body)
             if self.pax is not None or self.long:
                 raise self._refused("a global header between an entry and its extensions")
         elif kind == PAX_HEADER:
@@ -128,6 +130,11 @@ class _Extensions:
                     raise self._refused("PAX and GNU extensions disagree about a name")
                 fields[kind] = self.long[name]
         return entry._replace(**fields)  # type: ignore[arg-type]  # names and types as parse_extension made them
+
+    def _check_global(self, body: bytes) -> None:
+        for key, _ in parse_records(body):
+            if key in _WHICH_MEMBERS or key.startswith(SPARSE):
+                raise self._refused(f"{key.decode(errors='replace')} in a global header")
 
     def _refused(self, what: str) -> InvalidArchive:
         return InvalidArchive("ambiguous tar header", where=f"at byte {self.offset}", got=what)
@@ -274,7 +281,7 @@ def _decided_type(entry: Entry) -> Entry:
     if kind == OLD_REGULAR:
         kind = DIRECTORY if slash else REGULAR
         entry = entry._replace(type=kind)
-    if slash and kind == REGULAR:
+    if slash and kind in (REGULAR, CONTIGUOUS):
         raise _ambiguous(entry, "a regular file whose name ends in a slash")
     if kind == HARD_LINK:
         # Old writers gave a link the size of its file; the content is not there (GNU tar, Go and Python agree).

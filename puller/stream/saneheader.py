@@ -23,6 +23,7 @@ MAX_ID: Final = 2**32 - 2  # 2^32-1 is -1 to chown (THREATS E12)
 # A number may stand behind spaces and ends with the field, or in spaces, or at a NUL; readers disagree about digits
 # behind leading NULs.
 _OCTAL: Final = re.compile(rb"[ \0]*| *([0-7]+) *(?:\0.*)?", re.DOTALL)
+_BINARY: Final = (0x80, 0xFF)  # marks of a number above and below zero; other bytes of the kind only some readers take
 _DEVICES: Final = (CHARACTER_DEVICE, BLOCK_DEVICE)
 _GNU_TIMES: Final = (slice(345, 357), slice(357, 369))
 
@@ -30,6 +31,8 @@ _GNU_TIMES: Final = (slice(345, 357), slice(357, 369))
 def number(field: bytes) -> int:
     """A numeric field: octal, or base-256 with a sign as GNU, star and libarchive write it. Raises ValueError."""
     if field[0] & 0x80:
+        if field[0] not in _BINARY:
+            raise ValueError("no number to GNU tar")
         value = base256(field)
         if not -INT64 <= value < INT64:
             raise ValueError("number too large")
@@ -73,8 +76,10 @@ class HeaderReader:
             devmajor = devminor = 0
             name = name.partition(b"\0")[0]
             if magic == GNU_MAGIC or magic.startswith(POSIX_MAGIC):
-                if kind in _DEVICES:
-                    devmajor, devminor = numbers[major], numbers[minor]
+                # Go and Python want numbers here for every type: to them the archive ends before a header without.
+                devmajor, devminor = numbers[major], numbers[minor]
+                if kind not in _DEVICES:
+                    devmajor = devminor = 0
                 if prefix := self._prefix(block, magic, prefix):
                     name = prefix + b"/" + name
                 uname, gname = texts[uname], texts[gname]
@@ -89,7 +94,10 @@ class HeaderReader:
 
     def _prefix(self, block: bytes, magic: bytes, field: bytes) -> bytes:
         if magic != GNU_MAGIC:
-            return self._texts[field[:STAR_PREFIX] if block.endswith(STAR_MAGIC) else field]
+            prefix = self._texts[field]
+            if len(prefix) > STAR_PREFIX and block.endswith(STAR_MAGIC):
+                raise ValueError("a prefix that star and others end differently")
+            return prefix
         if not field[0]:
             return b""
         # GNU keeps atime and ctime here. Go before 1.8 wrote GNU's magic over a ustar prefix, and so did the Docker of

@@ -134,10 +134,15 @@ def test_hard_links_have_no_content_whatever_their_size_says() -> None:
 
 
 def test_e13_global_headers_change_nothing() -> None:
-    data = pax((b"path", b"evil"), (b"size", b"0"), (b"linkpath", b"/etc/passwd"), (b"uid", b"0"), kind=b"g")
+    data = pax((b"mtime", b"77"), (b"comment", b"a commit"), (b"uid", b"0"), kind=b"g")
     plain, behind = listing(ONE), listing(data + ONE)
     assert [e._replace(offset=0) for e in behind.entries] == [e._replace(offset=0) for e in plain.entries]
     assert behind.contents == plain.contents
+
+
+@pytest.mark.parametrize("key", [b"path", b"linkpath", b"size", b"GNU.sparse.size"])
+def test_e13_a_global_header_by_which_others_see_other_members_is_refused(key: bytes) -> None:
+    assert "in a global header" in refused(pax((key, b"1"), kind=b"g") + ONE)
 
 
 def test_e14_every_truncation_is_an_error_or_a_complete_archive() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from puller.errors import LimitExceeded, TruncatedArchive, Unsupported
 from puller.stream.sane import Sane
-from tests.stream.archive import END, header, long_name, member, pax
+from tests.stream.archive import END, header, long_name, member, octal, pax
 from tests.stream.listing import listing, only, refused
 
 # -- E4, E5: sizes that lie ------------------------------------------------------------------------------------------
@@ -38,8 +38,19 @@ def test_e6_content_behind_an_old_directory_is_refused() -> None:
     refused(member(b"dir/", b"content", kind=b"\0") + END)
 
 
-def test_e6_a_regular_file_whose_name_ends_in_a_slash_is_refused() -> None:
-    assert "slash" in refused(member(b"file/", b"content") + END)
+@pytest.mark.parametrize("kind", [b"0", b"7"])
+def test_e6_a_regular_file_whose_name_ends_in_a_slash_is_refused(kind: bytes) -> None:
+    assert "slash" in refused(member(b"file/", b"content", kind=kind) + END)
+
+
+@pytest.mark.parametrize("field", ["major", "minor"])
+def test_e7_a_device_number_that_is_none_is_refused_for_every_type(field: str) -> None:
+    assert "octal" in refused(header(**{field: b"58"}) + END)  # type: ignore[arg-type]  # either is bytes
+    assert only(header(**{field: b""})).devmajor == 0  # type: ignore[arg-type]  # likewise
+
+
+def test_e7_a_prefix_that_star_and_others_end_differently_is_refused() -> None:
+    assert "star" in refused(header(tail=b"p" * 131 + octal(1, 12) * 2 + bytes(8) + b"tar\0") + END)
 
 
 def test_e7_the_pax_size_rules_what_is_skipped() -> None:
