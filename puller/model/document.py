@@ -32,7 +32,7 @@ def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     """Decode any JSON value under the same rules."""
     if len(raw) > limit:
         raise InvalidManifest(f"{what} is too large", wanted=f"at most {limit} bytes", got=len(raw))
-    if _depth(raw) > MAX_DEPTH:
+    if depth_of(raw) > MAX_DEPTH:
         raise InvalidManifest(f"{what} is nested too deeply", wanted=f"at most {MAX_DEPTH} levels")
     try:
         value = json.loads(
@@ -49,7 +49,7 @@ def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     return value
 
 
-def _depth(raw: bytes) -> int:
+def depth_of(raw: bytes) -> int:
     """How deep `raw` nests, counted before anything recurses over it; of broken JSON, no less than a parser would see.
 
     Only bytes methods, so it takes linear time: a regular expression for strings would be slow on long documents, and

@@ -1,0 +1,339 @@
+"""Go types as encoding/json of Go 1.5 fills and prints them: one Kind for each shape of a field (LEGACY.md b.1, b.4).
+
+Which fields the old world's structs have is told where those structs live, not here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from puller.errors import InvalidManifest
+from puller.legacy.gojson import Node, Number, Pairs, load, members, quote
+from puller.legacy.gotime import GoTime
+
+Faults = list[str]  # sentences about wrong types: decoding goes on after them, and the first is what it ends with
+_INT64: Final = range(-(2**63), 2**63)
+_FOLDED: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)} | {0x17F: ord("s"), 0x212A: ord("k")}
+
+
+class Kind(Protocol):
+    """One Go type. Values are plain: str, bool, int, None for nil, Slice, dict, GoTime."""
+
+    @property
+    def go_type(self) -> str: ...
+    def zero(self) -> Any: ...
+    def decode(self, node: Node, old: Any, faults: Faults) -> Any:
+        """The field's new value. `old` is what it holds already: null keeps it, objects merge into it."""
+
+    def encode(self, value: Any) -> bytes: ...
+    def is_empty(self, value: Any) -> bool:
+        """Whether `omitempty` leaves it out."""
+
+
+def fold(key: str) -> str:
+    """A key as encoding/json compares it where no key is equal: ASCII letters, long s and the Kelvin sign."""
+    return key.translate(_FOLDED)
+
+
+def mismatch(node: Node, go_type: str) -> str:
+    """The sentence about a value of the wrong type."""
+    return f"json: cannot unmarshal {_described(node)} into Go value of type {go_type}"
+
+
+def _described(node: Node) -> str:
+    match node:
+        case bool():
+            return "bool"
+        case Number():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """string."""
+
+    go_type: str = "string"
+
+    def zero(self) -> str:
+        return ""
+
+    def decode(self, node: Node, old: str, faults: Faults) -> str:
+        if isinstance(node, str) and not isinstance(node, Number):
+            return node
+        if node is not None:
+            faults.append(mismatch(node, self.go_type))
+        return old
+
+    def encode(self, value: str) -> bytes:
+        return quote(value)
+
+    def is_empty(self, value: str) -> bool:
+        return not value
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """bool."""
+
+    go_type: str = "bool"
+
+    def zero(self) -> bool:
+        return False
+
+    def decode(self, node: Node, old: bool, faults: Faults) -> bool:
+        if isinstance(node, bool):
+            return node
+        if node is not None:
+            faults.append(mismatch(node, self.go_type))
+        return old
+
+    def encode(self, value: bool) -> bytes:
+        return b"true" if value else b"false"
+
+    def is_empty(self, value: bool) -> bool:
+        return not value
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """int64, and int on the machines of the time: plain decimal text only."""
+
+    go_type: str = "int64"
+
+    def zero(self) -> int:
+        return 0
+
+    def decode(self, node: Node, old: int, faults: Faults) -> int:
+        if isinstance(node, Number):
+            # JSON's grammar has let nothing through but ASCII digits; the length first, int() of millions is slow.
+            if len(node) <= 20 and node.lstrip("-").isdecimal() and int(node) in _INT64:
+                return int(node)
+            faults.append(f"json: cannot unmarshal number {node} into Go value of type {self.go_type}")
+        elif node is not None:
+            faults.append(mismatch(node, self.go_type))
+        return old
+
+    def encode(self, value: int) -> bytes:
+        return b"%d" % value
+
+    def is_empty(self, value: int) -> bool:
+        return value == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """time.Time, which asks for the text of its value and refuses null."""
+
+    go_type: str = "time.Time"
+
+    def zero(self) -> GoTime:
+        return GoTime()
+
+    def decode(self, node: Node, old: GoTime, faults: Faults) -> GoTime:
+        assert isinstance(node, bytes)
+        return GoTime.parse(node)
+
+    def encode(self, value: GoTime) -> bytes:
+        return value.encode()
+
+    def is_empty(self, value: GoTime) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A slice and what lies behind it in its array: a later decoding with nulls uncovers that again."""
+
+    items: tuple[Any, ...] = ()
+    behind: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """[]T; None is the nil slice."""
+
+    element: Kind
+    go_type: str
+
+    def zero(self) -> None:
+        return None
+
+    def decode(self, node: Node, old: Slice | None, faults: Faults) -> Slice | None:
+        if node is None:
+            return None
+        if not isinstance(node, list):
+            faults.append(mismatch(node, self.go_type))
+            return old
+        if not node:
+            return Slice()
+        array = list(old.items + old.behind) if old else []
+        array += [self.element.zero() for _ in range(len(node) - len(array))]
+        for place, value in enumerate(node):
+            array[place] = self.element.decode(value, array[place], faults)
+        return Slice(tuple(array[: len(node)]), tuple(array[len(node) :]))
+
+    def encode(self, value: Slice | None) -> bytes:
+        if value is None:
+            return b"null"
+        return b"[" + b",".join(map(self.element.encode, value.items)) + b"]"
+
+    def is_empty(self, value: Slice | None) -> bool:
+        return value is None or not value.items
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """map[string]T; None is the nil map. Entries of a second object join those of the first."""
+
+    element: Kind
+    go_type: str
+
+    def zero(self) -> None:
+        return None
+
+    def decode(self, node: Node, old: dict[str, Any] | None, faults: Faults) -> dict[str, Any] | None:
+        if node is None:
+            return None
+        if not isinstance(node, Pairs):
+            faults.append(mismatch(node, self.go_type))
+            return old
+        new = dict(old or {})
+        for key, value in node:
+            new[key] = self.element.decode(value, self.element.zero(), faults)
+        return new
+
+    def encode(self, value: dict[str, Any] | None) -> bytes:
+        if value is None:
+            return b"null"
+        return b"{" + b",".join(quote(k) + b":" + self.element.encode(value[k]) for k in sorted(value)) + b"}"
+
+    def is_empty(self, value: dict[str, Any] | None) -> bool:
+        return not value
+
+
+@dataclass(frozen=True, slots=True)
+class StringOrList:
+    """*stringutils.StrSlice: an array of strings or one string; None is the nil pointer."""
+
+    go_type: str = "*stringutils.StrSlice"
+
+    def zero(self) -> None:
+        return None
+
+    def decode(self, node: Node, old: Slice | None, faults: Faults) -> Slice | None:
+        if node is None:
+            return None
+        own: Faults = []
+        found = STRINGS.decode(node, None, own)
+        if not own:
+            return found
+        own.clear()
+        text = STRING.decode(node, "", own)
+        if own:  # its own decoder failed, and that ends everything at once
+            raise InvalidManifest(own[0])
+        return Slice((text,))
+
+    def encode(self, value: Slice | None) -> bytes:
+        return STRINGS.encode(value)
+
+    def is_empty(self, value: Slice | None) -> bool:
+        return value is None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a struct: its key, its type, and whether an empty value is left out."""
+
+    key: str
+    kind: Kind
+    omit_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A struct; values are dicts by key."""
+
+    go_type: str
+    fields: Sequence[Field] = ()
+    _by_key: Mapping[str, Field] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {fold(f.key): f for f in self.fields})
+
+    def zero(self) -> dict[str, Any]:
+        return {f.key: f.kind.zero() for f in self.fields}
+
+    def load(self, raw: bytes) -> dict[str, Any]:
+        """Decode a whole text, as json.Unmarshal. Raises InvalidManifest with the sentence of encoding/json."""
+        faults: Faults = []
+        tree = load(raw)
+        if isinstance(tree, Pairs):
+            # Times want their text: those members are sliced out, all else is taken from the tree.
+            texts = members(raw) if any(isinstance(f.kind, Time) for f in self.fields) else ()
+            tree = (
+                Pairs(self._wanted(pair, text) for pair, (_, text) in zip(tree, texts, strict=True)) if texts else tree
+            )
+        value = self.decode(tree, self.zero(), faults)
+        if faults:
+            raise InvalidManifest(faults[0])
+        return value
+
+    def _wanted(self, pair: tuple[str, Node], text: bytes) -> tuple[str, Node]:
+        known = self._by_key.get(fold(pair[0]))
+        return (pair[0], text) if known is not None and isinstance(known.kind, Time) else pair
+
+    def decode(self, node: Node, old: dict[str, Any], faults: Faults) -> dict[str, Any]:
+        if node is None:
+            return old
+        if not isinstance(node, Pairs):
+            faults.append(mismatch(node, self.go_type))
+            return old
+        new = dict(old)
+        for key, value in node:
+            known = self._by_key.get(fold(key))
+            if known is not None:
+                new[known.key] = known.kind.decode(value, new[known.key], faults)
+        return new
+
+    def encode(self, value: dict[str, Any]) -> bytes:
+        shown = (f for f in self.fields if not (f.omit_empty and f.kind.is_empty(value[f.key])))
+        return b"{" + b",".join(quote(f.key) + b":" + f.kind.encode(value[f.key]) for f in shown) + b"}"
+
+    def is_empty(self, value: dict[str, Any]) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class PointerTo:
+    """*T of a struct; None is nil, and null makes it that again."""
+
+    target: Struct
+
+    @property
+    def go_type(self) -> str:
+        return self.target.go_type
+
+    def zero(self) -> None:
+        return None
+
+    def decode(self, node: Node, old: dict[str, Any] | None, faults: Faults) -> dict[str, Any] | None:
+        return None if node is None else self.target.decode(node, old or self.target.zero(), faults)
+
+    def encode(self, value: dict[str, Any] | None) -> bytes:
+        return b"null" if value is None else self.target.encode(value)
+
+    def is_empty(self, value: dict[str, Any] | None) -> bool:
+        return value is None
+
+
+STRING: Final = Text()
+BOOL: Final = Boolean()
+INT64: Final = Integer()
+STRINGS: Final = ListOf(STRING, "[]string")
+SET_ITEM: Final = Struct("struct {}")
