@@ -53,7 +53,7 @@ class BlobReport:
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """One layer of an unpacked image. `size` is what its files hold, in bytes; `altered` what its tree does not show."""
+    """One layer of an unpacked image. `size`: what its files hold, in bytes; `altered`: what its tree does not show."""
 
     role: str
     chain_id: str
@@ -68,7 +68,7 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class UnpackReport:
-    """One unpacked image: where its tree, or that of its top layer, is. `driver` is empty for a directory of its own."""
+    """One unpacked image: where its tree, or that of its top layer, is. Of a directory of its own `driver` is empty."""
 
     platform: str | None
     driver: str

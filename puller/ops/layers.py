@@ -1,10 +1,11 @@
 """Layers of a pull: large, a few at a time, each read for what it proves while it is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
 
+from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.model.mediatype import compression_of
 from puller.ops.gate import Gate
@@ -13,6 +14,10 @@ from puller.ops.plan import Depth, Step
 from puller.ops.tasks import one_error
 from puller.ops.watch import LayerWatch, check_diff_id, stop_when_cancelled
 from puller.stream.layer import LayerReader
+
+
+def unheard(digest: Digest, /) -> None:
+    """A listener that does not listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,23 @@ class Layers:
         self._limiter = limiter
         self._max_unpacked = max_unpacked
 
-    async def bring(self, steps: Sequence[Step]) -> None:
-        """All of `steps`, or the gravest of the errors that stopped one of them."""
+    async def bring(self, steps: Sequence[Step], arrived: Callable[[Digest], None] = unheard) -> None:
+        """All of `steps`, or the gravest of the errors that stopped one of them; `arrived` hears of each at once."""
         await self._gate.lease.hold([step.descriptor.digest for step in steps])
+
+        async def one(step: Step) -> None:
+            await self._one(step)
+            arrived(step.descriptor.digest)
+
         with one_error():
             async with anyio.create_task_group() as group:
                 for step in steps:
-                    group.start_soon(self._one, step)
+                    group.start_soon(one, step)
+
+    async def again(self, step: Step) -> None:
+        """One that was brought and has been found damaged on the disk since."""
+        await self._gate.store.discard_damaged(step.descriptor.digest)
+        await self._one(step)
 
     async def _one(self, step: Step) -> None:
         async with self._limiter:

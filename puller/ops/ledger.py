@@ -1,17 +1,18 @@
 """Ledger: keeps account of one pull, blob by blob, and tells it as a report."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Event, Failed, Pulled, Report, Verified, Warned
+from puller.model.event import Event, Failed, Pulled, Report, Unpacked, Verified, Warned
 from puller.model.facts import Facts
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.model.report import BlobReport, Check, Outcome, PullReport
+from puller.model.report import BlobReport, Check, LayerReport, Outcome, PullReport, UnpackReport
 from puller.ops.plan import Depth, Step
 from puller.ops.transfer import Transferred
 
@@ -27,6 +28,7 @@ class Ledger:
         self._clock = clock
         self._started = clock()
         self._blobs: list[BlobReport] = []
+        self._unpacked: list[UnpackReport] = []
         self._warnings: list[str] = []
         self.root: Descriptor | None = None
         self.platforms: tuple[Platform, ...] = ()
@@ -64,6 +66,16 @@ class Ledger:
         self._blobs.append(blob)
         self._report(Verified(self._reference, blob))
 
+    def placed(self, layer: LayerReport) -> None:
+        """A layer is unpacked and in its place."""
+        self._report(Unpacked(self._reference, layer))
+
+    def unpacked(self, image: UnpackReport) -> None:
+        """An image is unpacked. What its tree does not show is told as warnings, one for each reason."""
+        self._unpacked.append(image)
+        for text in alteration_texts(image.layers):
+            self.warn(text)
+
     def done(self) -> PullReport:
         """The pull went well."""
         result = self._sum()
@@ -85,6 +97,7 @@ class Ledger:
             round(self._clock() - self._started, 3),
             tuple(self._warnings),
             error.facts() if error else None,
+            tuple(self._unpacked),
         )
 
 
@@ -116,6 +129,15 @@ def layer_checks(expected: Digest | None, facts: Facts, depth: Depth, reason: st
 def proved_earlier(checks: Iterable[Check]) -> tuple[Check, ...]:
     """The checks as told again from facts: the size is looked at every time, all else was proved in an earlier run."""
     return tuple(replace(c, note=EARLIER) if c.passed and c.name != "size" else c for c in checks)
+
+
+def alteration_texts(layers: Iterable[LayerReport]) -> list[str]:
+    """What trees do not hold as their layers say, and why: one line for each kind and reason."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for layer in layers:
+        for altered in layer.altered:
+            counts[altered.what, altered.reason] += altered.count
+    return [f"{count} × {what} not as the layers say: {reason}" for (what, reason), count in sorted(counts.items())]
 
 
 def _outcome(transferred: Transferred | None) -> Outcome:

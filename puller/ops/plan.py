@@ -60,6 +60,11 @@ def _steps(manifest: Manifest, config: ImageConfig | None) -> list[Step]:
         own = [("config", manifest.config)] if manifest.config is not None else []
         blobs = own + [(_name("blob", i, manifest), d) for i, d in enumerate(manifest.layers)]
         return [Step(role, d, None, f"not a layer: {d.media_type}") for role, d in blobs]
+    return layer_steps(manifest, config)
+
+
+def layer_steps(manifest: Manifest, config: ImageConfig) -> list[Step]:
+    """The layers of one image, base first. Raises InvalidManifest where the two count them differently."""
     if len(config.diff_ids) != len(manifest.layers):
         raise InvalidManifest(
             "manifest and config disagree on the number of layers",

@@ -22,10 +22,12 @@ from puller.ops.hints import hint_for
 from puller.ops.layers import Layers
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth, Image, plan
+from puller.ops.shelves import Shelves
+from puller.ops.shelving import Shelving
+from puller.ops.stored import MAX_NESTING
 from puller.ops.tasks import one_error
 from puller.stream.layer import MAX_UNPACKED
 
-MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 DEFAULT_JOBS = 3  # as docker does
 
 T = TypeVar("T")
@@ -52,10 +54,13 @@ async def pull(
     store: ContentStore,
     wish: Wish,
     *,
+    shelves: Shelves | None = None,
     limiter: anyio.CapacityLimiter | None = None,
     report: Report = unheard,
 ) -> PullReport:
     """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once (3 without one).
+
+    With `shelves` every layer is unpacked there too, from its verified blob, while others still flow.
 
     A digest decides over a tag that stands beside it; a digest-pinned reference that is wholly in the store makes no
     request. Blobs that were verified stay in the store when the pull fails, so a second try does not fetch them again;
@@ -69,7 +74,7 @@ async def pull(
         async with store.lease() as lease:
             blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
             with weakness_named(strong=wish.strong):
-                reports.append(await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs).run())
+                reports.append(await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs, shelves).run())
 
     try:
         # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
@@ -85,8 +90,16 @@ async def pull(
 
 
 class _Pull:
-    def __init__(self, reference: Reference, wish: Wish, gate: Gate, limiter: anyio.CapacityLimiter) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        wish: Wish,
+        gate: Gate,
+        limiter: anyio.CapacityLimiter,
+        shelves: Shelves | None,
+    ) -> None:
         self._reference = reference
+        self._shelving = Shelving(gate, shelves)
         self._wish = wish
         self._gate = gate
         self._limiter = limiter
@@ -102,11 +115,18 @@ class _Pull:
         root = replace(root, media_type=document.media_type, size=len(document.raw))
         ledger.root = root
         ledger.tell(Resolved(self._reference, root))
-        images = await self._all(self._image, await self._select(root, document, nesting=0))
+        chosen = await self._select(root, document, nesting=0)
+        images = await self._all(self._image, chosen)
         ledger.platforms = tuple(i.config.platform for i in images if i.config is not None and i.config.platform)
-        steps = plan(images)
+        steps = await self._shelving.spared(
+            plan(images), [(named, image) for (named, _), image in zip(chosen, images, strict=True)]
+        )
         ledger.tell(Planned(self._reference, root, ledger.platforms, tuple((s.role, s.descriptor) for s in steps)))
-        await self._layers.bring(steps)
+        with one_error():
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._layers.bring, steps, self._shelving.arrived)
+                group.start_soon(self._shelving.put, self._layers.again)
+        await self._shelving.record_present()
         await self._record_absent()
         await self._gate.store.tag(_name_of(self._reference), root)
         return ledger.done()

@@ -16,6 +16,7 @@ from puller.model.reference import Reference
 from puller.model.report import BlobReport, PullReport
 from puller.ops.plan import Depth
 from puller.ops.pull import Wish, pull
+from puller.ops.shelves import Shelves
 from puller.registry.client import RegistryClient
 from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
@@ -65,13 +66,14 @@ class Story:
         depth: Depth = Depth.FULL,
         max_unpacked: int = MAX_UNPACKED,
         strong: bool = False,
+        shelves: Shelves | None = None,
     ) -> PullReport:
         """Pull; `platforms` None means all of them."""
         chosen = None if platforms is None else [Platform.parse(text) for text in platforms]
         reference = self.reference(name)
         source = self.client.repository(reference)
         wish = Wish(chosen, depth, max_unpacked, strong)
-        return await pull(reference, source, self.store, wish, report=self.events.append)
+        return await pull(reference, source, self.store, wish, shelves=shelves, report=self.events.append)
 
     async def refused(
         self,
