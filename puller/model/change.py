@@ -19,7 +19,7 @@ class Change:
     """`path` has no leading slash, `b""` is the root itself. Of what was deleted only the top is named.
 
     `differs` tells of a modified path what is not the same, in this order: type, content, size, target, device, mode,
-    owner, mtime, xattrs; it is empty for the other kinds.
+    owner, mtime, xattrs, links; it is empty for the other kinds.
     """
 
     kind: Kind
