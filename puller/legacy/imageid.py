@@ -19,7 +19,11 @@ def make_image_config(v1_compatibility: bytes, layer: str, parent: str = "") -> 
     `parent` is a digest text, empty for a base; a `parent_id` that the text brought along then stays, as in the
     original. Raises InvalidManifest in the original's words for broken JSON, wrong types and digests.
     """
-    image = V1Image.decode(v1_compatibility)  # also where its result is not used: wrong types must be fatal
+    return image_config(V1Image.decode(v1_compatibility), v1_compatibility, layer, parent)
+
+
+def image_config(image: V1Image, v1_compatibility: bytes, layer: str, parent: str = "") -> bytes:
+    """The same for a text that was decoded already: `image` is what it gave. It must, as wrong types are fatal."""
     raw = image.encode() if is_fallback(image) else v1_compatibility
     fields = {key: compact(value) for key, value in members(raw)}
     fields["layer_id"] = quote(_checked(layer, "invalid layerID: "))
