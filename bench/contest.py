@@ -1,4 +1,4 @@
-"""Several contestants at one task, in turn, each into a fresh folder: rounds of measurements and their medians."""
+"""Several contestants, in turn, each into a fresh folder: rounds of measurements and their medians."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.cache import remove
-from bench.contestant import Contestant, Task
+from bench.contestant import Contestant
 from bench.measure import Usage, measured
 
 # `python -m puller` is found from here.
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All runs of one contestant at one task, in order."""
+    """All runs of one contestant, in order."""
 
     name: str
     usages: tuple[Usage, ...]
@@ -42,27 +42,28 @@ class Result:
         return max(usage.peak for usage in self.usages)
 
 
-def contest(
-    task: Task, contestants: Sequence[Contestant], *, rounds: int, scratch: Path, env: Mapping[str, str]
-) -> list[Result]:
+def contest(contestants: Sequence[Contestant], *, rounds: int, scratch: Path, env: Mapping[str, str]) -> list[Result]:
     """One round unmeasured to warm the page cache, then `rounds` in turn, beginning with another one each time."""
     usages: dict[str, list[Usage]] = {contestant.name: [] for contestant in contestants}
     for number in range(rounds + 1):
         turn = number % len(contestants)
         for contestant in [*contestants[turn:], *contestants[:turn]]:
-            usage = _run(contestant, task, scratch, env)
+            usage = _run(contestant, scratch, env)
             if number > 0:
                 usages[contestant.name].append(usage)
     return [Result(name, tuple(runs)) for name, runs in usages.items()]
 
 
-def _run(contestant: Contestant, task: Task, scratch: Path, env: Mapping[str, str]) -> Usage:
+def _run(contestant: Contestant, scratch: Path, env: Mapping[str, str]) -> Usage:
     store = scratch / "store"
     remove(store)
     store.mkdir(parents=True)
+    if contestant.daemon:
+        contestant.daemon.begin()
     # What the run before left unwritten would otherwise be written at this one's cost.
     os.sync()
     try:
-        return measured(contestant.command(task, store), env=env, cwd=ROOT)
+        usage = measured(contestant.command(store), env=env, cwd=ROOT)
+        return contestant.daemon.added(usage) if contestant.daemon else usage
     finally:
         remove(store)

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.layout import Image
+from bench.measure import Usage
 from bench.registry import Registry
 
 Command = list[str]
@@ -25,33 +27,44 @@ class Task:
         return self.registry.name(self.repository)
 
 
+class Daemon(Protocol):
+    """A process that does a contestant's work without being its child."""
+
+    def begin(self) -> None:
+        """Before each run, unmeasured: forget what the run before brought, and count from here."""
+
+    def added(self, usage: Usage) -> Usage:
+        """What the contestant itself used, and what the daemon used since `begin`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A name for the table, and the command for a task and an empty folder that exists."""
+    """A name for the table, the command for an empty folder that exists, and who else works for it."""
 
     name: str
-    command: Callable[[Task, Path], Command]
+    command: Callable[[Path], Command]
+    daemon: Daemon | None = None
 
 
-def puller(name: str, *options: str) -> Contestant:
+def puller(task: Task, name: str, *options: str) -> Contestant:
     """This project's command line with some options, as a user starts it."""
 
-    def command(task: Task, store: Path) -> Command:
+    def command(store: Path) -> Command:
         pull = [sys.executable, "-m", "puller", "pull", task.reference, "--store", str(store), "--quiet"]
         return [*pull, "--platform", "linux/amd64", "--plain-http", task.registry.host, *options]
 
     return Contestant(name, command)
 
 
-def skopeo() -> Contestant:
+def skopeo(task: Task) -> Contestant:
     """Debian's skopeo into an OCI layout; it checks the digests of blobs and does not fsync."""
-    return Contestant("skopeo", _skopeo)
+    return Contestant("skopeo", lambda store: _skopeo(task, store))
 
 
-def skopeo_synced() -> Contestant:
+def skopeo_synced(task: Task) -> Contestant:
     """The same, and then its files made as durable as a committed blob of ours is: for information."""
 
-    def command(task: Task, store: Path) -> Command:
+    def command(store: Path) -> Command:
         return ["sh", "-c", '"$@" && find "$0" -type f -exec sync {} +', str(store), *_skopeo(task, store)]
 
     return Contestant("skopeo, then sync of its files", command)
@@ -62,10 +75,10 @@ def _skopeo(task: Task, store: Path) -> Command:
     return [*copy, f"docker://{task.reference}", f"oci:{store}:{task.image.name}"]
 
 
-def curl() -> Contestant:
+def curl(task: Task) -> Contestant:
     """The blobs alone, three at a time, to files: no digest, no manifest. The floor of any copy."""
 
-    def command(task: Task, store: Path) -> Command:
+    def command(store: Path) -> Command:
         return ["curl", "--silent", "--fail", "--parallel", "--parallel-max", "3", *blob_urls(task, store)]
 
     return Contestant("curl (blobs to files, unchecked)", command)

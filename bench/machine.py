@@ -6,7 +6,7 @@ import platform
 import re
 from pathlib import Path
 
-from bench.tool import run
+from bench.tool import found, run
 
 DISTRIBUTIONS = ("aiohttp", "anyio", "isal", "backports.zstd")
 
@@ -20,7 +20,15 @@ def machine() -> list[str]:
         f"{_processor()}, {cores} of {os.cpu_count()} cores, {memory / 2**30:.0f} GiB, Linux {_kernel()}",
         f"Python {platform.python_version()}, {packages}",
         f"{run(['skopeo', '--version']).strip()}, {_registry_version()}, {run(['curl', '--version']).split(' (')[0]}",
+        *filter(None, [unpackers()]),
     ]
+
+
+def unpackers() -> str:
+    """Versions of the programs that unpack, of those that are installed; one line, perhaps empty."""
+    commands = (["umoci", "--version"], ["tar", "--version"], ["bsdtar", "--version"], ["dockerd", "--version"])
+    lines = (run(command).splitlines()[0] for command in commands if found(command[0]))
+    return ", ".join(re.split(r",| - ", line)[0] for line in lines)
 
 
 def _installed(name: str) -> bool:
@@ -28,8 +36,8 @@ def _installed(name: str) -> bool:
 
 
 def _processor() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    return found[1] if found else platform.machine()
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return model[1] if model else platform.machine()
 
 
 def _registry_version() -> str:

@@ -4,18 +4,30 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.build import build, describe
 from bench.cache import Cache, default_root
+from bench.fetching import COPIES, copy, full, memory, start
 from bench.floor import CORES
+from bench.ground import Ground
 from bench.layout import Image
 from bench.machine import machine
 from bench.measure import RunFailed
+from bench.pulling import pull
 from bench.registry import RegistryFailed, serve
-from bench.section import COPIES, PARTS, Ground
 from bench.tool import MissingTool, ToolFailed
+from bench.unpacking import unpack
+
+PARTS: Mapping[str, Callable[[Ground], str]] = {
+    "copy": copy,
+    "full": full,
+    "start": start,
+    "memory": memory,
+    "unpack": unpack,
+    "docker": pull,
+}
 
 
 def main() -> int:

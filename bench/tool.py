@@ -31,18 +31,26 @@ class FetchFailed(ToolFailed):
 # Where Debian keeps each program, so that the message says what to install.
 PACKAGES = {
     "apt-get": "apt",
+    "bsdtar": "libarchive-tools",
+    "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "dpkg-deb": "dpkg",
     "igzip": "isal",
     "npm": "npm",
     "htpasswd": "apache2-utils",
+    "unpigz": "pigz",
 }
 
 
+def found(name: str) -> bool:
+    """Whether the program is on the path, or where Debian keeps what only root runs."""
+    return shutil.which(name) is not None or Path("/usr/sbin", name).exists()
+
+
 def require(*names: str) -> None:
-    """Raise MissingTool for the first program that is not on the path."""
+    """Raise MissingTool for the first program that is not found."""
     for name in names:
-        if shutil.which(name) is None and not Path("/usr/sbin", name).exists():
+        if not found(name):
             raise MissingTool(name, f"not installed (Debian package {PACKAGES.get(name, name)})")
 
 

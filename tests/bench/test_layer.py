@@ -1,27 +1,13 @@
 """Layers of the benchmark: the same bytes every time, and parts that together are the whole."""
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bench.cache import Cache
 from bench.layer import LayerRecipe, layer_path, packed, split
-
-
-@dataclass(frozen=True, slots=True)
-class Handful:
-    """A tree of a few files, grown without the network."""
-
-    name: str = "handful"
-
-    def grow(self, root: Path) -> None:
-        for number in range(12):
-            file = root / f"usr/share/{number % 3}/file{number}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(bytes([number]) * 1000 * (number + 1))
-        (root / "usr/link").symlink_to("share")
+from tests.bench.handful import Handful
 
 
 def members(cache: Cache, recipe: LayerRecipe) -> list[str]:
