@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _print_head(images: Mapping[str, Image], markdown: bool) -> None:
-    lines = [*machine(), *(describe(images[name]) for name in COPIES)]
+    lines = [*machine(), *(describe(images[name]) for name in ("small", *COPIES))]
     if markdown:
         command = " ".join(["python", "-m", "bench.run", *(word for word in sys.argv[1:] if word != "--markdown")])
         lines = [f"## {time.strftime('%Y-%m-%d')}: `{command}`", "", "```", *lines, "```"]
