@@ -12,13 +12,12 @@ from typing import Final
 
 from puller.errors import ContentCorrupt
 from puller.model.alteration import Alteration, What
-from puller.rootfs.finding import Finding
+from puller.rootfs.finding import Finding, Identity
 from puller.rootfs.name import shown
 from puller.rootfs.openat2 import open_stepwise
 from puller.rootfs.sidecar import read_sidecar
 from puller.stream.tarentry import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, NO_RECORDS, REGULAR
 
-Identity = tuple[int, int]  # (st_dev, st_ino)
 _ROOT: Final = 0
 
 

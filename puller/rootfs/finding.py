@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from puller.rootfs.powers import Powers
 from puller.rootfs.seating import MARKS
@@ -20,6 +20,7 @@ from puller.stream.tarentry import (
 )
 
 SOCKET: Final = b"s"  # of our own: tar has none
+Identity: TypeAlias = tuple[int, int]  # st_dev, st_ino
 
 _TYPES: Final = {
     stat.S_IFREG: REGULAR,
@@ -53,7 +54,7 @@ class Finding(NamedTuple):
     device: tuple[int, int]
     xattrs: Mapping[bytes, bytes]
     link: bytes
-    identity: tuple[int, int]
+    identity: Identity
     names: int
     opaque: bool
     parent: int

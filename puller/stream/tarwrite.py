@@ -7,7 +7,7 @@ Format" and "pax Header Block"; star(1) for SCHILY.xattr.
 from typing import Final
 
 from puller.errors import Unsupported
-from puller.stream.tarentry import DIRECTORY, NO_RECORDS, PAX_HEADER, Entry
+from puller.stream.tarentry import NO_RECORDS, PAX_HEADER, Entry
 from puller.stream.tarfield import BLOCK, HEADER, POSIX_MAGIC, padding
 
 END: Final = bytes(2 * BLOCK)
