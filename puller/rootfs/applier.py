@@ -51,6 +51,9 @@ class LayerApplier(TarListener):
     `devices`: make device nodes where the powers suffice, else put empty files in their place and tell. Raises
     UnsafePath, InvalidArchive, LimitExceeded, Unsupported for what the layer says; NoSpace, StoreBusy, StoreUnusable
     for the disk. After an error the tree is good for nothing but removal. Close it, or use it as a context manager.
+
+    `whiteouts` None: Erasing, and an empty root is that of a first layer; with an Erasing of the caller's it is what
+    lower layers left of theirs, and keeps its looks.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class LayerApplier(TarListener):
         if not is_empty and self._whiteouts.alone:
             raise ValueError("a layer that is unpacked apart needs a directory of its own")
         self._tree = Tree(root, self._directories, self._whiteouts, depth=limits.depth, empty=is_empty)
-        if is_empty:
+        if is_empty and (whiteouts is None or whiteouts.alone):
             self._directories.implied(b"")
         else:
             self._directories.touched(b"", root.fd)

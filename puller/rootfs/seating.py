@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from puller.rootfs.applied import Applied
 from puller.rootfs.inside import Root
 from puller.rootfs.name import joined
+from puller.rootfs.xattr import is_of_a_layer
 
 Mark: TypeAlias = Literal["trusted.overlay.opaque", "user.overlay.opaque"]
 MARKS: Final[tuple[Mark, Mark]] = ("trusted.overlay.opaque", "user.overlay.opaque")
@@ -130,13 +131,13 @@ def _take_after(upper: Root, lower: Root, path: bytes) -> None:
 
 
 def look_alike(source: int, target: int) -> None:
-    """Give one open directory the owner, mode, times and attributes of another, but for overlayfs's marks."""
+    """Give one open directory the owner, mode, times and attributes of another, all that layers can say of it."""
     state = os.fstat(source)
     own = os.fstat(target)
     if (state.st_uid, state.st_gid) != (own.st_uid, own.st_gid):
         os.fchown(target, state.st_uid, state.st_gid)
     for name in os.listxattr(source):
-        if name not in MARKS:
+        if is_of_a_layer(name):
             os.setxattr(target, name, os.getxattr(source, name))
     os.fchmod(target, stat.S_IMODE(state.st_mode))
     os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))

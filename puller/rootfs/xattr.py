@@ -1,5 +1,6 @@
 """Which extended attributes of a layer may reach a file: few, named here, and nothing by default (THREATS F9)."""
 
+import os
 from typing import Final
 
 from puller.rootfs.powers import Powers
@@ -13,6 +14,14 @@ _ORDERS: Final = (
     b"user.containers.",
     b"user.rootlesscontainers",
 )
+
+
+_ANYBODY: Final = Powers(file_capabilities=True)
+
+
+def is_of_a_layer(name: str) -> bool:
+    """Whether a layer can have brought the attribute `name`, whoever unpacked it; others are this machine's."""
+    return refusal(os.fsencode(name), _ANYBODY) is None
 
 
 def refusal(name: bytes, powers: Powers) -> str | None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sysconfig
 import tarfile
@@ -14,34 +13,9 @@ import pytest
 
 from puller.rootfs.powers import Powers
 from tests.rootfs.layering import apply, file, folder, hardlink, layer, symlink
+from tests.rootfs.portrait import portrait
 
 pytestmark = pytest.mark.slow
-
-Facts = dict[str, tuple[object, ...]]
-
-
-def facts(base: Path, *, root: bool = True) -> Facts:
-    """All that a layer says of each path; hard links by the first name of their group."""
-    found: Facts = {}
-    groups: dict[int, str] = {}
-    for path in sorted((base, *base.rglob("*")) if root else base.rglob("*")):
-        state = path.lstat()
-        name = str(path.relative_to(base))
-        kind = stat.S_IFMT(state.st_mode)
-        first = groups.setdefault(state.st_ino, name) if kind != stat.S_IFDIR and state.st_nlink > 1 else ""
-        content: object = None
-        if stat.S_ISREG(kind):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif stat.S_ISLNK(kind):
-            content = str(path.readlink())
-        elif kind in (stat.S_IFCHR, stat.S_IFBLK):
-            content = state.st_rdev
-        # A link's own attributes cannot be set, and security labels are this machine's.
-        names = [] if stat.S_ISLNK(kind) else [n for n in os.listxattr(path) if n.startswith(("user.", "security.cap"))]
-        attributes = tuple(sorted((name, os.getxattr(path, name)) for name in names))
-        mode = stat.S_IMODE(state.st_mode)
-        found[name] = (kind, mode, state.st_uid, state.st_gid, state.st_mtime_ns, content, first, attributes)
-    return found
 
 
 def _source(base: Path) -> Path:
@@ -83,9 +57,9 @@ def test_the_same_tree_as_gnu_tar(form: str, tmp_path: Path) -> None:
     apply(ours, archive.read_bytes())
     extract = ["tar", "-xpf", str(archive), "-C", str(theirs), "--xattrs", "--xattrs-include=user.*"]
     subprocess.run([*extract, "--numeric-owner"], check=True)
-    assert facts(ours) == facts(theirs)
+    assert portrait(ours) == portrait(theirs)
     if form == "posix":
-        assert facts(ours) == facts(source)
+        assert portrait(ours) == portrait(source)
 
 
 def _oci_layout(base: Path, layers: list[bytes]) -> None:
@@ -134,9 +108,9 @@ def test_the_same_tree_as_umoci_over_several_layers(tmp_path: Path) -> None:
     ours.mkdir()
     for content in (archive.read_bytes(), upper):
         apply(ours, content)
-    found = facts(ours)
+    found = portrait(ours)
     assert len(found) > 30
-    assert found == facts(bundle / "rootfs")
+    assert found == portrait(bundle / "rootfs")
 
 
 @pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar is not there")
@@ -150,4 +124,4 @@ def test_the_same_tree_as_gnu_tar_from_an_archive_of_the_standard_library(tmp_pa
     theirs.mkdir()
     apply(ours, archive.read_bytes())
     subprocess.run(["tar", "-xpf", str(archive), "-C", str(theirs), "--numeric-owner"], check=True)
-    assert facts(ours) == facts(theirs)
+    assert portrait(ours) == portrait(theirs)
