@@ -1,7 +1,7 @@
 """Several contestants, in turn, each into a fresh folder: rounds of measurements and their medians."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,10 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All runs of one contestant, in order."""
+    """All runs of one contestant, in order, and how many files and folders it `left` in its own folder."""
 
     name: str
     usages: tuple[Usage, ...]
+    left: int
 
     @property
     def seconds(self) -> float:
@@ -44,17 +45,21 @@ class Result:
 
 def contest(contestants: Sequence[Contestant], *, rounds: int, scratch: Path, env: Mapping[str, str]) -> list[Result]:
     """One round unmeasured to warm the page cache, then `rounds` in turn, beginning with another one each time."""
-    usages: dict[str, list[Usage]] = {contestant.name: [] for contestant in contestants}
-    for number in range(rounds + 1):
-        turn = number % len(contestants)
-        for contestant in [*contestants[turn:], *contestants[:turn]]:
-            usage = _run(contestant, scratch, env)
-            if number > 0:
-                usages[contestant.name].append(usage)
-    return [Result(name, tuple(runs)) for name, runs in usages.items()]
+    warm = [_run(contestant, scratch, env, look=_entries) for contestant in contestants]
+    usages: list[list[Usage]] = [[] for _ in contestants]
+    for number in range(1, rounds + 1):
+        for turn in range(len(contestants)):
+            which = (number + turn) % len(contestants)
+            usages[which].append(_run(contestants[which], scratch, env)[0])
+    return [
+        Result(contestant.name, tuple(runs), left)
+        for contestant, runs, (_, left) in zip(contestants, usages, warm, strict=True)
+    ]
 
 
-def _run(contestant: Contestant, scratch: Path, env: Mapping[str, str]) -> Usage:
+def _run(
+    contestant: Contestant, scratch: Path, env: Mapping[str, str], look: Callable[[Path], int] = lambda _: 0
+) -> tuple[Usage, int]:
     store = scratch / "store"
     remove(store)
     store.mkdir(parents=True)
@@ -64,6 +69,12 @@ def _run(contestant: Contestant, scratch: Path, env: Mapping[str, str]) -> Usage
     os.sync()
     try:
         usage = measured(contestant.command(store), env=env, cwd=ROOT)
-        return contestant.daemon.added(usage) if contestant.daemon else usage
+        if contestant.daemon:
+            usage = contestant.daemon.added(usage)
+        return usage, look(store)
     finally:
         remove(store)
+
+
+def _entries(folder: Path) -> int:
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(folder))

@@ -46,14 +46,14 @@ class Contestant:
     daemon: Daemon | None = None
 
 
-def puller(task: Task, name: str, *options: str) -> Contestant:
-    """This project's command line with some options, as a user starts it."""
+def puller(task: Task, *options: str) -> Contestant:
+    """This project's command line as users start it, with options that its name shows; it unpacks unless told not to."""
 
     def command(store: Path) -> Command:
         pull = [sys.executable, "-m", "puller", "pull", task.reference, "--store", str(store), "--quiet"]
         return [*pull, "--platform", "linux/amd64", "--plain-http", task.registry.host, *options]
 
-    return Contestant(name, command)
+    return Contestant(" ".join(["puller", *options]), command)
 
 
 def skopeo(task: Task) -> Contestant:

@@ -65,13 +65,22 @@ def _contest(ground: Ground, task: Task) -> list[Result]:
     with docker(ground.scratch / "docker", ground.env) as daemon:
         before = served(task)
         results = ground.contest(
-            puller(task, "puller"),
-            puller(task, "puller --no-tarsum", "--no-tarsum"),
-            puller(task, "puller --digest-only", "--digest-only"),
+            puller(task),
+            puller(task, "--no-tarsum"),
+            puller(task, "--digest-only"),
             docker_pull(task, daemon),
         )
+        prove_all_was_unpacked(task, [result for result in results if result.name.startswith("puller")])
         prove_all_was_fetched(task, before, runs=(ground.rounds + 1) * len(results))
     return results
+
+
+def prove_all_was_unpacked(task: Task, results: Sequence[Result]) -> None:
+    """Raise Unmeasurable unless each store held at least what the layers hold: else blobs alone were measured."""
+    entries = sum(layer.entries for layer in task.image.layers)
+    for result in results:
+        if result.left < entries:
+            raise Unmeasurable(f"{result.name} left {result.left} files where the layers hold {entries}")
 
 
 def prove_all_was_fetched(task: Task, before: int, *, runs: int, patience: float = LOG_PATIENCE) -> None:

@@ -11,6 +11,8 @@ from bench.tool import MissingTool, require
 from bench.unpacker import bsdtar, gnu_tar, gnu_tar_plain, packed, puller_unpack, room, tarfile, umoci
 
 IMAGES = ("medium", "small")
+# umoci's rootfs folder, config.json, umoci.json and mtree.
+BUNDLE = 4
 TITLE = "Unpack, in memory (tmpfs)"
 AIM = (
     "Aim: puller ≤ 1.0 × GNU tar -I igzip, ≤ 0.35 × umoci. Only puller and umoci check what they unpack; umoci also"
@@ -31,9 +33,17 @@ def unpack(ground: Ground) -> str:
 def _rows(ground: Ground, image: str) -> Iterator[Sequence[str]]:
     results = _contest(ground, image)
     _, theirs, tar, *_ = results
+    prove_same_work(results, tar)
     for result in results:
         ratios = ratio(result.seconds, tar.seconds), ratio(result.seconds, theirs.seconds)
         yield (f"{image}, {result.name}", *figures(result), *ratios)
+
+
+def prove_same_work(results: Sequence[Result], measure: Result) -> None:
+    """Raise Unmeasurable unless everyone left as many files as `measure`, or a bundle's metadata more."""
+    for result in results:
+        if not measure.left <= result.left <= measure.left + BUNDLE:
+            raise Unmeasurable(f"{result.name} left {result.left} files where {measure.name} left {measure.left}")
 
 
 def _contest(ground: Ground, image: str) -> list[Result]:

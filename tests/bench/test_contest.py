@@ -46,3 +46,9 @@ def test_a_daemon_begins_before_each_run_and_its_work_is_added(tmp_path: Path) -
     (result,) = contest([contestant], rounds=2, scratch=tmp_path, env=os.environ)
     assert daemon.begun == [False] * 3
     assert all(10 < usage.cpu < 20 for usage in result.usages)
+
+
+def test_what_a_contestant_leaves_is_counted_with_its_folders(tmp_path: Path) -> None:
+    maker = Contestant("a", lambda folder: ["sh", "-c", 'mkdir "$0/d"; touch "$0/d/e" "$0/f"', str(folder)])
+    (result,) = contest([maker], rounds=1, scratch=tmp_path, env=os.environ)
+    assert result.left == 3

@@ -1,14 +1,16 @@
-"""Nobody wins by keeping what an earlier run fetched."""
+"""Nobody wins by keeping what an earlier run fetched, or by unpacking nothing."""
 
 from pathlib import Path
 
 import pytest
 
+from bench.contest import Result
 from bench.contestant import Task
 from bench.ground import Unmeasurable
 from bench.layer import Layer
 from bench.layout import Image
-from bench.pulling import prove_all_was_fetched, served
+from bench.measure import Usage
+from bench.pulling import prove_all_was_fetched, prove_all_was_unpacked, served
 from bench.registry import Registry
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -21,8 +23,8 @@ def line(digest: str, size: int, method: str = "GET") -> str:
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    """An image of two layers of 100 and 50 bytes, from a registry whose log is still empty."""
-    layers = tuple(Layer(digest, size, "", 0, 0, "") for digest, size in ((ONE, 100), (TWO, 50)))
+    """An image of two layers of 100 and 50 bytes, 3 and 4 entries, from a registry whose log is still empty."""
+    layers = tuple(Layer(digest, size, "", 0, entries, "") for digest, size, entries in ((ONE, 100, 3), (TWO, 50, 4)))
     log = tmp_path / "log"
     log.touch()
     return Task(Registry("127.0.0.1:5000", "http", log), "a", Image("a", "", tmp_path, layers))
@@ -43,3 +45,17 @@ def test_a_run_that_kept_a_layer_of_an_earlier_one_makes_all_figures_worthless(t
     task.registry.log.write_text(line(ONE, 100) + line(TWO, 50) + line(ONE, 100))
     with pytest.raises(Unmeasurable, match="its store was not empty"):
         prove_all_was_fetched(task, 0, runs=2, patience=0.0)
+
+
+def result(left: int) -> Result:
+    """A contestant that left so many files."""
+    return Result("puller", (Usage(1.0, 1.0, 1, 0),), left)
+
+
+def test_stores_that_hold_every_entry_pass(task: Task) -> None:
+    prove_all_was_unpacked(task, [result(7), result(9)])
+
+
+def test_a_store_of_blobs_alone_makes_all_figures_worthless(task: Task) -> None:
+    with pytest.raises(Unmeasurable, match="puller left 6 files where the layers hold 7"):
+        prove_all_was_unpacked(task, [result(7), result(6)])
