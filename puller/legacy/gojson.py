@@ -2,16 +2,16 @@
 
 Theory of operation. Python's scanner accepts exactly Go's grammar once NaN is refused, so it judges and decodes; raw
 bytes travel through it as lone surrogates, which become U+FFFD just as Go makes of them. What must keep its spelling
-(top-level values, times) is sliced out of the text that is known to be well-formed.
+(top-level values, times) is cut out of the text where the scanner says that it begins and ends.
 """
 
 import json
 import re
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from puller.errors import InvalidManifest
 from puller.legacy.gosyntax import END, syntax_error
-from puller.legacy.gotext import go_text, whole
+from puller.legacy.gotext import whole
 from puller.model.document import depth_of
 
 # Go had no bound. Deeper texts are refused, typed, before anything recurses over them.
@@ -32,14 +32,21 @@ class Pairs(tuple["Pair", ...]):
 
 Node: TypeAlias = "bool | str | Number | bytes | list[Node] | Pairs | None"  # bytes: text of a value, left as it is
 Pair: TypeAlias = tuple[str, Node]
-Member: TypeAlias = tuple[str, bytes]
+
+
+class Member(NamedTuple):
+    """A member of an object, decoded and as it was written."""
+
+    key: str
+    node: Node
+    text: bytes
+
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(_STRING + rb'|[^" \t\r\n]+', re.DOTALL)
 _PIECE = re.compile(_STRING + rb'|[{}\[\],:]|[^"{}\[\],: \t\r\n]+', re.DOTALL)
-_BRACKET = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
-_KEY = re.compile(rb"[ \t\r\n,]*(" + _STRING + rb")[ \t\r\n]*:[ \t\r\n]*", re.DOTALL)
-_SCALAR = re.compile(_STRING + rb"|[^{}\[\],\" \t\r\n]+", re.DOTALL)
+_BLANK = re.compile("[ \t\r\n]*")
+_LONE = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
 _SPACE = b" \t\r\n"
 _UNSAFE = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # Go 1.5; \b and \f came with 1.22
@@ -52,10 +59,61 @@ _RAW_ESCAPES: Final = (
 def load(raw: bytes) -> Node:
     """Decode one value and nothing after it. Raises InvalidManifest, `what` being the sentence of encoding/json."""
     _check_depth(raw)
+    text = raw.decode("utf-8", "surrogateescape")
     try:
-        return _node(_DECODER.decode(raw.decode("utf-8", "surrogateescape")))
+        return _node(_decoder_for(text).decode(text))
     except ValueError:
-        raise InvalidManifest(syntax_error(raw) or "invalid JSON") from None
+        raise _syntax(raw) from None
+
+
+def load_members(raw: bytes) -> list[Member] | None:
+    """Decode one object, keeping the text of its values and all duplicates; None for a value of another type.
+
+    Raises InvalidManifest as `load`.
+    """
+    _check_depth(raw)
+    text = raw.decode("utf-8", "surrogateescape")
+    position = _after_blank(text, 0)
+    if not text.startswith("{", position):
+        load(raw)
+        return None
+    try:
+        found, end = _members(text, position + 1)
+    except ValueError:
+        raise _syntax(raw) from None
+    if end != len(text):
+        raise _syntax(raw)
+    return found
+
+
+def _members(text: str, position: int) -> tuple[list[Member], int]:
+    """The members from behind the opening brace, and where the blanks behind the closing one end."""
+    scan = _decoder_for(text).raw_decode
+    found: list[Member] = []
+    position = _after_blank(text, position)
+    closed = text.startswith("}", position)
+    while not closed:
+        if not text.startswith('"', position):
+            raise ValueError(position)
+        key, position = scan(text, position)
+        position = _after_blank(text, position)
+        if not text.startswith(":", position):
+            raise ValueError(position)
+        start = _after_blank(text, position + 1)
+        node, end = scan(text, start)
+        found.append(Member(whole(key), _node(node), text[start:end].encode("utf-8", "surrogateescape")))
+        position = _after_blank(text, end)
+        closed = text.startswith("}", position)
+        if not closed:
+            if not text.startswith(",", position):
+                raise ValueError(position)
+            position = _after_blank(text, position + 1)
+    return found, _after_blank(text, position + 1)
+
+
+def _after_blank(text: str, position: int) -> int:
+    found = _BLANK.match(text, position)
+    return found.end() if found else position
 
 
 def first_value(raw: bytes) -> bytes:
@@ -69,54 +127,11 @@ def first_value(raw: bytes) -> bytes:
     if start == len(raw):
         raise InvalidManifest("EOF")
     try:
-        _, end = _DECODER.raw_decode(text, start)
+        _, end = _PLAIN.raw_decode(text, start)
     except ValueError:
         found = syntax_error(raw, trailing=False)
         raise InvalidManifest("unexpected EOF" if found in (END, None) else str(found)) from None
     return raw[start:end]
-
-
-def members(raw: bytes) -> list[Member]:
-    """The members of an object: key decoded, value as written. Duplicates are kept; anything else has no members.
-
-    `raw` must be well-formed: `load` says whether it is.
-    """
-    start = len(raw) - len(raw.lstrip(_SPACE))
-    found: list[Member] = []
-    if raw[start : start + 1] != b"{":
-        return found
-    position = start + 1
-    while match := _KEY.match(raw, position):
-        end = _value_end(raw, match.end())
-        found.append((_unquote(match[1]), raw[match.end() : end]))
-        position = end
-    return found
-
-
-def _value_end(raw: bytes, start: int) -> int:
-    scalar = _SCALAR.match(raw, start)
-    if scalar:
-        return scalar.end()
-    depth = 0
-    position = start
-    while match := _BRACKET.search(raw, position):
-        position = match.end()
-        byte = raw[match.start()]
-        if byte in b"{[":
-            depth += 1
-        elif byte in b"]}":
-            depth -= 1
-            if not depth:
-                break
-    return position
-
-
-def _unquote(raw: bytes) -> str:
-    if b"\\" not in raw:
-        return go_text(raw[1:-1])
-    value = load(raw)
-    assert isinstance(value, str)
-    return value
 
 
 def compact(raw: bytes) -> bytes:
@@ -174,12 +189,21 @@ def _check_depth(raw: bytes) -> None:
         raise InvalidManifest("JSON is nested too deeply", wanted=f"at most {MAX_DEPTH} levels")
 
 
-def _pairs(pairs: list[tuple[str, Node]]) -> Pairs:
+def _syntax(raw: bytes) -> InvalidManifest:
+    return InvalidManifest(syntax_error(raw) or "invalid JSON")
+
+
+def _decoder_for(text: str) -> json.JSONDecoder:
+    """The plain decoder unless the text may hold a lone surrogate: cleaning takes longer than all else."""
+    return _CLEANING if _LONE.search(text) else _PLAIN
+
+
+def _clean_pairs(pairs: list[tuple[str, Node]]) -> Pairs:
     return Pairs((whole(key), _node(value)) for key, value in pairs)
 
 
 def _node(value: Node) -> Node:
-    # Objects come out of the decoder cleaned; strings in arrays and at the top do not.
+    """A string or array with its lone surrogates replaced; objects were cleaned when they were made."""
     if isinstance(value, Number):
         return value
     if isinstance(value, str):
@@ -191,6 +215,9 @@ def _refuse_constant(name: str) -> Node:
     raise ValueError(name)
 
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_constant=_refuse_constant, parse_int=Number, parse_float=Number
+_PLAIN: Final = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_constant=_refuse_constant, parse_int=Number, parse_float=Number
+)
+_CLEANING: Final = json.JSONDecoder(
+    object_pairs_hook=_clean_pairs, parse_constant=_refuse_constant, parse_int=Number, parse_float=Number
 )

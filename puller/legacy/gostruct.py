@@ -3,12 +3,13 @@
 Which fields the old world's structs have is told where those structs live, not here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as data_field
 from typing import Any, Final, Protocol
 
 from puller.errors import InvalidManifest
-from puller.legacy.gojson import Node, Number, Pairs, load, members, quote
+from puller.legacy.gojson import Member, Node, Number, Pairs, load, quote
 from puller.legacy.gotime import GoTime
 
 Faults = list[str]  # sentences about wrong types: decoding goes on after them, and the first is what it ends with
@@ -261,32 +262,34 @@ class Struct:
 
     go_type: str
     fields: Sequence[Field] = ()
-    _by_key: Mapping[str, Field] = field(init=False)
+    _by_key: Mapping[str, Field] = data_field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_key", {fold(f.key): f for f in self.fields})
+        object.__setattr__(self, "_by_key", {fold(f.key): f for f in self.fields} | {f.key: f for f in self.fields})
 
     def zero(self) -> dict[str, Any]:
         return {f.key: f.kind.zero() for f in self.fields}
 
-    def load(self, raw: bytes) -> dict[str, Any]:
-        """Decode a whole text, as json.Unmarshal. Raises InvalidManifest with the sentence of encoding/json."""
+    def load(self, raw: bytes, members: Iterable[Member] | None) -> dict[str, Any]:
+        """Decode a whole text, as json.Unmarshal. Raises InvalidManifest with the sentence of encoding/json.
+
+        `members` is what `gojson.load_members` said of it.
+        """
         faults: Faults = []
-        tree = load(raw)
-        if isinstance(tree, Pairs):
-            # Times want their text: those members are sliced out, all else is taken from the tree.
-            texts = members(raw) if any(isinstance(f.kind, Time) for f in self.fields) else ()
-            tree = (
-                Pairs(self._wanted(pair, text) for pair, (_, text) in zip(tree, texts, strict=True)) if texts else tree
-            )
+        # A time wants its text; all else is taken from the tree.
+        tree = load(raw) if members is None else Pairs((m.key, self._wanted(m)) for m in members)
         value = self.decode(tree, self.zero(), faults)
         if faults:
             raise InvalidManifest(faults[0])
         return value
 
-    def _wanted(self, pair: tuple[str, Node], text: bytes) -> tuple[str, Node]:
-        known = self._by_key.get(fold(pair[0]))
-        return (pair[0], text) if known is not None and isinstance(known.kind, Time) else pair
+    def _wanted(self, member: Member) -> Node:
+        known = self.field(member.key)
+        return member.text if known is not None and isinstance(known.kind, Time) else member.node
+
+    def field(self, key: str) -> Field | None:
+        """The field that a key of JSON means: the equal one, else the one that is equal but for case."""
+        return self._by_key.get(key) or self._by_key.get(fold(key))
 
     def decode(self, node: Node, old: dict[str, Any], faults: Faults) -> dict[str, Any]:
         if node is None:
@@ -296,14 +299,19 @@ class Struct:
             return old
         new = dict(old)
         for key, value in node:
-            known = self._by_key.get(fold(key))
+            known = self.field(key)
             if known is not None:
                 new[known.key] = known.kind.decode(value, new[known.key], faults)
         return new
 
     def encode(self, value: dict[str, Any]) -> bytes:
+        fields = self.encoded_fields(value)
+        return b"{" + b",".join(b'"%b":%b' % (key.encode(), text) for key, text in fields.items()) + b"}"
+
+    def encoded_fields(self, value: dict[str, Any]) -> dict[str, bytes]:
+        """What `encode` writes, by key and in the order of the fields."""
         shown = (f for f in self.fields if not (f.omit_empty and f.kind.is_empty(value[f.key])))
-        return b"{" + b",".join(quote(f.key) + b":" + f.kind.encode(value[f.key]) for f in shown) + b"}"
+        return {f.key: f.kind.encode(value[f.key]) for f in shown}
 
     def is_empty(self, value: dict[str, Any]) -> bool:
         return False

@@ -1,5 +1,6 @@
 """RFC 3339 times as Go 1.5's time package parses and prints them, with the quotes of JSON around (LEGACY.md b.4)."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from puller.legacy.gotext import go_text
 LAYOUT: Final = '"2006-01-02T15:04:05Z07:00"'
 _DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _OVERFLOW: Final = (2**63 - 10) // 10
+_DIGIT_RUN = re.compile("[0-9]+")
 _DIGITS: Final = frozenset("0123456789")
 
 
@@ -101,10 +103,9 @@ class _Parser:
     def _fraction(self) -> int:
         if not (self._rest.startswith(".") and _are_digits(self._rest[1:2], 1)):
             return 0
-        end = 2
-        while _are_digits(self._rest[end : end + 1], 1):
-            end += 1
-        digits, self._rest = self._rest[1:end], self._rest[end:]
+        found = _DIGIT_RUN.match(self._rest, 1)
+        digits = found[0] if found else ""
+        self._rest = self._rest[1 + len(digits) :]
         try:
             value = _integer(digits)
         except _Bad:

@@ -32,7 +32,7 @@ def id_chain(layers: Iterable[V1Layer]) -> tuple[Candidate, ...]:
     chain: list[Candidate] = []
     parent = ""
     for layer in reversed(tuple(layers)):
-        config = image_config(layer.image, layer.v1_compatibility, layer.blob, parent)
+        config = image_config(layer.image, layer.blob, parent)
         found = strong_id(config)
         below = parent.removeprefix(PREFIX) or None
         chain.append(Candidate(found.removeprefix(PREFIX), layer.image_id, config, below, layer))

@@ -5,7 +5,7 @@ from typing import Final
 
 from puller.errors import InvalidDigest, InvalidManifest
 from puller.legacy import olddigest, version
-from puller.legacy.gojson import compact, encode_object, members, quote
+from puller.legacy.gojson import encode_object, quote
 from puller.legacy.v1image import V1Image
 
 RAW_SINCE: Final = "1.8.3"  # builds before it are hashed as its struct would print them, not as they were written
@@ -19,13 +19,12 @@ def make_image_config(v1_compatibility: bytes, layer: str, parent: str = "") -> 
     `parent` is a digest text, empty for a base; a `parent_id` that the text brought along then stays, as in the
     original. Raises InvalidManifest in the original's words for broken JSON, wrong types and digests.
     """
-    return image_config(V1Image.decode(v1_compatibility), v1_compatibility, layer, parent)
+    return image_config(V1Image.decode(v1_compatibility), layer, parent)
 
 
-def image_config(image: V1Image, v1_compatibility: bytes, layer: str, parent: str = "") -> bytes:
-    """The same for a text that was decoded already: `image` is what it gave. It must, as wrong types are fatal."""
-    raw = image.encode() if is_fallback(image) else v1_compatibility
-    fields = {key: compact(value) for key, value in members(raw)}
+def image_config(image: V1Image, layer: str, parent: str = "") -> bytes:
+    """The same for a text that is decoded already."""
+    fields = image.encoded_fields() if is_fallback(image) else image.raw_fields()
     fields["layer_id"] = quote(_checked(layer, "invalid layerID: "))
     if parent:
         fields["parent_id"] = quote(_checked(parent, "invalid parentID "))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from puller.errors import InvalidManifest
-from puller.legacy.gojson import first_value
+from puller.legacy.gojson import Member, compact, first_value, load_members
 from puller.legacy.gostruct import (
     BOOL,
     INT64,
@@ -64,16 +64,18 @@ class V1Image:
     """What Docker's struct took from an image's JSON: unknown fields are gone, missing ones have their zero."""
 
     values: dict[str, Any]
+    members: tuple[Member, ...] = ()  # as they were written
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
         """A whole text, strictly, as `image.NewImgJSON`. Raises InvalidManifest with Go's sentence."""
-        return cls(_IMAGE.load(raw))
+        members = load_members(raw)
+        return cls(_IMAGE.load(raw, members), tuple(members or ()))
 
     @classmethod
     def decode_stream(cls, raw: bytes) -> Self:
         """The file `json` of an image graph: its first value, whatever follows it. Raises as `decode`."""
-        return cls(_IMAGE.load(first_value(raw)))
+        return cls.decode(first_value(raw))
 
     @property
     def id(self) -> str:
@@ -106,16 +108,24 @@ class V1Image:
         unknown = fields.keys() - {"id", "parent", "Size"}
         if unknown:
             raise TypeError(f"not to be replaced: {', '.join(sorted(unknown))}")
-        return type(self)(self.values | fields)
+        return type(self)(self.values | fields, self.members)
 
     def encode(self) -> bytes:
         """As json.Marshal wrote the struct: what images before 1.8.3 are hashed from."""
         return _IMAGE.encode(self.values)
 
+    def encoded_fields(self) -> dict[str, bytes]:
+        """What `encode` writes, by key."""
+        return _IMAGE.encoded_fields(self.values)
+
+    def raw_fields(self) -> dict[str, bytes]:
+        """The text's own members, known or not, compacted; of one key twice the last."""
+        return {member.key: compact(member.text) for member in self.members}
+
 
 def v1_id(raw: bytes) -> str:
     """The field `id` alone of a v1Compatibility text, in whatever case; empty where there is none."""
-    return str(_ONLY_ID.load(raw)["ID"])
+    return str(_ONLY_ID.load(raw, load_members(raw))["ID"])
 
 
 def validate_id(image_id: str) -> str:
