@@ -92,7 +92,8 @@ class _Extensions:
             wanted = f"at most {MAX_META} bytes, {MAX_META_OF_ENTRY} for one entry"
             raise LimitExceeded("extension header too large", where=where, wanted=wanted, got=size)
 
-    def add(self, kind: bytes, body: bytes) -> None:
+    def add(self, kind: bytes, blocks: bytes, size: int) -> None:
+        body = blocks[:size]
         if kind == PAX_GLOBAL:
             self._check_global(body)
             if self.pax is not None or self.long:
@@ -104,8 +105,9 @@ class _Extensions:
         else:
             if kind in self.long:
                 raise self._refused("two long names for one entry")
-            name, _, rest = body.partition(b"\0")
-            if rest.strip(b"\0") or not name:
+            # With the padding: Python reads on to a NUL.
+            name, _, rest = blocks.partition(b"\0")
+            if rest.strip(b"\0") or not 0 < len(name) <= size:
                 raise self._refused("a long name that is empty or goes on behind its end")
             self.long[kind] = name
 
@@ -187,7 +189,7 @@ class _Reader:
             if entry.type not in _EXTENSIONS:
                 return _decided((yield from self._maybe_sparse(extensions, extensions.applied(entry), block)))
             extensions.expect(entry.size)
-            extensions.add(entry.type, (yield from self._read(entry.size, padding(entry.size))))
+            extensions.add(entry.type, (yield from self._read(entry.size + padding(entry.size))), entry.size)
             start = self._at
             block = yield from self._read(BLOCK, short=True)
         yield from self._end(block)
@@ -284,8 +286,9 @@ def _decided_type(entry: Entry) -> Entry:
     if slash and kind in (REGULAR, CONTIGUOUS):
         raise _ambiguous(entry, "a regular file whose name ends in a slash")
     if kind == HARD_LINK:
-        # Old writers gave a link the size of its file; the content is not there (GNU tar, Go and Python agree).
-        if b"size" in entry.pax and entry.size:
+        # Old writers gave a link the size of its file; the content is not there (GNU tar, Go and Python agree). Behind
+        # a PAX header it may be (POSIX), and libarchive takes it.
+        if entry.pax and entry.size:
             raise _ambiguous(entry, "a hard link with content")
         return entry._replace(size=0, stored=0)
     if kind in _NO_CONTENT and entry.size:

@@ -7,6 +7,9 @@ from puller.stream.sane import Sane
 from tests.stream.archive import END, header, long_name, member, octal, pax
 from tests.stream.listing import listing, only, refused
 
+ONE = member(b"after", b"content") + END
+
+
 # -- E4, E5: sizes that lie ------------------------------------------------------------------------------------------
 
 
@@ -45,8 +48,8 @@ def test_e6_a_regular_file_whose_name_ends_in_a_slash_is_refused(kind: bytes) ->
 
 @pytest.mark.parametrize("field", ["major", "minor"])
 def test_e7_a_device_number_that_is_none_is_refused_for_every_type(field: str) -> None:
-    assert "octal" in refused(header(**{field: b"58"}) + END)  # type: ignore[arg-type]  # either is bytes
-    assert only(header(**{field: b""})).devmajor == 0  # type: ignore[arg-type]  # likewise
+    assert "octal" in refused(header(**{field: b"58"}) + END)
+    assert only(header(**{field: b""})).devmajor == 0
 
 
 def test_e7_a_prefix_that_star_and_others_end_differently_is_refused() -> None:
@@ -122,6 +125,15 @@ def test_e7_the_last_of_equal_records_wins() -> None:
 def test_e7_a_long_name_that_goes_on_behind_its_end_is_refused() -> None:
     refused(member(b"L", b"name\0more\0", kind=b"L") + header() + END)
     refused(member(b"L", b"\0", kind=b"L") + header() + END)
+
+
+def test_e7_a_long_name_that_goes_on_in_its_padding_is_refused() -> None:
+    cut_short = header(b"././@LongLink", kind=b"L", size=3) + b"longer".ljust(512, b"\0")
+    assert "long name" in refused(cut_short + ONE)
+
+
+def test_e7_a_hard_link_of_some_size_behind_a_pax_header_is_refused() -> None:
+    refused(pax((b"comment", b"x")) + header(kind=b"1", size=512, link=b"file") + ONE)
 
 
 def test_e7_solaris_headers_are_refused_because_others_read_them_as_files() -> None:
