@@ -47,7 +47,7 @@ class Contestant:
 
 
 def puller(task: Task, *options: str) -> Contestant:
-    """This project's command line as users start it, with options that its name shows; it unpacks unless told not to."""
+    """This project's command line as users start it, with options that its name shows; it unpacks by itself."""
 
     def command(store: Path) -> Command:
         pull = [sys.executable, "-m", "puller", "pull", task.reference, "--store", str(store), "--quiet"]

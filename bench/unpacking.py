@@ -11,8 +11,8 @@ from bench.tool import MissingTool, require
 from bench.unpacker import bsdtar, gnu_tar, gnu_tar_plain, packed, puller_unpack, room, tarfile, umoci
 
 IMAGES = ("medium", "small")
-# umoci's rootfs folder, config.json, umoci.json and mtree.
-BUNDLE = 4
+# umoci's folders bundle and rootfs, config.json, umoci.json and an mtree.
+BUNDLE = 5
 TITLE = "Unpack, in memory (tmpfs)"
 AIM = (
     "Aim: puller ≤ 1.0 × GNU tar -I igzip, ≤ 0.35 × umoci. Only puller and umoci check what they unpack; umoci also"
