@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 from puller.errors import LayerError, PullerError, StoreBusy, Unsupported
 from puller.rootfs import message
 from puller.rootfs.capability import effective
-from puller.rootfs.jail import Fence, bear_no_children, die_with_parent, enter
+from puller.rootfs.jail import Fence, die_with_parent, enter
 from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
 from puller.rootfs.powers import Powers
 from puller.rootfs.unpacking import Means, unpack
@@ -184,11 +184,9 @@ class _Shift:
 
     def _enter(self, fence: Fence) -> tuple[str, ...]:
         try:
-            missing = enter(self._job.root, fence)
-            bear_no_children()
+            return enter(self._job.root, fence)
         except (OSError, ValueError) as error:
             raise Unsupported("the process cannot lock itself in", got=str(error)) from error
-        return missing
 
     def _tell(self, read: int) -> None:
         """Say how far it is, but not too often, and rather not at all than wait for the crew to listen."""

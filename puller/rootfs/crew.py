@@ -40,20 +40,20 @@ _LAST_WORDS: Final = 4096
 class Crew:
     """An Unpacker. Its child is started for the first job; leaving the context ends it, and all that it does.
 
-    `jailed` False: without any walls. `ahead`: inflate in a second thread; None: where a processor is idle. A job that
-    takes longer than it may by `clock` is killed, and so is one whose `told` raises. Thread-safe.
+    `jailed` False: without any walls. `python` is the interpreter that runs the child; None: that of this process. A
+    job that takes longer than it may by `clock` is killed, and so is one whose `told` raises. Thread-safe; each job has
+    a process of its own.
     """
 
     def __init__(
-        self, manner: Manner, *, jailed: bool = True, ahead: bool | None = None, clock: Clock = time.monotonic
+        self, manner: Manner, *, jailed: bool = True, python: str | None = None, clock: Clock = time.monotonic
     ) -> None:
         self._manner = manner
         self._jailed = jailed
-        self._ahead = ahead
+        self._python = python or sys.executable
         self._clock = clock
         self._lock = threading.Lock()
         self._child: _Child | None = None
-        self._running = 0
 
     def __enter__(self) -> Self:
         return self
@@ -74,24 +74,18 @@ class Crew:
         with ours:
             with theirs:
                 child = self._give(job, theirs)
-            try:
-                return _Wait(ours, told, self._manner.seconds, self._clock).outcome(child)
-            finally:
-                with self._lock:
-                    self._running -= 1
+            return _Wait(ours, told, self._manner.seconds, self._clock).outcome(child)
 
     def _give(self, job: Job, answers: socket.socket) -> "_Child":
         """Give the job to the child; to a new one if the old one is gone."""
         with self._lock:
-            ahead = self._running < (os.cpu_count() or 1) - 1 if self._ahead is None else self._ahead
-            order = message.Order.of(job, self._manner, jailed=self._jailed, ahead=ahead)
+            order = message.Order.of(job, self._manner, jailed=self._jailed)
             if self._child is not None and not self._child.lives:
                 self._child.close()
                 self._child = None
             if self._child is None:
-                self._child = _Child()
+                self._child = _Child(self._python)
             self._child.give(order.encode(), [job.root, job.blob.fd, job.sidecar, answers.fileno()])
-            self._running += 1
             return self._child
 
 
@@ -124,21 +118,21 @@ class InProcess:
 class _Child:
     """The child process and the line to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str) -> None:
         self._last_words = os.memfd_create("puller-child")
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                self._process = self._start(theirs.fileno())
+                self._process = self._start(python, theirs.fileno())
             except OSError as error:
                 self._line.close()
                 os.close(self._last_words)
                 raise StoreBusy("the process that unpacks cannot be started", got=error.strerror) from error
 
-    def _start(self, control: int) -> subprocess.Popen[bytes]:
+    def _start(self, python: str, control: int) -> subprocess.Popen[bytes]:
         paths = [str(Path(entry).absolute()) for entry in sys.path]
         return subprocess.Popen(
-            [sys.executable, *_FLAGS, "-c", _BOOT, str(control), *paths, str(_HOME)],
+            [python, *_FLAGS, "-c", _BOOT, str(control), *paths, str(_HOME)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._last_words,

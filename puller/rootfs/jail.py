@@ -1,4 +1,4 @@
-"""The jail: all walls around the thread that unpacks, in the order they must be raised. None is ever left again.
+"""The jail: all walls around the process that unpacks, in the order they must be raised. None is ever left again.
 
 The engine is safe without; a mistake in it, or in a decompressor, must not reach beyond one directory (THREATS D8).
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from puller.rootfs.capability import NEEDED, keep_only
-from puller.rootfs.landlock import confine
+from puller.rootfs.landlock import confine, version
 from puller.rootfs.libc import prctl
 
 # Of addresses, of which little is ever used: the window of a zstd frame alone may be 128 MiB, a thread's stack 8.
@@ -30,7 +30,7 @@ class Fence:
 
 
 def enter(root: int, fence: Fence) -> tuple[str, ...]:
-    """Wall this thread in at the open directory `root`; to be called before there is a second thread.
+    """Wall this process in at the open directory `root`; it must have one thread only.
 
     Returns the walls that this machine does not have, with the reason. Raises OSError.
     """
@@ -40,15 +40,11 @@ def enter(root: int, fence: Fence) -> tuple[str, ...]:
     _limit(resource.RLIMIT_FSIZE, fence.file)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     _limit(resource.RLIMIT_CPU, math.ceil(fence.seconds) + 1)
+    _limit(resource.RLIMIT_NPROC, 0)  # no process, no thread; the kernel does not hold root to it
     keep_only(NEEDED)
     prctl(_NO_NEW_PRIVILEGES, 1)
-    reason = confine(root)
+    reason = confine(root, version())
     return () if reason is None else (f"write jail: {reason}",)
-
-
-def bear_no_children() -> None:
-    """No process or thread may be started any more; does not bind those who may pass over such limits."""
-    _limit(resource.RLIMIT_NPROC, 0)
 
 
 def die_with_parent(signal: int) -> None:

@@ -52,12 +52,12 @@ def version() -> int:
         raise
 
 
-def confine(root: int) -> str | None:
+def confine(root: int, found: int) -> str | None:
     """Confine this thread, and those it starts, to the open directory `root`; needs PR_SET_NO_NEW_PRIVS.
 
-    Returns why there is no such wall on this machine, None where there is. What is open stays open. Raises OSError.
+    `found` is the version to use. Returns why it gives no such wall, None where it does. What is open stays open.
+    Raises OSError.
     """
-    found = version()
     if found < _LOWEST:
         return "the kernel has no Landlock" if not found else f"Landlock of version {found} knows no hard links"
     ruleset = _Ruleset(_up_to(found, _FILES), _up_to(found, _NETWORK), _up_to(found, _SCOPES))

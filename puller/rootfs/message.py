@@ -34,13 +34,12 @@ class Order:
     diff_id: Digest | None
     alone: bool
     jailed: bool
-    ahead: bool
     manner: Manner
 
     @classmethod
-    def of(cls, job: Job, manner: Manner, *, jailed: bool, ahead: bool) -> "Order":
+    def of(cls, job: Job, manner: Manner, *, jailed: bool) -> "Order":
         """The order for `job`."""
-        return cls(job.blob.compression, job.blob.diff_id, job.alone, jailed, ahead, manner)
+        return cls(job.blob.compression, job.blob.diff_id, job.alone, jailed, manner)
 
     def job(self, root: int, blob: int, sidecar: int) -> Job:
         """The job again, with the descriptors that came with it."""

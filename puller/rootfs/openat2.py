@@ -6,9 +6,10 @@ import os
 from contextlib import suppress
 from typing import Final, Protocol
 
+from puller.rootfs.libc import SAME_NUMBERS
+
 # <linux/openat2.h>, openat2(2)
-_NUMBER: Final = 437  # on every architecture named below
-_ARCHITECTURES: Final = frozenset(("x86_64", "i686", "aarch64", "armv7l", "riscv64", "ppc64le", "s390x"))
+_NUMBER: Final = 437
 _NO_MAGICLINKS, _NO_SYMLINKS, _IN_ROOT = 0x02, 0x04, 0x10
 _LONGEST: Final = 4095  # bytes of a path, for the kernel
 _DIRECTORY: Final = os.O_DIRECTORY | os.O_CLOEXEC
@@ -74,7 +75,7 @@ class KernelOpener:
 
 def kernel_opener() -> KernelOpener | None:
     """The kernel's opener, or None where it is too old, forbidden (seccomp), or of another architecture."""
-    if os.uname().machine not in _ARCHITECTURES:
+    if os.uname().machine not in SAME_NUMBERS:
         return None
     opener = KernelOpener()
     root = os.open("/", os.O_PATH | _DIRECTORY)
