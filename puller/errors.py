@@ -10,6 +10,7 @@
     ├── VerificationError                bytes that are not what was promised: never retried
     │   ├── DigestMismatch, SizeMismatch, DiffIDMismatch, TarsumMismatch
     │   ├── MediaTypeMismatch            one document under two descriptions
+    │   ├── SignatureInvalid             a signed manifest that is not what was signed, or not signed where it must be
     │   └── WeakDigest                   only a weak promise where a strong one was required
     ├── RegistryError                    the other side did not give it
     │   ├── Unauthorized, NotFound, RateLimited, Unavailable, ConnectionLost, TLSFailure
@@ -139,6 +140,10 @@ class TarsumMismatch(VerificationError):
 
 class MediaTypeMismatch(VerificationError):
     """One document under two descriptions (THREATS C4)."""
+
+
+class SignatureInvalid(VerificationError):
+    """A manifest's signature does not hold, or there is none where one was required (THREATS C15–C17)."""
 
 
 class WeakDigest(VerificationError):
