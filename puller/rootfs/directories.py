@@ -83,7 +83,7 @@ class Directories:
                     os.fchmod(fd, due.mode)
                     os.utime(fd, ns=(due.atime, due.mtime))
                     continue
-                if path not in self._new:
+                if path not in self._new or not path:  # the root is never new, however empty
                     metadata.clear_attributes(fd)
                 metadata.directory(fd, due, path)
             finally:

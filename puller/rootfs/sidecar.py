@@ -10,14 +10,14 @@ from typing import Any, Final, get_args
 
 from puller.errors import ContentCorrupt, InvalidManifest
 from puller.model.alteration import MOST_EXAMPLES, Alteration, Altered, What
-from puller.model.document import load_document
+from puller.model.document import load_document, text_of
 from puller.model.text import printable
 from puller.rootfs.failure import tree_error
 from puller.rootfs.name import shown
 
 _CHUNK: Final = 64 << 10
 _LONGEST: Final = 4 << 20  # bytes of one line; the largest attribute takes an eighth of a MiB
-_WHATS: Final[frozenset[str]] = frozenset(get_args(What))
+_WHATS: Final[dict[str, What]] = {what: what for what in get_args(What)}
 
 
 class SidecarWriter:
@@ -100,8 +100,9 @@ def _decoded(line: bytes, number: int) -> Alteration:
         if not line.endswith(b"\n"):
             raise ValueError("it does not end")
         document = load_document(line, what="an alteration", limit=_LONGEST)
-        what, reason = document.get("what"), document.get("reason")
-        if what not in _WHATS or not isinstance(reason, str):
+        what = _WHATS.get(text_of(document, "what", what="an alteration"))
+        reason = text_of(document, "reason", what="an alteration")
+        if what is None:
             raise ValueError("it says nothing known")
         value = _bytes_of(document, "value").decode(errors="surrogateescape")
         return Alteration(_bytes_of(document, "path"), what, value, reason)
