@@ -39,7 +39,8 @@ def enter(root: int, fence: Fence) -> tuple[str, ...]:
     _limit(resource.RLIMIT_AS, fence.memory)
     _limit(resource.RLIMIT_FSIZE, fence.file)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
-    _limit(resource.RLIMIT_CPU, math.ceil(fence.seconds) + 1)
+    seconds = math.ceil(fence.seconds) + 1
+    _limit(resource.RLIMIT_CPU, seconds, seconds + 1)  # the first sends SIGXCPU, which tells why
     _limit(resource.RLIMIT_NPROC, 0)  # no process, no thread; the kernel does not hold root to it
     keep_only(NEEDED)
     prctl(_NO_NEW_PRIVILEGES, 1)
@@ -52,7 +53,11 @@ def die_with_parent(signal: int) -> None:
     prctl(_PARENT_DEATH, signal)
 
 
-def _limit(what: int, most: int) -> None:
-    """Set both limits, for good; lower ones that are there already stay."""
-    soft, hard = (most if old == resource.RLIM_INFINITY else min(most, old) for old in resource.getrlimit(what))
-    resource.setrlimit(what, (soft, hard))
+def _limit(what: int, soft: int, hard: int | None = None) -> None:
+    """Set both limits, for good; lower ones that are there already stay. None: the hard one is as the soft one."""
+    old_soft, old_hard = resource.getrlimit(what)
+    resource.setrlimit(what, (_lower(soft, old_soft), _lower(soft if hard is None else hard, old_hard)))
+
+
+def _lower(wanted: int, old: int) -> int:
+    return wanted if old == resource.RLIM_INFINITY else min(wanted, old)

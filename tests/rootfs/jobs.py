@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from puller.contracts.layers import LayerBlob
@@ -56,8 +56,13 @@ def children(process: int) -> list[int]:
     return sorted(found)
 
 
-def worker() -> int:
-    """The process that does the one job under way: this process's child's child."""
-    (child,) = children(os.getpid())
-    (found,) = children(child)
-    return found
+def workers() -> list[int]:
+    """The processes that do jobs of this process's crews: its children's children."""
+    return [worker for child in children(os.getpid()) for worker in children(child)]
+
+
+def strike(number: int) -> None:
+    """Send a signal to all of them."""
+    for process in workers():
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
