@@ -128,12 +128,14 @@ class Survey(Iterator[Finding]):
             for place, parent in zip(above.places[index:], self._fds(above)[index:], strict=True):
                 try:
                     fd = os.open(name, _READ, dir_fd=parent)
-                except FileNotFoundError:
-                    continue
                 except OSError as error:
-                    if error.errno not in _NO_DIRECTORY or not fds:
+                    if not fds:
                         raise
-                    break  # a file, a link or a mark: it hides all below
+                    if error.errno == errno.ENOENT:
+                        continue
+                    if error.errno in _NO_DIRECTORY:
+                        break  # a file, a link or a mark: it hides all below
+                    raise
                 places.append(place)
                 fds.append(fd)
                 if place + 1 < len(self._tree) and is_opaque(fd):
