@@ -231,17 +231,18 @@ class LayerApplier(TarListener):
         parts = components(entry.linkname)
         source = self._tree.find(b"/".join(parts[:-1])) if parts else None
         state = None if source is None else _state(source, parts[-1])
+        # With the layers below it, the names of a layer that is unpacked apart may lead elsewhere.
+        wrong = NeedsLower if self._whiteouts.alone else InvalidArchive
         if source is None or state is None:
-            missing = NeedsLower if self._whiteouts.alone else InvalidArchive
-            raise missing("a hard link to what is not there", got=shown(entry.linkname))
+            raise wrong("a hard link to what is not there", got=shown(entry.linkname))
         if stat.S_ISDIR(state.st_mode):
-            raise InvalidArchive("a hard link to a directory", got=shown(entry.linkname))
+            raise wrong("a hard link to a directory", got=shown(entry.linkname))
         old = _state(directory, base)
         if old is not None:
             if (old.st_dev, old.st_ino) == (state.st_dev, state.st_ino):
                 return
             if (source.path + b"/").startswith(joined(directory.path, base) + b"/"):
-                raise InvalidArchive("a hard link in place of the directory it leads to", got=shown(entry.linkname))
+                raise wrong("a hard link in place of the directory it leads to", got=shown(entry.linkname))
             self._tree.clear(directory, base)
         # Without follow_symlinks=False a link to a symbolic link would become one to its target, wherever it is.
         os.link(parts[-1], base, src_dir_fd=source.fd, dst_dir_fd=directory.fd, follow_symlinks=False)

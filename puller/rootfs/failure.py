@@ -1,6 +1,10 @@
 """What an errno means while a tree is written: the one place where OSError becomes an error of this package."""
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from puller.errors import LimitExceeded, NoSpace, PullerError, StoreBusy, StoreUnusable, UnsafePath
@@ -35,3 +39,13 @@ def tree_error(error: OSError, name: bytes) -> PullerError:
     """The typed error for `error`, which came up at the entry `name`."""
     kind, what, hint = _MEANING.get(error.errno or 0, (StoreUnusable, error.strerror or "the disk failed", ""))
     return kind(what, where=shown(name), got=errno.errorcode.get(error.errno or 0), hint=hint)
+
+
+@contextmanager
+def translated(where: Path) -> Iterator[None]:
+    """Raise every OSError of the block as the error of this package; for disk work under `where` only."""
+    try:
+        yield
+    except OSError as error:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        raise tree_error(error, os.fsencode(where / name)) from error

@@ -15,8 +15,20 @@ _prctl.argtypes = (ctypes.c_int, _WORD, _WORD, _WORD, _WORD)
 _prctl.restype = ctypes.c_int
 
 _syscall: Final = _LIBRARY.syscall
-_syscall.argtypes = (ctypes.c_long, _WORD, _WORD, _WORD, _WORD)
+_syscall.argtypes = (ctypes.c_long, _WORD, _WORD, _WORD, _WORD, _WORD)
 _syscall.restype = ctypes.c_long
+
+_syncfs: Final = _LIBRARY.syncfs
+_syncfs.argtypes = (ctypes.c_int,)
+_syncfs.restype = ctypes.c_int
+
+_mount: Final = _LIBRARY.mount
+_mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, _WORD, ctypes.c_char_p)
+_mount.restype = ctypes.c_int
+
+_umount2: Final = _LIBRARY.umount2
+_umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+_umount2.restype = ctypes.c_int
 
 _capget: Final = _LIBRARY.capget
 _capset: Final = _LIBRARY.capset
@@ -33,8 +45,23 @@ def prctl(option: int, *arguments: int) -> int:
 
 def syscall(number: int, *arguments: int) -> int:
     """A call by its number; addresses are numbers too. Raises OSError."""
-    words = (*arguments, 0, 0, 0, 0)[:4]
+    words = (*arguments, 0, 0, 0, 0, 0)[:5]
     return _checked(_syscall(number, *words))
+
+
+def syncfs(fd: int) -> None:
+    """syncfs(2): all that was written to the file system of `fd` is on its disk. Raises OSError."""
+    _checked(_syncfs(fd))
+
+
+def mount(source: bytes, target: bytes, kind: bytes, flags: int, options: bytes) -> None:
+    """mount(2). Raises OSError."""
+    _checked(_mount(source, target, kind, flags, options))
+
+
+def umount2(target: bytes, flags: int) -> None:
+    """umount2(2). Raises OSError."""
+    _checked(_umount2(target, flags))
 
 
 def capget(header: ctypes.Structure, data: ctypes.Array[Any]) -> None:

@@ -46,8 +46,9 @@ def put(base: Path, archive: bytes, powers: Powers | None = None) -> bool:
             return True
         merged(base / "tree", upper, applied)
     except (NeedsLower, Unmergeable):
+        is_first = not (base / "tree").exists()
         (base / "tree").mkdir(exist_ok=True)
-        apply(base / "tree", archive, powers=powers, whiteouts=Erasing())
+        apply(base / "tree", archive, powers=powers, whiteouts=None if is_first else Erasing())
         return False
     finally:
         shutil.rmtree(upper, ignore_errors=True)
@@ -57,9 +58,10 @@ def put(base: Path, archive: bytes, powers: Powers | None = None) -> bool:
 def flattened(base: Path, archives: list[bytes], powers: Powers | None = None) -> Facts:
     """The tree that layers give when each is applied to those before it."""
     base.mkdir()
-    for number, archive in enumerate(archives):
-        apply(base, archive, powers=powers, whiteouts=Erasing() if number else None)
-    return portrait(base)
+    put(base, archives[0], powers)
+    for archive in archives[1:]:
+        apply(base / "tree", archive, powers=powers, whiteouts=Erasing())
+    return portrait(base / "tree")
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

@@ -1,0 +1,92 @@
+"""VfsDriver: each layer is the whole tree up to it, in a directory of its own. It works anywhere, and takes room."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from puller.contracts.layers import Staged, Told, Unpacked
+from puller.rootfs.copying import copy_tree
+from puller.rootfs.failure import translated
+from puller.rootfs.inside import Root
+from puller.rootfs.job import Outcome
+from puller.rootfs.merge import Unmergeable, merge
+from puller.rootfs.shelved import APART, Clock, Shelved, StagedLayer, own, record_of
+from puller.rootfs.staging import Staging
+
+TREE: Final = "tree"
+_EVERY: Final = 0.1  # seconds between two words to whoever waits
+
+
+class VfsDriver(Shelved):
+    """A Driver on a Shelf whose content is called `tree`. How it differs from others is told by NaiveDiffer."""
+
+    def commit(self, staged: Staged, parent: str | None, told: Told) -> Unpacked:
+        layer = own(staged)
+        try:
+            outcome = self._placed(layer, parent, told)
+            layer.staging.remove(APART)
+            return self._commit(layer, outcome, record_of(outcome, parent))
+        except BaseException:
+            self.discard(layer)
+            raise
+
+    def lower(self, layer: str) -> list[Path]:
+        return [self.path(layer)]
+
+    @contextmanager
+    def mounted(self, layer: str) -> Iterator[Path]:
+        yield self.path(layer)
+
+    def _placed(self, layer: StagedLayer, parent: str | None, told: Told) -> Outcome:
+        """The whole tree in the staging directory, whichever way it can be had."""
+        staging = layer.staging
+        if parent is None and layer.outcome is not None:
+            staging.rename(APART, TREE)
+            return layer.outcome
+        staging.make(TREE)
+        with staging.opened(TREE) as tree:
+            if parent is None:
+                found_root(tree, staging.path)
+            else:
+                with self._shelf.opened(parent) as source, translated(staging.path):
+                    copy_tree(Root(source), Root(tree), _ticking(told, layer.blob.fd, self._clock))
+            return merged(staging, layer, tree, lambda: self._again(layer, told))
+
+    def _again(self, layer: StagedLayer, told: Told) -> Outcome:
+        return layer.staging.unpack(self._unpacker, layer.blob, told, into=TREE, alone=False)
+
+
+def merged(staging: Staging, layer: StagedLayer, tree: int, again: Callable[[], Outcome]) -> Outcome:
+    """Move what was unpacked apart onto `tree`; where that cannot be, unpack it there: `again`."""
+    if layer.outcome is None:
+        return again()
+    try:
+        with staging.opened(APART) as upper, translated(staging.path):
+            merge(Root(tree), Root(upper), layer.outcome.applied)
+    except Unmergeable:
+        return again()
+    return layer.outcome
+
+
+def found_root(tree: int, where: Path) -> None:
+    """Let an empty directory look like a root that no layer speaks of."""
+    with translated(where):
+        os.fchmod(tree, 0o755)
+        os.utime(tree, ns=(0, 0))
+
+
+def _ticking(told: Told, blob: int, clock: Clock) -> Callable[[], None]:
+    """Tells, now and then, that all of the blob was read."""
+    size = os.fstat(blob).st_size
+    silent_until = 0.0
+
+    def tick() -> None:
+        nonlocal silent_until
+        now = clock()
+        if now >= silent_until:
+            silent_until = now + _EVERY
+            told(size)
+
+    return tick
