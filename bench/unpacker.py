@@ -60,7 +60,8 @@ def puller_unpack(image: Packed) -> Contestant:
     """This project's own, from blobs that were verified when they were pulled; diff IDs are checked again."""
 
     def command(folder: Path) -> Command:
-        return [sys.executable, "-m", "puller", "unpack", image.reference, str(folder), "--store", str(image.store)]
+        unpack = [sys.executable, "-m", "puller", "unpack", image.reference, str(folder), "--store", str(image.store)]
+        return [*unpack, "--quiet"]
 
     return Contestant("puller unpack", command)
 
