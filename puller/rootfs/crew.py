@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -30,6 +29,7 @@ Clock = Callable[[], float]
 
 _EVERY: Final = 0.1  # seconds between two words to whoever waits
 _FAREWELL: Final = 10.0  # seconds for the child to end its jobs and itself
+_DYING: Final = 1.0  # seconds for one whose line is closed to be gone
 _HOME: Final = Path(__file__).absolute().parents[2]
 # The child takes nothing from the environment or the user's site; where modules are found is what it is told.
 _FLAGS: Final = ("-I", "-S", "-X", "utf8")
@@ -154,9 +154,12 @@ class _Child:
             raise self.failure() from error
 
     def failure(self) -> PullerError:
-        """The error for a child that is gone."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_FAREWELL)
+        """The error for a job that was not answered: the child is gone, as a rule."""
+        try:
+            self._process.wait(_DYING)
+        except subprocess.TimeoutExpired:
+            hint = "Perhaps too many files are open (ulimit -n)."
+            return StoreBusy("the process that unpacks did not do the job", hint=hint)
         said = os.pread(self._last_words, _LAST_WORDS, max(0, os.fstat(self._last_words).st_size - _LAST_WORDS))
         lines = said.decode(errors="replace").strip().splitlines()
         return StoreUnusable("the process that unpacks is gone", got=lines[-1] if lines else self._process.returncode)

@@ -1,25 +1,28 @@
 """Runs attacks in a place full of canaries, also as a program of its own, so that any user can run it.
 
-    python -m tests.rootfs.gauntlet FOLDER OPENER     prints one line of JSON: {vector: what went wrong}
+    python -m tests.rootfs.gauntlet FOLDER OPENER          prints one line of JSON: {vector: what went wrong}
+    python -m tests.rootfs.gauntlet FOLDER OPENER jail     the same in the jail
 
-It needs the standard library only: the interpreter that another user may run has nothing else.
+It needs the standard library only, but for the jail: the interpreter that another user may run has nothing else.
 """
 
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from puller.errors import LayerError, PullerError
 from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
 from puller.rootfs.removal import remove
-from tests.rootfs.layering import apply, census, words
+from tests.rootfs.layering import SMALL, apply, census, words
 from tests.rootfs.vector import Vector
 from tests.rootfs.vectors import PATH_MAX, VECTORS
 
 OPENERS: dict[str, Callable[[], Opener | None]] = {"openat2": kernel_opener, "walker": lambda: open_stepwise}
+
+Unpack = Callable[[Path, bytes], object]  # puts a layer on a directory
 
 
 class Place:
@@ -68,17 +71,33 @@ def place(parent: Path, name: str) -> Iterator[Place]:
             os.close(parent_fd)
 
 
-def trial(vector: Vector, parent: Path, opener: Opener) -> str:
+def trial(vector: Vector, parent: Path, unpack: Unpack) -> str:
     """What is wrong with how this attack, and its control, went; nothing if all is well."""
-    return _attacked(vector, parent, opener) or _controlled(vector, parent, opener)
+    return _attacked(vector, parent, unpack) or _controlled(vector, parent, unpack)
 
 
-def _attacked(vector: Vector, parent: Path, opener: Opener) -> str:
+def by_engine(opener: Opener) -> Unpack:
+    """The engine alone, in this process."""
+    return lambda base, archive: apply(base, archive, opener=opener)
+
+
+@contextmanager
+def in_jail(name: str) -> Iterator[Unpack]:
+    """The engine in a process of its own, behind all walls."""
+    from puller.rootfs.crew import Crew  # what this imports, some interpreters do not have
+    from puller.rootfs.manner import Manner
+    from tests.rootfs.jobs import unpacked
+
+    with Crew(Manner(limits=SMALL, stepwise=name == "walker")) as crew:
+        yield lambda base, archive: unpacked(crew, base, archive)
+
+
+def _attacked(vector: Vector, parent: Path, unpack: Unpack) -> str:
     with place(parent, "attack") as found:
         error: PullerError | None = None
         for number, archive in enumerate(vector.layers):
             try:
-                apply(found.dest, archive, opener=opener)
+                unpack(found.dest, archive)
             except PullerError as caught:
                 error = caught
                 if number < len(vector.layers) - 1 or not isinstance(caught, LayerError):
@@ -95,12 +114,12 @@ def _attacked(vector: Vector, parent: Path, opener: Opener) -> str:
         return "" if made == vector.outcome else f"made {made}"
 
 
-def _controlled(vector: Vector, parent: Path, opener: Opener) -> str:
+def _controlled(vector: Vector, parent: Path, unpack: Unpack) -> str:
     if vector.makes is None:
         return ""
     with place(parent, "control") as found:
         for archive in vector.control:
-            apply(found.dest, archive, opener=opener)
+            unpack(found.dest, archive)
         made = words(found.dest)
         if not found.is_untouched:
             return "control: a canary was touched"
@@ -125,11 +144,12 @@ def closed_folders(parent: Path) -> str:
         return "" if words(found.dest) == {} else "something stayed"
 
 
-def main(folder: str, name: str) -> None:
+def main(folder: str, name: str, jail: str = "") -> None:
     """Run them all and print what went wrong."""
     opener = OPENERS[name]()
     assert opener is not None
-    outcomes = {vector.name: trial(vector, Path(folder), opener) for vector in VECTORS}
+    with in_jail(name) if jail else nullcontext(by_engine(opener)) as unpack:
+        outcomes = {vector.name: trial(vector, Path(folder), unpack) for vector in VECTORS}
     outcomes["f13_closed_folders"] = closed_folders(Path(folder))
     json.dump({"ran": len(outcomes), "wrong": {name: wrong for name, wrong in outcomes.items() if wrong}}, sys.stdout)
 

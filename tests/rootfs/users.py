@@ -40,13 +40,14 @@ def _python(who: Who, module: str, environment: dict[str, str]) -> list[str]:
     """An interpreter that `who` may run, with the checkout in reach."""
     if who != MYSELF and (os.geteuid() != 0 or shutil.which("setpriv") is None):
         pytest.skip("only root can become somebody else, and with setpriv (util-linux)")
+    # By way of env, for setpriv itself may still be allowed to run what `who` may not.
     for python in (sys.executable, "/usr/bin/python3"):
-        check = [*who, python, "-c", f"import sys, {module}; sys.exit(sys.version_info < (3, 11))"]
+        check = [*who, "env", python, "-c", f"import sys, {module}; sys.exit(sys.version_info < (3, 11))"]
         if (
             shutil.which(python)
             and not subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, check=False).returncode
         ):
-            return [*who, python]
+            return [*who, "env", python]
     pytest.skip("no Python 3.11 that this user may run, or the checkout is closed to it, or the libraries are")
 
 
