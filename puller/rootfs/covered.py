@@ -11,26 +11,31 @@ from puller.rootfs.survey import Strata, Stratum, Survey
 from puller.stream.tarentry import DIRECTORY
 
 
-def changes(upper: Stratum, lowers: Strata, *, strict: bool = False, directory_times: bool = False) -> list[Change]:
+def changes(
+    upper: Stratum,
+    lowers: Strata,
+    *,
+    is_root_opaque: bool = False,
+    strict: bool = False,
+    directory_times: bool = False,
+) -> list[Change]:
     """What the layer in `upper` makes different upon `lowers`, the nearest first; none: upon the empty tree.
 
-    The same that `compare` finds between the two whole trees, but only what is in `upper` is looked at. Raises as
-    Survey does.
+    The same that `compare` finds between the two whole trees, but only what is in `upper` is looked at, unless
+    `is_root_opaque`: it hides all below it, for which overlayfs has no mark. Raises as Survey does.
     """
-    return compare(lowers or None, (upper, *lowers), strict=strict, directory_times=directory_times)
+    tree = (upper,) if is_root_opaque else (upper, *lowers)
+    return compare(lowers or None, tree, strict=strict, directory_times=directory_times)
 
 
 def pack(upper: Stratum, *, is_root_opaque: bool = False, told: Report = unreported) -> Iterator[bytes]:
-    """All that the layer says, as a layer, also what the layers below say likewise. Raises as pack_tree does.
-
-    `is_root_opaque`: it hides all below it, for which overlayfs has no mark.
-    """
+    """All that the layer says, as a layer, also what the layers below say likewise. Raises as pack_tree does."""
     return in_chunks(_said(upper, is_root_opaque, told))
 
 
-def size(upper: Stratum, lowers: Strata) -> int:
+def size(upper: Stratum, lowers: Strata, *, is_root_opaque: bool = False) -> int:
     """Bytes of content in the files that it adds or modifies, each file once. Raises as Survey does."""
-    return size_of((upper, *lowers), changes(upper, lowers))
+    return size_of((upper, *lowers), changes(upper, lowers, is_root_opaque=is_root_opaque))
 
 
 def _said(upper: Stratum, is_root_opaque: bool, told: Report) -> Iterator[bytes]:

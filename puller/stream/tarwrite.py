@@ -30,6 +30,8 @@ def header(entry: Entry) -> bytes:
     block = _block(entry, prefix, name)
     if not records:
         return block
+    if not all(_is_utf8(records.get(key, b"")) for key in (b"path", b"linkpath")):
+        records[b"hdrcharset"] = b"BINARY"
     content = b"".join(record(key, value) for key, value in sorted(records.items()))
     base = entry.name.rstrip(b"/").rpartition(b"/")[2]
     plain = Entry(
@@ -102,6 +104,14 @@ def _block(entry: Entry, prefix: bytes, name: bytes) -> bytes:
     )  # fmt: skip
     block = HEADER.pack(*fields)
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _octal(value: int, width: int) -> bytes:
