@@ -16,6 +16,7 @@ from puller.model.document import depth_of
 
 # Go had no bound. Deeper texts are refused, typed, before anything recurses over them.
 MAX_DEPTH: Final = 256
+_EXACT: Final = 1 << 20  # bytes: of longer texts it is not said where they break, as finding that takes seconds
 
 
 class Number(str):
@@ -190,7 +191,7 @@ def _check_depth(raw: bytes) -> None:
 
 
 def _syntax(raw: bytes) -> InvalidManifest:
-    return InvalidManifest(syntax_error(raw) or "invalid JSON")
+    return InvalidManifest((len(raw) <= _EXACT and syntax_error(raw)) or "invalid JSON")
 
 
 def _decoder_for(text: str) -> json.JSONDecoder:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from puller.errors import InvalidManifest
 from puller.legacy.gojson import Member, Node, Number, Pairs, load, quote
+from puller.legacy.gotext import shown
 from puller.legacy.gotime import GoTime
 
 Faults = list[str]  # sentences about wrong types: decoding goes on after them, and the first is what it ends with
@@ -115,7 +116,7 @@ class Integer:
             # JSON's grammar has let nothing through but ASCII digits; the length first, int() of millions is slow.
             if len(node) <= 20 and node.lstrip("-").isdecimal() and int(node) in _INT64:
                 return int(node)
-            faults.append(f"json: cannot unmarshal number {node} into Go value of type {self.go_type}")
+            faults.append(f"json: cannot unmarshal number {shown(node)} into Go value of type {self.go_type}")
         elif node is not None:
             faults.append(mismatch(node, self.go_type))
         return old

@@ -2,6 +2,7 @@
 
 import re
 
+SHOWN_LENGTH = 400
 REPLACEMENT = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHORT = {
@@ -30,9 +31,14 @@ def whole(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub(REPLACEMENT, text)
 
 
+def shown(text: str) -> str:
+    """`text` for a sentence: whole up to a length that no honest one has, for errors are kept and printed."""
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
+
+
 def quoted(text: str) -> str:
     """`text` as Go's `%q` writes it (strconv.Quote): only for sentences, never for what is hashed."""
-    return f'"{"".join(map(_quoted_rune, text))}"'
+    return f'"{"".join(map(_quoted_rune, shown(text)))}"'
 
 
 def _quoted_rune(rune: str) -> str:

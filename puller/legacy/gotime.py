@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from puller.errors import InvalidManifest
-from puller.legacy.gotext import go_text
+from puller.legacy.gotext import go_text, shown
 
 LAYOUT: Final = '"2006-01-02T15:04:05Z07:00"'
 _DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -72,7 +72,7 @@ class _Parser:
         offset = self._zone()
         self._mark('"')
         if self._rest:
-            raise InvalidManifest(f'parsing time "{self._text}": extra text: {self._rest}')
+            raise InvalidManifest(f'parsing time "{shown(self._text)}": extra text: {shown(self._rest)}')
         return GoTime(*_normal(year, month, day), hour, minute, second, nanosecond, offset)
 
     def _mark(self, mark: str) -> None:
@@ -132,10 +132,11 @@ class _Parser:
         return -offset if sign == "-" else offset
 
     def _cannot(self, layout: str) -> InvalidManifest:
-        return InvalidManifest(f'parsing time "{self._text}" as "{LAYOUT}": cannot parse "{self._rest}" as "{layout}"')
+        text, rest = shown(self._text), shown(self._rest)
+        return InvalidManifest(f'parsing time "{text}" as "{LAYOUT}": cannot parse "{rest}" as "{layout}"')
 
     def _out_of_range(self, name: str) -> InvalidManifest:
-        return InvalidManifest(f'parsing time "{self._text}": {name} out of range')
+        return InvalidManifest(f'parsing time "{shown(self._text)}": {name} out of range')
 
 
 def _are_digits(text: str, count: int) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from puller.errors import InvalidManifest
+from puller.legacy.gotext import shown
 from puller.legacy.v1image import V1Image, validate_id
 
 
@@ -47,7 +48,7 @@ def fold_layers(blobs: Sequence[str], history: Sequence[bytes]) -> tuple[V1Layer
         if upper.image_id == lower.image_id:
             continue
         if upper.image.parent != lower.image_id:
-            raise InvalidManifest(f"Invalid parent ID. Expected {lower.image_id}, got {upper.image.parent}.")
+            raise InvalidManifest(f"Invalid parent ID. Expected {lower.image_id}, got {shown(upper.image.parent)}.")
         kept.append(upper)
     return tuple(reversed(kept))
 

@@ -60,11 +60,14 @@ class Signature:
     length: str
     tail: bytes
 
-    def verify(self, payload: bytes) -> PublicKey:
-        """The key that signed `payload`. Raises SignatureInvalid, or InvalidManifest for what cannot be read."""
+    def verify(self, payload: str) -> PublicKey:
+        """The key that signed `payload`, given in base64.
+
+        Raises SignatureInvalid, and InvalidManifest for what cannot be read.
+        """
         key = self._key()
         signature = joseb64.decode(self.signature)
-        key.verify(self.algorithm, signature, f"{self.protected}.{joseb64.encode(payload)}".encode())
+        key.verify(self.algorithm, signature, f"{self.protected}.{payload}".encode())
         return key
 
     def _key(self) -> PublicKey:
@@ -130,7 +133,8 @@ class PrettySignature:
 
     def verify(self) -> tuple[PublicKey, ...]:
         """The keys, one for each signature; all must hold. Raises SignatureInvalid or InvalidManifest."""
-        return tuple(signature.verify(self.payload) for signature in self.signatures)
+        payload = joseb64.encode(self.payload)
+        return tuple(signature.verify(payload) for signature in self.signatures)
 
 
 def assemble(payload: bytes, blocks: Iterable[bytes]) -> bytes:

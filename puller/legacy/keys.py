@@ -13,7 +13,7 @@ from puller.errors import InvalidManifest, SignatureInvalid
 from puller.legacy import der, joseb64
 from puller.legacy.gojson import Node, Number, Pairs, encode_object, quote
 from puller.legacy.gostruct import mismatch
-from puller.legacy.gotext import quoted
+from puller.legacy.gotext import quoted, shown
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve, EllipticCurvePublicNumbers
@@ -195,7 +195,7 @@ def _named(key: PublicKey, jwk: dict[str, Node], kind: str) -> PublicKey:
     if "kid" in jwk:
         name = _text(jwk, "kid", f"JWK {kind} Public Key ID")
         if name != key.key_id:
-            raise InvalidManifest(f"JWK {kind} Public Key ID does not match: {name}")
+            raise InvalidManifest(f"JWK {kind} Public Key ID does not match: {shown(name)}")
     return key
 
 

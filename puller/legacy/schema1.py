@@ -65,8 +65,9 @@ def parse_signed_manifest(
     """Verify and decode a manifest as it was served.
 
     A signature that is there must hold, every one of them; an unsigned manifest is taken unless `require_signature`.
-    The payload must have the `expected` digest, an unsigned one with or without white space around. Raises
-    DigestMismatch, SignatureInvalid, InvalidManifest, and Unsupported for another schema version.
+    The payload must have the `expected` digest; of an unsigned one that is the digest of the document without the
+    white space around it, as Go's decoder handed it on. Raises DigestMismatch, SignatureInvalid, InvalidManifest, and
+    Unsupported for another schema version.
     """
     if len(raw) > MAX_BYTES:
         raise InvalidManifest(f"{_WHAT} is too large", wanted=f"at most {MAX_BYTES} bytes", got=len(raw))
@@ -75,7 +76,7 @@ def parse_signed_manifest(
     if members is None:
         raise InvalidManifest(f"{_WHAT} is no JSON object")
     if not any(member.key == jws.KEY for member in members):
-        return _unsigned(raw, content, expected, require_signature)
+        return _unsigned(content, expected, require_signature)
     signed = jws.PrettySignature.parse(content)
     _check_digest(expected, signed.payload)
     keys = signed.verify()
@@ -101,13 +102,11 @@ def encode_manifest(name: str, tag: str, architecture: str, blobs: Sequence[str]
     return indented(b'%b,"fsLayers":[%b],"history":[%b]}' % (head, layers, past), indent=_INDENT)
 
 
-def _unsigned(raw: bytes, content: bytes, expected: Digest | None, require_signature: bool) -> SignedManifest:
+def _unsigned(content: bytes, expected: Digest | None, require_signature: bool) -> SignedManifest:
     if require_signature:
         raise SignatureInvalid("manifest is not signed", wanted="a signature", got="none")
-    # The original hashed the document without the blanks around it; registries of today hash what they serve.
-    payload = raw if expected is not None and Digest.of(raw, expected.algorithm) == expected else content
-    _check_digest(expected, payload)
-    return _decode(payload, (), ())
+    _check_digest(expected, content)
+    return _decode(content, (), ())
 
 
 def _check_digest(expected: Digest | None, payload: bytes) -> None:

@@ -22,6 +22,7 @@ from puller.legacy.gostruct import (
     Struct,
     Time,
 )
+from puller.legacy.gotext import shown
 
 _ID = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _PORTS: Final = MapOf(SET_ITEM, "map[nat.Port]struct {}")
@@ -131,5 +132,5 @@ def v1_id(raw: bytes) -> str:
 def validate_id(image_id: str) -> str:
     """The ID itself if it is 64 lower-case hex digits. Raises InvalidManifest in the original's words."""
     if not _ID.fullmatch(image_id):
-        raise InvalidManifest(f"invalidimageid: image ID '{image_id}' is invalid ")
+        raise InvalidManifest(f"invalidimageid: image ID '{shown(image_id)}' is invalid ")
     return image_id
