@@ -7,7 +7,6 @@ paths can be said; where that is not there, by mount(2), whose options are one p
 import ctypes
 import errno
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -79,13 +78,24 @@ def _said(
     if upper is not None and work is not None:
         given += [(b"upperdir", upper), (b"workdir", work)]
     elif len(lowers) == 1:
-        given.append((b"lowerdir", Path(stack.enter_context(tempfile.TemporaryDirectory()))))  # it wants two
+        given.append((b"lowerdir", _nothing(stack)))  # it wants two
     said = []
     for key, path in given:
         fd = os.open(path, _LOOK)
         stack.callback(os.close, fd)
         said.append((key, path, b"/proc/self/fd/%d" % fd))
     return said
+
+
+def _nothing(stack: ExitStack) -> Path:
+    """An empty directory that nobody else has, and that is there as long as somebody mounts it."""
+    with _bytes(b"tmpfs") as kind:
+        context = libc.syscall(_FSOPEN, kind, _CLOEXEC)
+    stack.callback(os.close, context)
+    libc.syscall(_FSCONFIG, context, _CREATE)
+    fd = libc.syscall(_FSMOUNT, context, _CLOEXEC, _PRIVATE)
+    stack.callback(os.close, fd)
+    return Path(f"/proc/self/fd/{fd}")
 
 
 def _made(stack: ExitStack, said: list[tuple[bytes, Path, bytes]], userxattr: bool, flags: int) -> int:

@@ -79,6 +79,7 @@ class OverlayDriver(Shelved):
 
     @contextmanager
     def mounted(self, layer: str) -> Iterator[Path]:
+        """The tree has no place of its own: the path leads through a descriptor of this process, and is a link."""
         lowers = self.lower(layer)
         fd = detached(lowers, userxattr=self.needs_userxattr(layer))
         try:

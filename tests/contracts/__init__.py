@@ -2,5 +2,5 @@
 
 import pytest
 
-SUITES = ("content_store", "ingesting", "naming", "collection")
+SUITES = ("content_store", "ingesting", "naming", "collection", "driver")
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in SUITES))

@@ -126,10 +126,14 @@ def seated(upper: Path, lowers: list[Path], applied: Applied) -> tuple[bytes, ..
 def words(base: Path) -> Words:
     """What is below `base`, by name: `dir`, `link TARGET`, a file's content in quotes, or the kind of a node."""
     found: Words = {}
-    # By descriptors: some of these trees are deeper than a path can say.
-    for folder_path, folders, files, fd in os.fwalk(base):
-        for name in (*folders, *files):
-            found[f"{folder_path}/{name}"[len(str(base)) + 1 :]] = word(name, fd)
+    # By descriptors: some of these trees are deeper than a path can say, and some have none.
+    top = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder_path, folders, files, fd in os.fwalk(".", dir_fd=top):
+            for name in (*folders, *files):
+                found[f"{folder_path}/{name}"[2:]] = word(name, fd)
+    finally:
+        os.close(top)
     return found
 
 

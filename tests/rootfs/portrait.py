@@ -14,7 +14,7 @@ def portrait(base: Path, *, root: bool = True) -> Facts:
     groups: dict[int, str] = {}
     paths = sorted((base, *base.rglob("*"))) if root else sorted(base.rglob("*"))
     for path in paths:
-        state = path.lstat()
+        state = path.lstat() if path != base else path.stat()  # which can be a link to what has no path
         name = str(path.relative_to(base))
         kind = stat.S_IFMT(state.st_mode)
         first = name if kind == stat.S_IFDIR else groups.setdefault(state.st_ino, name)
