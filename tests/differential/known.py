@@ -3,6 +3,7 @@
 Whatever is not here is a defect, ours or of the list. docs/unpacking.md tells it to users.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +13,25 @@ from puller.stream.saneheader import HeaderReader
 from puller.stream.tarentry import HARD_LINK, LONG_LINK, OLD_REGULAR, OLD_SPARSE, PAX_GLOBAL
 from tests.differential.compare import ALL, Difference
 from tests.differential.member import Member, Reading
-from tests.stream.archive import BLOCK, END, GNU, POSIX, V7, header, long_name, member, padded, pax, sparse_header
+from tests.stream.archive import (
+    BLOCK,
+    END,
+    GNU,
+    POSIX,
+    V7,
+    header,
+    long_name,
+    member,
+    octal,
+    padded,
+    pax,
+    sparse_header,
+)
 
 GNU_TAR, LIBARCHIVE, TARFILE = "GNU tar", "libarchive", "tarfile"
 _TIMES: Final = slice(345, 369)
+_MAP: Final = slice(386, 495)
+_NOTHING: Final = hashlib.sha256().hexdigest()
 _PREFIX: Final = 345
 _MAGIC: Final = slice(257, 265)
 _DEVICES: Final = (slice(329, 337), slice(337, 345))
@@ -79,6 +95,15 @@ def _sparse(archive: bytes, _ours: Reading, _theirs: Reading) -> bool:
     return b"GNU.sparse." in archive or any(block[156:157] == OLD_SPARSE for block in headers(archive))
 
 
+def _only_a_hole(archive: bytes, ours: Reading, theirs: Reading) -> bool:
+    pairs = zip(ours.members, theirs.members, strict=False)
+    return _sparse(archive, ours, theirs) and any(m.content != o.content == _NOTHING for m, o in pairs)
+
+
+def _stray_map(archive: bytes, _ours: Reading, _theirs: Reading) -> bool:
+    return any(block[_MAGIC] == GNU and any(block[_MAP]) for block in headers(archive))
+
+
 def _negative_fraction(_archive: bytes, ours: Reading, _theirs: Reading) -> bool:
     return any(m.mtime is not None and m.mtime < 0 and m.mtime % 10**9 for m in ours.members)
 
@@ -87,6 +112,10 @@ def _complains(_archive: bytes, _ours: Reading, theirs: Reading) -> bool:
     return "Blanks in header" in theirs.refusal
 
 
+_MAP_1_0: Final = pax(
+    (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", b"sparse"),
+    (b"GNU.sparse.realsize", b"1000"), (b"size", b"512"),
+) + member(content=padded(b"1\n1000\n0\n"))  # fmt: skip
 _ALL: Final = frozenset((*Member._fields, ALL))
 
 KNOWN: Final = (
@@ -125,6 +154,21 @@ KNOWN: Final = (
     Known(
         "a long link needs no short one", (LIBARCHIVE,), frozenset(("linkname", "type", "size", "content")),
         _long_link, long_name(b"target", kind=LONG_LINK) + header(kind=HARD_LINK) + END,
+    ),
+    # libarchive hands out what is stored, and nothing is.
+    Known(
+        "a hole is content", (LIBARCHIVE,), frozenset(("content",)), _only_a_hole,
+        sparse_header([(1000, 0)], 1000, stored=0) + END,
+    ),
+    # Of a size in PAX and the real size of format 1.0, tarfile heeds the first.
+    Known(
+        "the size of a sparse file is its real one", (TARFILE,), frozenset(("size", "content")),
+        lambda archive, _ours, _theirs: b"GNU.sparse.major=1\n" in archive, _MAP_1_0 + END,
+    ),
+    # libarchive looks for a map in every header of GNU; honest writers left there what was in memory.
+    Known(
+        "only sparse files have a map", (LIBARCHIVE,), frozenset(("size", "content", "name", ALL)), _stray_map,
+        header(magic=GNU, tail=bytes(41 + 97) + octal(2048, 12)) + END,
     ),
     # In an archive that has PAX headers anywhere, libarchive takes what follows a hard link for its content, by the
     # size in its header; elsewhere it looks first whether that is a header, and the others never do.

@@ -21,6 +21,7 @@ from tests.differential.member import FILES, Member, Reading
 from tests.stream.pieces import Cut, feed, whole
 
 MOST_HOLES: Final = 1 << 24  # bytes: generated sparse files are small, a mutated one may claim anything
+TOO_LARGE: Final = "too large a hole to be compared"
 # What LayerApplier acts on; for all else it raises InvalidArchive.
 _TAKEN: Final = FILES | {HARD_LINK, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO}
 
@@ -44,7 +45,7 @@ class _Members(TarListener):
 
     def hole(self, size: int, /) -> None:
         if size > MOST_HOLES:
-            self.refusal = "too large a hole to be compared"
+            self.refusal = TOO_LARGE
         else:
             self.data(bytes(size))
 

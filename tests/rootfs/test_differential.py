@@ -1,7 +1,5 @@
 """The same trees as GNU tar and umoci make of real files; what may differ is named here."""
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +11,7 @@ import pytest
 
 from puller.rootfs.powers import Powers
 from tests.rootfs.layering import apply, file, folder, hardlink, layer, symlink
+from tests.rootfs.oci import oci_layout
 from tests.rootfs.portrait import portrait
 
 pytestmark = pytest.mark.slow
@@ -62,33 +61,6 @@ def test_the_same_tree_as_gnu_tar(form: str, tmp_path: Path) -> None:
         assert portrait(ours) == portrait(source)
 
 
-def _oci_layout(base: Path, layers: list[bytes]) -> None:
-    """An OCI image layout of uncompressed layers (image-spec, "Image Layout")."""
-    (base / "blobs/sha256").mkdir(parents=True)
-
-    def blob(content: bytes, media_type: str) -> dict[str, object]:
-        digest = hashlib.sha256(content).hexdigest()
-        (base / "blobs/sha256" / digest).write_bytes(content)
-        return {
-            "mediaType": f"application/vnd.oci.image.{media_type}",
-            "digest": f"sha256:{digest}",
-            "size": len(content),
-        }
-
-    tars = [blob(content, "layer.v1.tar") for content in layers]
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [t["digest"] for t in tars]},
-    }
-    manifest = {"schemaVersion": 2, "config": blob(json.dumps(config).encode(), "config.v1+json"), "layers": tars}
-    root = blob(json.dumps(manifest).encode(), "manifest.v1+json")
-    root["annotations"] = {"org.opencontainers.image.ref.name": "x"}
-    (base / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root]}))
-    (base / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-
-
 @pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci is not there")
 @pytest.mark.skipif(not Powers.of_this_process().owners, reason="umoci unpacks otherwise for those who own nothing")
 def test_the_same_tree_as_umoci_over_several_layers(tmp_path: Path) -> None:
@@ -101,7 +73,7 @@ def test_the_same_tree_as_umoci_over_several_layers(tmp_path: Path) -> None:
         file("lib/email/only.py", "only"), symlink("to", "/lib/json"), file("to/through.py", "in"),
         hardlink("again", "hard"), file("hard", "replaced"), folder("pipe"), file("empty/f"), file(".wh.nothing"),
     )  # fmt: skip
-    _oci_layout(tmp_path / "image", [archive.read_bytes(), upper])
+    oci_layout(tmp_path / "image", [archive.read_bytes(), upper])
     bundle = tmp_path / "bundle"
     subprocess.run(["umoci", "unpack", "--image", f"{tmp_path}/image:x", str(bundle)], check=True, capture_output=True)
     ours = tmp_path / "ours"
