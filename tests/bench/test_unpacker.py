@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench.cache import Cache
-from bench.contestant import Contestant
+from bench.contest import ROOT
+from bench.contestant import Contestant, Task
 from bench.layer import NEWEST, LayerRecipe
-from bench.layout import Image, ImageRecipe, Recipe, laid_out
+from bench.layout import TAG, Image, ImageRecipe, Recipe, laid_out
 from bench.measure import measured
-from bench.tool import MissingTool, require
-from bench.unpacker import Packed, bsdtar, gnu_tar, gnu_tar_plain, tarfile, umoci
+from bench.registry import serve
+from bench.tool import MissingTool, require, run
+from bench.unpacker import Packed, bsdtar, gnu_tar, gnu_tar_plain, packed, puller_unpack, tarfile, umoci
 from tests.bench.handful import Handful
 
 
@@ -71,3 +73,25 @@ def test_the_tree_is_the_one_that_was_packed(
     measured(unpacker(packed_by_hand(image, tmp_path)).command(folder))
     (source,) = cache.trees.iterdir()
     assert tree(folder / root) == tree(source)
+
+
+@pytest.mark.slow
+def test_puller_makes_the_same_tree_of_what_was_made_ready_for_it(tmp_path: Path) -> None:
+    try:
+        require("docker-registry", "skopeo", "igzip")
+    except MissingTool as reason:
+        pytest.skip(str(reason))
+    cache, folder, env = (
+        Cache(tmp_path / "cache"),
+        tmp_path / "folder",
+        {"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+    )
+    image = image_of_three_layers(cache)
+    folder.mkdir()
+    with serve(tmp_path / "registry", tmp_path / "run") as registry:
+        push = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+        run([*push, f"oci:{image.layout}:{TAG}", f"docker://{registry.name('handful')}"])
+        ready = packed(Task(registry, "handful", image), tmp_path / "ready", env)
+    measured(puller_unpack(ready).command(folder), env=env, cwd=ROOT)
+    (source,) = cache.trees.iterdir()
+    assert tree(folder) == tree(source)
