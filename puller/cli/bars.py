@@ -11,7 +11,7 @@ from puller.cli.failure import text_of
 from puller.cli.screen import Told
 from puller.errors import PullerError
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Event, Planned, Started, Verified
+from puller.model.event import Advanced, Event, Planned, Started, Unpacked, Unpacking, Verified
 
 
 class Bars(Told):
@@ -37,13 +37,17 @@ class Bars(Told):
             self._roles |= {descriptor.digest: role for role, descriptor in event.steps}
         elif isinstance(event, Verified):
             self._remove(Digest.parse(event.blob.digest))
+        elif isinstance(event, Unpacked):
+            self._remove(Digest.parse(event.layer.digest))
         super().show(event)
 
     def progress(self, event: Event) -> None:
         match event:
             case Started() if event.descriptor.digest in self._roles:
-                self._start(event)
-            case Advanced() if event.descriptor.digest in self._tasks:
+                self._start(event, "resumed" if event.offset else "")
+            case Unpacking() if event.descriptor.digest not in self._tasks:
+                self._start(event, "unpacking")
+            case Advanced() | Unpacking() if event.descriptor.digest in self._tasks:
                 self._progress.update(self._tasks[event.descriptor.digest], completed=event.offset)
 
     def result(self, line: str) -> None:
@@ -58,15 +62,15 @@ class Bars(Told):
     def problem(self, error: PullerError) -> None:
         self.note(text_of(error))
 
-    def _start(self, event: Started) -> None:
+    def _start(self, event: Started | Unpacking, words: str) -> None:
         digest = event.descriptor.digest
         self._remove(digest)  # a second try from zero
         self._tasks[digest] = self._progress.add_task(
             digest.short,
             total=event.descriptor.size,
             completed=event.offset,
-            role=self._roles[digest],
-            words="resumed" if event.offset else "",
+            role=self._roles.get(digest, "layer"),
+            words=words,
         )
 
     def _remove(self, digest: Digest) -> None:

@@ -31,6 +31,11 @@ def host_platform() -> Platform:
     return Platform.parse(f"linux/{os.uname().machine}")
 
 
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def _home(environ: Mapping[str, str]) -> Path:
     home = environ.get("HOME")
     if not home:

@@ -53,6 +53,15 @@ def checks_text(checks: Iterable[Check]) -> str:
     return " ".join(words)
 
 
+def unpacked_words(report: PullReport) -> list[str]:
+    """`156.2 MB unpacked`, or that it was before; nothing where nobody asked for it."""
+    if not report.unpacked:
+        return []
+    size = sum(image.size for image in report.unpacked)
+    is_new = any(layer.outcome == "unpacked" for image in report.unpacked for layer in image.layers)
+    return [f"{size_text(size)} unpacked" if is_new else "unpacked before"]
+
+
 def pulled_line(report: PullReport) -> str:
     """The result: what was pulled, and what it took."""
     layers = sum(blob.role.startswith("layer") for blob in report.blobs)
@@ -61,5 +70,5 @@ def pulled_line(report: PullReport) -> str:
     contents += [counted(blobs, "blob")] if blobs else []
     amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
     told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]
-    took = ", ".join([*contents, *told, f"{report.seconds:.1f} s"])
+    took = ", ".join([*contents, *told, *unpacked_words(report), f"{report.seconds:.1f} s"])
     return f"pulled {report.reference}  {report.digest}  {took}"

@@ -12,7 +12,12 @@ from puller.version import VERSION
 
 # Verb → what it does, in the order of `--help`. A module of `commands` is imported only when its verb is used.
 VERBS = {
-    "pull": "Pull images into the store, every byte verified (the default verb).",
+    "pull": "Pull images into the store, every byte verified, and unpack them there (the default verb).",
+    "unpack": "Unpack an image into a directory of its own.",
+    "export": "Write an image's whole tree as one tar archive.",
+    "changes": "List what differs between two images or directories.",
+    "mount": "Show an image's tree at a directory.",
+    "umount": "Take away what mount has shown.",
     "images": "List what the store holds.",
     "inspect": "Show an image of the store.",
     "tag": "Give an image of the store another name.",
@@ -76,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or 1
+    except OSError as error:
+        code = code or _failed(error)
     # All is closed and flushed; dismantling what was imported takes the interpreter longer than many a pull (80 ms).
     os._exit(code)
 
@@ -111,7 +118,7 @@ def _failed(error: Exception) -> int:
 def _known(error: BaseException) -> Iterator[Exception]:
     from puller.errors import PullerError
 
-    if isinstance(error, PullerError | BrokenPipeError):
+    if isinstance(error, PullerError | OSError):  # rooms translate theirs: this one is of stdout or stderr
         yield error
     elif isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:

@@ -21,6 +21,20 @@ def store_option(function: F) -> F:
     )(function)
 
 
+def platform_option(function: F) -> F:
+    """`--platform OS/ARCH`, one only."""
+    return click.option("--platform", metavar="OS/ARCH", help="Of an index; else linux/<host>.")(function)
+
+
+def driver_option(function: F) -> F:
+    """`--driver NAME`."""
+    return click.option(
+        "--driver",
+        type=click.Choice(("overlay", "vfs")),
+        help="How unpacked layers are kept; else overlay, and vfs where that cannot be.",
+    )(function)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How registries are spoken to, as the command line says it."""

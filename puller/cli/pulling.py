@@ -1,7 +1,7 @@
 """Pulling: what `puller pull` does with its words, from references to exit code."""
 
-import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +10,24 @@ import anyio
 from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.failure import exit_code, gravest
+from puller.cli.lines import counted, size_text
 from puller.cli.logs import unheard_of
 from puller.cli.options import Access
-from puller.cli.rooms import open_client, open_store
+from puller.cli.reporting import check_report_file, write_report
+from puller.cli.rooms import open_client, open_shelves, open_store
 from puller.cli.screen import Screen, Style, screen_for
-from puller.contracts.content import ContentStore
-from puller.errors import InvalidConfig, InvalidReference, NotFound, PullerError, Unauthorized
+from puller.errors import InvalidReference, NotFound, PullerError, Unauthorized
 from puller.model.event import Event, Failed, Pulled, Report
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, PullReport
+from puller.ops.collect import discard_blobs
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth
 from puller.ops.pull import Wish, pull
+from puller.ops.shelves import Shelves
 from puller.registry.client import RegistryClient
+from puller.store.disk import DiskStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class Order:
     strong: bool
     jobs: int
     access: Access
+    unpack: bool = False
+    driver: str | None = None
+    discard: bool = False
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
@@ -59,7 +66,7 @@ class Order:
 def pull_all(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
     """Pull every reference of `order`, going on after failures; the exit code. Ctrl-C keeps what was received."""
     references, wish = order.parsed(), order.wish()
-    _check_report_file(report_file)
+    check_report_file(report_file)
     reports: list[PullReport] = []
     with screen_for(style, several=len(references) > 1 or order.all_tags) as screen:
 
@@ -69,9 +76,11 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             screen.show(event)
 
         async def main() -> int:
+            place = await open_store(store)
             async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                pulls = _Pulls(client, await open_store(store), wish, screen, order.jobs)
-                return await pulls.run(references, all_tags=order.all_tags, report=listen)
+                with open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves:
+                    pulls = _Pulls(client, place, wish, screen, order, shelves)
+                    return await pulls.run(references, report=listen)
 
         try:
             return interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
@@ -79,23 +88,33 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             screen.note("interrupted; what was received is kept for the next try")
             raise
         finally:
-            _write_report(report_file, reports)
+            write_report(report_file, {"schema": SCHEMA, "pulls": [report.encode() for report in reports]})
 
 
 class _Pulls:
-    def __init__(self, client: RegistryClient, store: ContentStore, wish: Wish, screen: Screen, jobs: int) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        store: DiskStore,
+        wish: Wish,
+        screen: Screen,
+        order: Order,
+        shelves: Shelves | None,
+    ) -> None:
         self._client = client
         self._store = store
         self._wish = wish
         self._screen = screen
-        self._blobs = anyio.CapacityLimiter(jobs)
-        self._images = anyio.CapacityLimiter(jobs)
+        self._order = order
+        self._shelves = shelves
+        self._blobs = anyio.CapacityLimiter(order.jobs)
+        self._images = anyio.CapacityLimiter(order.jobs)
         self._codes: set[int] = {0}
 
-    async def run(self, references: Sequence[Reference], *, all_tags: bool, report: Report) -> int:
+    async def run(self, references: Sequence[Reference], *, report: Report) -> int:
         async with anyio.create_task_group() as group:
             for reference in references:
-                group.start_soon(self._repository if all_tags else self._one, reference, report)
+                group.start_soon(self._repository if self._order.all_tags else self._one, reference, report)
         return gravest(self._codes)
 
     async def _repository(self, reference: Reference, report: Report) -> None:
@@ -113,9 +132,27 @@ class _Pulls:
         async with self._images:
             source = self._client.repository(reference)
             try:
-                await pull(reference, source, self._store, self._wish, limiter=self._blobs, report=report)
+                await pull(
+                    reference,
+                    source,
+                    self._store,
+                    self._wish,
+                    shelves=self._shelves,
+                    limiter=self._blobs,
+                    report=report,
+                )
+                await self._discard(reference)
             except PullerError as error:
                 self._fail(doubted(reference, error))
+
+    async def _discard(self, reference: Reference) -> None:
+        if self._shelves is None or not self._order.discard:
+            return
+        collected = await discard_blobs(self._store, self._shelves, reference)
+        freed = counted(len(collected.freed), "blob")
+        self._screen.note(f"discarded {freed} of {reference}, {size_text(collected.size)}")
+        if collected.hindrance is not None:
+            raise collected.hindrance
 
     def _fail(self, error: PullerError) -> None:
         self._codes.add(exit_code(error))
@@ -128,20 +165,3 @@ def doubted(reference: Reference, error: PullerError) -> PullerError:
     if bare and isinstance(error, NotFound | Unauthorized):
         error.hint = f"{error.hint} `puller --help` lists the verbs, if {reference.familiar()} was to be one.".lstrip()
     return error
-
-
-def _check_report_file(file: Path | None) -> None:
-    if file is not None and not file.absolute().parent.is_dir():
-        raise InvalidConfig("the report's folder does not exist", where=file)
-
-
-def _write_report(file: Path | None, reports: Sequence[PullReport]) -> None:
-    if file is None:
-        return
-    document = {"schema": SCHEMA, "pulls": [report.encode() for report in reports]}
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(file)
-    except OSError as error:
-        raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error

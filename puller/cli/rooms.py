@@ -1,12 +1,15 @@
 """Rooms: opens the store and the registry client with what the command line and the user's settings say."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from puller.cli.environment import docker_config_path, store_path
+from puller.cli.environment import docker_config_path, processors, store_path
 from puller.cli.options import Access
 from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry
+from puller.ops.shelves import Shelves, shelves
 from puller.registry.client import RegistryClient
 from puller.registry.credentials import DockerConfig
 from puller.store.disk import DiskStore
@@ -16,6 +19,13 @@ from puller.version import VERSION
 async def open_store(given: Path | None) -> DiskStore:
     """The store of this user, or the one given; made where it is missing."""
     return await DiskStore.open(store_path(given))
+
+
+@contextmanager
+def open_shelves(store: DiskStore, *, only: str | None) -> Iterator[Shelves]:
+    """Where the store keeps unpacked layers, and the process that unpacks them; `only` names the one driver to use."""
+    with shelves(store.layout.layers, only=only, workers=processors()) as opened:
+        yield opened
 
 
 def open_client(access: Access, *, jobs: int, report: Report) -> RegistryClient:

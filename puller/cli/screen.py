@@ -17,7 +17,7 @@ from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, pulled_line, size_text
 from puller.errors import PullerError
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Event, Planned, Pulled, Retrying, Started, Verified, Warned
+from puller.model.event import Advanced, Event, Planned, Pulled, Retrying, Started, Unpacking, Verified, Warned
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
@@ -40,6 +40,10 @@ class Screen(Protocol):
 
     def note(self, text: str) -> None:
         """Show a line."""
+        ...
+
+    def result(self, line: str) -> None:
+        """Print a result."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -74,6 +78,10 @@ class Quiet:
 
     def note(self, text: str) -> None:
         click.echo(text, err=True)
+
+    def result(self, line: str) -> None:
+        """Print a result."""
+        click.echo(line)
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +123,6 @@ class Told(Quiet):
     def progress(self, event: Event) -> None:
         """Show what changes all the time."""
 
-    def result(self, line: str) -> None:
-        """Print a result."""
-        click.echo(line)
-
     def _finished(self, event: Verified) -> None:
         if event.blob.role.startswith(("index", "manifest")):
             return
@@ -140,13 +144,16 @@ class Plain(Told):
                 self._told[event.descriptor.digest] = self._clock()
                 if event.offset:
                     self.note(f"          {event.descriptor.digest.short}  going on at {size_text(event.offset)}")
-            case Advanced() if self._clock() - self._told.get(event.descriptor.digest, 0.0) >= PLAIN_INTERVAL:
+            case Advanced() | Unpacking():
+                self._told.setdefault(event.descriptor.digest, self._clock())
+                if self._clock() - self._told[event.descriptor.digest] < PLAIN_INTERVAL:
+                    return
                 self._told[event.descriptor.digest] = self._clock()
                 size = event.descriptor.size
                 share = f"  {100 * event.offset // size} %" if size else ""
-                self.note(
-                    f"          {event.descriptor.digest.short}  {size_text(event.offset)} of {size_text(size)}{share}"
-                )
+                amount = f"{size_text(event.offset)} of {size_text(size)}{share}"
+                word = "  unpacked" if isinstance(event, Unpacking) else ""
+                self.note(f"          {event.descriptor.digest.short}  {amount}{word}")
 
 
 class JsonLines(Quiet):
@@ -154,14 +161,14 @@ class JsonLines(Quiet):
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[Digest, float] = {}
+        self._told: dict[tuple[type[Event], Digest], float] = {}
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Advanced):
-            now = self._clock()
-            if now - self._told.get(event.descriptor.digest, float("-inf")) < JSON_INTERVAL:
+        if isinstance(event, Advanced | Unpacking):
+            now, key = self._clock(), (type(event), event.descriptor.digest)
+            if now - self._told.get(key, float("-inf")) < JSON_INTERVAL:
                 return
-            self._told[event.descriptor.digest] = now
+            self._told[key] = now
         click.echo(json.dumps({"event": type(event).__name__.lower()} | _plain(event)))
 
 

@@ -106,8 +106,20 @@ class Driver(Protocol):
         """Remove a layer; nothing may stand on it. It is no error if it is gone already."""
         ...
 
+    def sweep(self, free: Callable[[str], AbstractContextManager[bool]]) -> list[str]:
+        """Remove what dead processes left; `free` tries a layer's lock, by `layer-<driver>-<layer>`. Whose it was."""
+        ...
+
     def lower(self, layer: str) -> list[Path]:
         """The directories that make its tree when laid over each other, the nearest first: overlayfs's `lowerdir`."""
+        ...
+
+    def shown(self, layer: str) -> list[tuple[Path, list[Path]]]:
+        """The same directories, each with the sidecars that tell of it, in the order of their layers."""
+        ...
+
+    def mount(self, layer: str, target: Path) -> None:
+        """Show its whole tree at the directory `target`, read-only. Raises Unsupported where the kernel refuses."""
         ...
 
     def mounted(self, layer: str) -> AbstractContextManager[Path]:

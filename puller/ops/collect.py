@@ -4,11 +4,12 @@ Blobs are collected by `store/gc.py`. The same order makes it safe here: who unp
 under a layer's lock afterwards; who collects takes the lock, then reads the leases, then the names.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from anyio import to_thread
+from anyio import from_thread, to_thread
 
 from puller.contracts.layers import Driver
 from puller.errors import ContentCorrupt, ContentMissing, PullerError, Unsupported
@@ -36,16 +37,20 @@ class Cleared:
 async def collect_layers(store: Collectable, shelves: Shelves, *, dry_run: bool = False) -> Cleared:
     """Remove every unpacked layer that no name and no lease needs; upper ones go before those they stand on.
 
-    Where a document that says what is needed is damaged or missing, nothing is removed and the result says why.
+    What dead processes left in the middle of unpacking goes too. Where a document that says what is needed is damaged
+    or missing, no layer is removed and the result says why.
     """
     needed = _Needed(store)
+    shown = {(mount.driver, layer) for mount in shelves.mounts.living() for layer in mount.layers}
     freed: list[tuple[str, str]] = []
     kept = 0
     for driver in shelves.drivers:
+        if not dry_run:
+            await to_thread.run_sync(driver.sweep, lambda name: _attempted(store, name))
         for layer in await to_thread.run_sync(_upper_first, driver):
             async with store.attempted(lock_name(driver.name, layer)) as is_free:
                 try:
-                    if not is_free or layer in await needed.names():
+                    if not is_free or (driver.name, layer) in shown or layer in await needed.names():
                         kept += 1
                         continue
                 except (ContentCorrupt, ContentMissing) as error:
@@ -112,6 +117,17 @@ async def _named(store: Collectable) -> frozenset[str]:
             if node.config is not None:
                 names.update(map(layer_name, node.config.chain_ids))
     return frozenset(names)
+
+
+@contextmanager
+def _attempted(store: Collectable, name: str) -> Iterator[bool]:
+    """In a worker thread: hold the store's lock of this name if it is free; whether it was."""
+    attempt = store.attempted(name)
+    is_free = from_thread.run(attempt.__aenter__)
+    try:
+        yield is_free
+    finally:
+        from_thread.run(attempt.__aexit__, None, None, None)
 
 
 def _upper_first(driver: Driver) -> list[str]:

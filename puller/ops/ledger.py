@@ -37,6 +37,10 @@ class Ledger:
         """Seconds of the clock that durations are measured by."""
         return self._clock()
 
+    def elapsed(self) -> float:
+        """Seconds since it was opened."""
+        return self._clock() - self._started
+
     def tell(self, event: Event) -> None:
         """Pass an event on."""
         self._report(event)
@@ -94,7 +98,7 @@ class Ledger:
             root.media_type if root else None,
             tuple(map(str, self.platforms)),
             tuple(self._blobs),
-            round(self._clock() - self._started, 3),
+            round(self.elapsed(), 3),
             tuple(self._warnings),
             error.facts() if error else None,
             tuple(self._unpacked),

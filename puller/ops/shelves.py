@@ -1,18 +1,30 @@
 """Shelves: where a store keeps unpacked layers, and how an image gets there."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
 from puller.contracts.content import ContentStore
 from puller.contracts.layers import Driver, Unseatable
+from puller.errors import Unsupported
 from puller.model.report import UnpackReport
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Image
 from puller.ops.stacking import Blobs, Layer, Stacking, layers_of
+from puller.rootfs.crew import Crew, InProcess
+from puller.rootfs.job import Unpacker
+from puller.rootfs.manner import Manner
+from puller.rootfs.mounts import MountBook
+from puller.rootfs.overlay import DIFF, OverlayDriver
+from puller.rootfs.powers import Powers
+from puller.rootfs.shelf import Shelf
+from puller.rootfs.vfs import TREE, VfsDriver
+
+AS_IT_IS = Manner()
 
 
 def lock_name(driver: str, layer: str) -> str:
@@ -22,13 +34,14 @@ def lock_name(driver: str, layer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shelves:
-    """Drivers, the preferred one first; `workers` limits how many layers are unpacked at once.
+    """Drivers, the preferred one first; `workers` limits how many layers are unpacked at once; `mounts` are shown now.
 
     A later driver is used for an image that an earlier one cannot hold; `remark` says why a preferred one is not here
     at all.
     """
 
     drivers: Sequence[Driver]
+    mounts: MountBook
     workers: anyio.CapacityLimiter
     remark: str = ""
 
@@ -62,6 +75,39 @@ class Shelves:
         result = UnpackReport(platform, driver.name, top, reports, round(ledger.now() - started, 3))
         ledger.unpacked(result)
         return result
+
+
+@contextmanager
+def shelves(folder: Path, *, only: str | None = None, workers: int = 2, manner: Manner = AS_IT_IS) -> Iterator[Shelves]:
+    """The shelves under `folder`, and a jailed process that unpacks, for as long as the block runs.
+
+    `only` is the name of a driver, to be used alone; `workers` layers are at work at once. Raises Unsupported where
+    `only` is a driver that cannot work there.
+    """
+    with Crew(manner) as crew:
+        overlay, vfs = _drivers(folder, crew)
+        drivers: list[Driver] = [driver for driver in (overlay, vfs) if only in (None, driver.name)]
+        reason = overlay.unusable_because() if overlay in drivers else None
+        if reason is not None and only is not None:
+            raise Unsupported("the overlay driver cannot be used here", where=folder, got=reason)
+        if reason is not None:
+            drivers.remove(overlay)
+        remark = f"unpacked with vfs, for overlay cannot be used here: {reason}" if reason else ""
+        yield Shelves(drivers, _mounts(folder), anyio.CapacityLimiter(workers), remark)
+
+
+def shelves_at(folder: Path) -> Shelves:
+    """The shelves under `folder` for those who only look and remove: nothing is tried there, and nothing made."""
+    return Shelves(_drivers(folder, InProcess(AS_IT_IS)), _mounts(folder), anyio.CapacityLimiter(1))
+
+
+def _mounts(folder: Path) -> MountBook:
+    return MountBook(folder / "mounts")
+
+
+def _drivers(folder: Path, unpacker: Unpacker) -> tuple[OverlayDriver, VfsDriver]:
+    overlay = OverlayDriver(Shelf(folder, "overlay", DIFF), unpacker, Powers.of_this_process())
+    return overlay, VfsDriver(Shelf(folder, "vfs", TREE), unpacker)
 
 
 def _locked(store: ContentStore, driver: Driver) -> Callable[[Layer], AbstractAsyncContextManager[None]]:

@@ -135,7 +135,7 @@ class Stacking:
         unpacked = None
         async with self._locked(layer):
             if not await to_thread.run_sync(self._place.has, layer.name):
-                await self._blobs.ready(layer)
+                await self._ready(layer)
                 started = self._ledger.now()
                 unpacked = await self._made(layer, below, turn)
             elif turn is not None:
@@ -148,6 +148,12 @@ class Stacking:
             report = LayerReport(*names, "unpacked", unpacked.entries, unpacked.size, unpacked.altered, seconds)
         self._ledger.placed(report)
         return report
+
+    async def _ready(self, layer: Layer) -> None:
+        try:
+            await self._blobs.ready(layer)
+        except ContentCorrupt:
+            await self._blobs.again(layer)
 
     async def _made(self, layer: Layer, below: Layer | None, turn: anyio.Event | None) -> Unpacked:
         try:

@@ -1,15 +1,21 @@
 """stored: an image as the store holds it, found by name and platform; nothing is asked of a registry."""
 
+from collections.abc import Awaitable, Callable
+
 from puller.contracts.content import ContentStore
-from puller.errors import InvalidManifest, Unsupported
+from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest, Unsupported
 from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
+from puller.model.facts import Facts
 from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import OCTETS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.plan import Image
+from puller.ops.stacking import Blobs, Layer
+
+Fetch = Callable[[], Awaitable[None]]  # pulls the image: what is here already is not fetched again
 
 MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 
@@ -35,7 +41,43 @@ async def stored_image(
     raise Unsupported("index within index", wanted=f"at most {MAX_NESTING} deep", reference=reference)
 
 
+async def present_image(reference: Reference, store: ContentStore, platform: Platform | None, fetch: Fetch) -> Image:
+    """The same, with the blobs of all its layers in the store; `fetch` is called where they, or it, are not here.
+
+    Raises ContentMissing where they are not after that, and as stored_image does.
+    """
+    try:
+        return await _whole(reference, store, platform)
+    except (ContentMissing, ContentCorrupt):
+        await fetch()
+        return await _whole(reference, store, platform)
+
+
 async def _image(store: ContentStore, manifest: Manifest, reference: Reference) -> Image:
     if not manifest.is_image or manifest.config is None:
         raise Unsupported("an artifact, not an image", got=manifest.artifact_type, reference=reference)
     return Image(manifest, parse_config(await store.read(manifest.config, limit=MAX_BYTES)))
+
+
+async def _whole(reference: Reference, store: ContentStore, platform: Platform | None) -> Image:
+    _, image = await stored_image(store, reference, platform)
+    for layer in image.manifest.layers:
+        if not await store.exists(layer):
+            raise ContentMissing("a layer is not in the store", digest=layer.digest, reference=reference)
+    return image
+
+
+def stored_blobs(store: ContentStore, fetch: Fetch) -> Blobs:
+    """The blobs of an image of the store, for stacking; `fetch` brings one again that has gone bad."""
+
+    async def ready(layer: Layer) -> None:
+        digest = layer.descriptor.digest
+        if not (await store.facts(digest)).verified:  # another tool put it there: its name alone proves nothing
+            await store.watch(layer.descriptor)
+            await store.prove(digest, Facts(verified=True))
+
+    async def again(layer: Layer) -> None:
+        await store.discard_damaged(layer.descriptor.digest)
+        await fetch()
+
+    return Blobs(store, ready, again)

@@ -74,8 +74,8 @@ class OverlayDriver(Shelved):
             self.discard(layer)
             raise
 
-    def lower(self, layer: str) -> list[Path]:
-        return [self.path(name) for name in self._showing(layer)]
+    def shown(self, layer: str) -> list[tuple[Path, list[Path]]]:
+        return [(self.path(name), [self.sidecar(name)]) for name in self._showing(layer)]
 
     @contextmanager
     def mounted(self, layer: str) -> Iterator[Path]:
@@ -88,14 +88,13 @@ class OverlayDriver(Shelved):
             os.close(fd)
 
     def needs_userxattr(self, layer: str) -> bool:
-        """Whether its marks are heard only with the mount option `userxattr`."""
         return any(record.mark == MARKS[1] for _, record in self._shelf.chain(layer))
 
     def changes(self, layer: str, parent: str | None) -> list[Change]:
         if parent != self.parent(layer):
             return NaiveDiffer(self).changes(layer, parent)
-        with self._strata(layer) as strata:
-            return covered.changes(strata[0], strata[1:])
+        with self._strata(layer) as strata, self._strata(parent) as below:
+            return covered.changes(strata[0], below, is_root_opaque=self.record(layer).opaque)
 
     def diff(self, layer: str, parent: str | None) -> Iterator[bytes]:
         if parent != self.parent(layer):
@@ -110,8 +109,8 @@ class OverlayDriver(Shelved):
     def size(self, layer: str, parent: str | None) -> int:
         if parent != self.parent(layer):
             return NaiveDiffer(self).size(layer, parent)
-        with self._strata(layer) as strata:
-            return covered.size(strata[0], strata[1:])
+        with self._strata(layer) as strata, self._strata(parent) as below:
+            return covered.size(strata[0], below, is_root_opaque=self.record(layer).opaque)
 
     def _showing(self, layer: str | None) -> list[str]:
         """The layer and those below it, down to one that hides all below itself."""
@@ -126,7 +125,7 @@ class OverlayDriver(Shelved):
         return [stack.enter_context(self._shelf.opened(name)) for name in self._showing(layer)]
 
     @contextmanager
-    def _strata(self, layer: str) -> Iterator[Strata]:
+    def _strata(self, layer: str | None) -> Iterator[Strata]:
         with ExitStack() as stack:
             names = self._showing(layer)
             fds = self._opened(stack, layer)

@@ -10,6 +10,7 @@ from typing import Final
 from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
 from puller.rootfs.gathering import NeedsLower
 from puller.rootfs.job import Outcome, Unpacker
+from puller.rootfs.mount import mount
 from puller.rootfs.record import Record
 from puller.rootfs.shelf import Shelf
 from puller.rootfs.staging import Staging
@@ -76,8 +77,22 @@ class Shelved:
         if isinstance(staged, StagedLayer):
             self._shelf.discard(staged.layer, staged.staging)
 
+    def lower(self, layer: str) -> list[Path]:
+        return [path for path, _ in self.shown(layer)]
+
+    def mount(self, layer: str, target: Path) -> None:
+        mount(self.lower(layer), target, userxattr=self.needs_userxattr(layer))
+
     def remove(self, layer: str) -> None:
         self._shelf.remove(layer)
+
+    def shown(self, layer: str) -> list[tuple[Path, list[Path]]]:
+        """The directories that make its tree, the nearest first, each with the sidecars that tell of it."""
+        return [(self.path(layer), self.sidecars(layer))]
+
+    def needs_userxattr(self, layer: str) -> bool:
+        """Whether marks in it are heard only with the mount option `userxattr`."""
+        return False
 
     def sweep(self, free: Callable[[str], AbstractContextManager[bool]]) -> list[str]:
         """Remove what dead processes left; `free` tries the lock of this name. Returns the layers it was of."""

@@ -32,9 +32,6 @@ class VfsDriver(Shelved):
             self.discard(layer)
             raise
 
-    def lower(self, layer: str) -> list[Path]:
-        return [self.path(layer)]
-
     @contextmanager
     def mounted(self, layer: str) -> Iterator[Path]:
         yield self.path(layer)
@@ -52,22 +49,22 @@ class VfsDriver(Shelved):
             else:
                 with self._shelf.opened(parent) as source, translated(staging.path):
                     copy_tree(Root(source), Root(tree), _ticking(told, layer.blob.fd, self._clock))
-            return merged(staging, layer, tree, lambda: self._again(layer, told))
+            return merged(staging, APART, layer.outcome, tree, lambda: self._again(layer, told))
 
     def _again(self, layer: StagedLayer, told: Told) -> Outcome:
         return layer.staging.unpack(self._unpacker, layer.blob, told, into=TREE, alone=False)
 
 
-def merged(staging: Staging, layer: StagedLayer, tree: int, again: Callable[[], Outcome]) -> Outcome:
-    """Move what was unpacked apart onto `tree`; where that cannot be, unpack it there: `again`."""
-    if layer.outcome is None:
+def merged(staging: Staging, apart: str, outcome: Outcome | None, tree: int, again: Callable[[], Outcome]) -> Outcome:
+    """Move what was unpacked into `apart` onto the open `tree`; where that cannot be, unpack it there: `again`."""
+    if outcome is None:
         return again()
     try:
-        with staging.opened(APART) as upper, translated(staging.path):
-            merge(Root(tree), Root(upper), layer.outcome.applied)
+        with staging.opened(apart) as upper, translated(staging.path):
+            merge(Root(tree), Root(upper), outcome.applied)
     except Unmergeable:
         return again()
-    return layer.outcome
+    return outcome
 
 
 def found_root(tree: int, where: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -12,8 +12,11 @@ from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked, Unseatabl
 from puller.errors import DiffIDMismatch
 from puller.model.digest import Digest
 from puller.ops.shelves import Shelves
+from puller.rootfs.mounts import MountBook
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Digester
+
+NOWHERE = Path("/nonexistent")
 
 
 def untroubled(layer: str) -> None:
@@ -82,8 +85,19 @@ class FakeDriver:
         assert layer not in self.here.values(), "something stands on it"
         del self.here[layer]
 
+    def sweep(self, free: Callable[[str], AbstractContextManager[bool]]) -> list[str]:
+        with free("layer-fake-0") as is_free:
+            self.journal.append(f"sweep {is_free}")
+        return []
+
+    def shown(self, layer: str) -> list[tuple[Path, list[Path]]]:
+        return [(self.path(layer), [])]
+
     def lower(self, layer: str) -> list[Path]:
         return [self.path(layer)]
+
+    def mount(self, layer: str, target: Path) -> None:
+        self.journal.append(f"mount {layer}")
 
     @contextmanager
     def mounted(self, layer: str) -> Iterator[Path]:
@@ -94,9 +108,9 @@ class FakeDriver:
         return sum(line.startswith("unpack") for line in self.journal)
 
 
-def shelves(*drivers: FakeDriver, workers: int = 2) -> Shelves:
+def shelves(*drivers: FakeDriver, workers: int = 2, mounts: Path = NOWHERE) -> Shelves:
     """Shelves of these drivers."""
-    return Shelves(drivers, anyio.CapacityLimiter(workers))
+    return Shelves(drivers, MountBook(mounts), anyio.CapacityLimiter(workers))
 
 
 def chain(*diff_ids: Digest) -> list[str]:

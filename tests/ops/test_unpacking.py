@@ -1,6 +1,7 @@
 """Pulls that unpack: when a layer is begun, in which order layers appear, and what is left when one fails."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -95,7 +96,7 @@ async def test_r5_of_two_pulls_at_once_one_unpacks_and_the_other_waits_for_it(tm
         s.registry.tag("app:2", IMAGE.digest)
         async with anyio.create_task_group() as group:
             for name in ("app:1", "app:2"):
-                group.start_soon(lambda name=name: s.pull(name, shelves=shelves(driver)))
+                group.start_soon(partial(s.pull, name, shelves=shelves(driver)))
         reports = [event.report for event in s.events if isinstance(event, Pulled)]
     assert driver.began() == 2
     outcomes = sorted(layer.outcome for report in reports for image in report.unpacked for layer in image.layers)
@@ -151,7 +152,7 @@ async def test_a_cancelled_pull_leaves_no_layer_and_stops_the_worker(tmp_path: P
         s.registry.add("app:1", IMAGE)
         driver = FakeDriver(before=lambda layer: anyio.from_thread.run_sync(begun.set))
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: s.pull(shelves=shelves(driver)))
+            group.start_soon(partial(s.pull, shelves=shelves(driver)))
             await begun.wait()
             group.cancel_scope.cancel()
         assert await s.tags() == {}

@@ -34,12 +34,18 @@ def command(dry_run: bool, days: float, store: Path | None) -> int:
     from puller.cli.failure import exit_code, show
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
+    from puller.ops.collect import Cleared, collect_layers
+    from puller.ops.shelves import shelves_at
     from puller.store.gc import Collected, collect
 
-    async def free() -> Collected:
-        return await collect(await open_store(store), dry_run=dry_run, days=days)
+    async def free() -> tuple[Cleared, Collected]:
+        place = await open_store(store)
+        cleared = await collect_layers(place, shelves_at(place.layout.layers), dry_run=dry_run)
+        return cleared, await collect(place, dry_run=dry_run, days=days)
 
-    collected = interrupt.run(free)
+    cleared, collected = interrupt.run(free)
+    for driver, layer in cleared.freed:
+        click.echo(f"{'would free' if dry_run else 'freed'} unpacked layer {driver}/{layer}")
     for digest in collected.freed:
         click.echo(f"{'would free' if dry_run else 'freed'} {digest}")
     freed, kept = counted(len(collected.freed), "blob"), counted(collected.kept, "blob")
@@ -49,7 +55,8 @@ def command(dry_run: bool, days: float, store: Path | None) -> int:
     for kind, number, size in kinds:
         if number:
             click.echo(f"{counted(number, f'{kind} blob')}, {size_text(size)} {'to sweep' if dry_run else 'swept'}")
-    if collected.hindrance is None:
+    hindrance = collected.hindrance or cleared.hindrance
+    if hindrance is None:
         return 0
-    show(collected.hindrance)
-    return exit_code(collected.hindrance)
+    show(hindrance)
+    return exit_code(hindrance)

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, registry_options, store_option
+from puller.cli.options import Access, driver_option, registry_options, store_option
 
 
-@click.command("pull", short_help="Pull images into the store, every byte verified.")
+@click.command("pull", short_help="Pull images into the store, every byte verified, and unpack them there.")
 @click.argument("references", metavar="REF…", nargs=-1, required=True)
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Else linux/<host>.")
 @click.option("--all-platforms", is_flag=True, help="Every platform of an index.")
 @click.option("--all-tags", is_flag=True, help="Every tag of each repository.")
 @store_option
+@click.option("--no-unpack", is_flag=True, help="Keep the blobs only. --all-platforms never unpacks.")
+@driver_option
+@click.option("--discard-blobs", is_flag=True, help="Give up layer blobs once they are unpacked.")
 @click.option("--no-tarsum", is_flag=True, help="Leave out the tarsum.")
 @click.option("--digest-only", is_flag=True, help="Check blob digests only; diff IDs are left to unpacking.")
 @click.option(
@@ -36,6 +39,9 @@ def command(
     all_platforms: bool,
     all_tags: bool,
     store: Path | None,
+    no_unpack: bool,
+    driver: str | None,
+    discard_blobs: bool,
     no_tarsum: bool,
     digest_only: bool,
     require_strong_digests: bool,
@@ -45,7 +51,7 @@ def command(
     quiet: bool,
     access: Access,
 ) -> int:
-    """Pull images into the store, every byte verified; names move last.
+    """Pull images into the store, every byte verified, and unpack them there; names move last.
 
     A reference is what docker takes: alpine, alpine:3.20, ghcr.io/team/app:1, 127.0.0.1:5000/app@sha256:….
     """
@@ -53,6 +59,9 @@ def command(
 
     if all_platforms and platforms:
         raise click.UsageError("--platform and --all-platforms exclude each other")
+    unpack = not (no_unpack or all_platforms)
+    if discard_blobs and not unpack:
+        raise click.UsageError("--discard-blobs is for images that are unpacked")
     order = Order(
         references,
         platforms=None if all_platforms else platforms,
@@ -62,5 +71,8 @@ def command(
         strong=require_strong_digests,
         jobs=jobs,
         access=access,
+        unpack=unpack,
+        driver=driver,
+        discard=discard_blobs,
     )
     return pull_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")

@@ -21,6 +21,8 @@ def command(references: tuple[str, ...], store: Path | None) -> int:
     from puller.cli.rooms import open_store
     from puller.errors import PullerError
     from puller.model.reference import Reference
+    from puller.ops.collect import collect_layers
+    from puller.ops.shelves import shelves_at
     from puller.store.gc import release
 
     names = [Reference.parse(reference).tagged() for reference in references]
@@ -40,6 +42,12 @@ def command(references: tuple[str, ...], store: Path | None) -> int:
             if collected.hindrance is not None:
                 show(collected.hindrance)
                 codes.append(exit_code(collected.hindrance))
+        cleared = await collect_layers(place, shelves_at(place.layout.layers))
+        if cleared.freed:
+            click.echo(f"removed {counted(len(cleared.freed), 'unpacked layer')}")
+        if cleared.hindrance is not None and gravest(codes) == 0:
+            show(cleared.hindrance)
+            codes.append(exit_code(cleared.hindrance))
         return gravest(codes)
 
     return interrupt.run(remove)

@@ -1,0 +1,38 @@
+"""`puller changes`."""
+
+from pathlib import Path
+
+import click
+
+from puller.cli.options import Access, driver_option, platform_option, registry_options, store_option
+
+
+@click.command("changes", short_help="List what differs between two images or directories.")
+@click.argument("old", metavar="REF|DIR")
+@click.argument("new", metavar="REF|DIR")
+@click.option("--strict", is_flag=True, help="Compare contents byte by byte, and times to the nanosecond.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with what differs.")
+@platform_option
+@store_option
+@driver_option
+@registry_options
+def command(
+    old: str,
+    new: str,
+    strict: bool,
+    as_json: bool,
+    platform: str | None,
+    store: Path | None,
+    driver: str | None,
+    access: Access,
+) -> int:
+    """List what differs: A added, C changed, D deleted, of what was deleted only the top.
+
+    An existing directory is taken as one (write ./name to be sure); all else is an image, which is unpacked in the
+    store first, and pulled where it is not there.
+    """
+    from puller.cli.comparing import compare_two
+
+    return compare_two(
+        (old, new), strict=strict, as_json=as_json, platform=platform, store=store, driver=driver, access=access
+    )

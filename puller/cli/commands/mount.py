@@ -1,0 +1,44 @@
+"""`puller mount`."""
+
+from pathlib import Path
+
+import click
+
+from puller.cli.options import Access, driver_option, platform_option, registry_options, store_option
+
+
+@click.command("mount", short_help="Show an image's tree at a directory.")
+@click.argument("reference", metavar="REF")
+@click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@platform_option
+@store_option
+@driver_option
+@registry_options
+def command(
+    reference: str, target: Path, platform: str | None, store: Path | None, driver: str | None, access: Access
+) -> None:
+    """Show an image's tree at DIR, read-only, by overlayfs; it needs the right to mount.
+
+    The image is unpacked in the store first, and pulled where it is not there. Nothing of it is removed from the store
+    until `puller umount DIR`.
+    """
+    from anyio import to_thread
+
+    from puller.cli import interrupt
+    from puller.cli.rooms import open_shelves
+    from puller.cli.screen import screen_for
+    from puller.cli.workbench import workbench
+    from puller.model.reference import Reference
+    from puller.ops.mounting import show
+
+    name = Reference.parse(reference)
+    with screen_for("people", several=False) as screen:
+
+        async def main() -> None:
+            async with workbench(store, access, platform=platform, report=screen.show) as bench:
+                with open_shelves(bench.store, only=driver) as shelves:
+                    image = await bench.shelved(name, shelves)
+                    await to_thread.run_sync(show, image, target, shelves)
+
+        interrupt.run(main, warn=screen.note)
+        screen.note(f"mounted {name.tagged()} at {target}")

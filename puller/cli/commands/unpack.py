@@ -1,0 +1,55 @@
+"""`puller unpack`."""
+
+from pathlib import Path
+
+import click
+
+from puller.cli.options import Access, platform_option, registry_options, store_option
+
+
+@click.command("unpack", short_help="Unpack an image into a directory of its own.")
+@click.argument("reference", metavar="REF")
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@platform_option
+@store_option
+@click.option("--uid-map", multiple=True, metavar="IN:OUT:COUNT", help="Give away users' files by this range.")
+@click.option("--gid-map", multiple=True, metavar="IN:OUT:COUNT", help="The same for groups.")
+@click.option("--keep-setuid/--drop-setuid", default=None, help="Else kept where owners are.")
+@click.option("--devices", is_flag=True, help="Make device nodes, where that is allowed.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what was unpacked and altered (JSON).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only the result.")
+@registry_options
+def command(
+    reference: str,
+    target: Path,
+    platform: str | None,
+    store: Path | None,
+    uid_map: tuple[str, ...],
+    gid_map: tuple[str, ...],
+    keep_setuid: bool | None,
+    devices: bool,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    access: Access,
+) -> int:
+    """Unpack an image into DIR, which must not exist or be empty, and becomes its root filesystem.
+
+    The image is taken from the store, and pulled first where it is not there. DIR appears when it is complete; what
+    this user may not set (owners, devices) is kept in DIR.altered.jsonl beside it.
+    """
+    from puller.cli.unpacking import Order, unpack_one
+    from puller.rootfs.idmap import IdMap
+    from puller.rootfs.manner import Manner
+
+    manner = Manner(IdMap.parse(uid_map), IdMap.parse(gid_map), keep_setuid, devices)
+    order = Order(reference, target, platform, manner, access)
+    return unpack_one(
+        order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people"
+    )

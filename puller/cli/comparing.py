@@ -1,0 +1,88 @@
+"""Comparing: what `puller changes` does with its words."""
+
+import json
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+
+import click
+from anyio import to_thread
+
+from puller.cli import interrupt
+from puller.cli.options import Access
+from puller.cli.rooms import open_shelves
+from puller.cli.screen import Screen, screen_for
+from puller.cli.workbench import Workbench, workbench
+from puller.model.change import Change
+from puller.model.reference import Reference
+from puller.ops.trees import directory, strata_of
+from puller.rootfs.changes import compare
+from puller.rootfs.survey import Strata
+
+
+def compare_two(
+    words: tuple[str, str],
+    *,
+    strict: bool,
+    as_json: bool,
+    platform: str | None,
+    store: Path | None,
+    driver: str | None,
+    access: Access,
+) -> int:
+    """List what differs between two trees; the exit code, 0 whether they differ or not."""
+    sides: list[Path | Reference] = [Path(word) if Path(word).is_dir() else Reference.parse(word) for word in words]
+    with screen_for("people", several=False) as screen:
+
+        async def main() -> list[Change]:
+            async with AsyncExitStack() as stack:
+                opening = _Opening(stack, store, access, platform, driver, screen)
+                old, new = [await opening.tree(side) for side in sides]
+                return await to_thread.run_sync(lambda: compare(old, new, strict=strict))
+
+        found = interrupt.run(main, warn=screen.note)
+    for change in found:
+        click.echo(_document(change) if as_json else line(change))
+    return 0
+
+
+def line(change: Change) -> str:
+    """`C /etc/passwd  (content, mtime)`."""
+    return f"{change}  ({', '.join(change.differs)})" if change.differs else str(change)
+
+
+def _document(change: Change) -> str:
+    # JSON has no bytes: what is no UTF-8 comes as lone surrogates (PEP 383), escaped.
+    path = "/" + change.path.decode(errors="surrogateescape")
+    return json.dumps({"kind": str(change.kind), "path": path, "differs": change.differs})
+
+
+class _Opening:
+    """Opens the trees, all until `stack` closes; the store is opened only for images."""
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        store: Path | None,
+        access: Access,
+        platform: str | None,
+        driver: str | None,
+        screen: Screen,
+    ) -> None:
+        self._stack = stack
+        self._store = store
+        self._access = access
+        self._platform = platform
+        self._driver = driver
+        self._screen = screen
+        self._bench: Workbench | None = None
+
+    async def tree(self, side: Path | Reference) -> Strata:
+        """Of a directory itself, of an image all its layers."""
+        if isinstance(side, Path):
+            return self._stack.enter_context(directory(side))
+        if self._bench is None:
+            opened = workbench(self._store, self._access, platform=self._platform, report=self._screen.show)
+            self._bench = await self._stack.enter_async_context(opened)
+        with open_shelves(self._bench.store, only=self._driver) as shelves:
+            image = await self._bench.shelved(side, shelves)
+        return await strata_of(image, self._stack.enter_context(ExitStack()))

@@ -1,0 +1,57 @@
+"""Exporting: what `puller export` does with its words."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from puller.cli import interrupt
+from puller.cli.lines import size_text
+from puller.cli.options import Access
+from puller.cli.rooms import open_shelves
+from puller.cli.screen import screen_for
+from puller.cli.workbench import workbench
+from puller.errors import InvalidConfig
+from puller.model.reference import Reference
+from puller.ops.export import export
+from puller.ops.ledger import Ledger
+
+
+def export_one(
+    text: str, output: str, *, platform: str | None, store: Path | None, driver: str | None, access: Access
+) -> int:
+    """Export one image to a file, which appears when it is complete, or to stdout; the exit code."""
+    reference = Reference.parse(text)
+    with screen_for("people", several=False) as screen:
+
+        async def main(file: BinaryIO) -> int:
+            async with workbench(store, access, platform=platform, report=screen.show) as bench:
+                with open_shelves(bench.store, only=driver) as shelves:
+                    image = await bench.shelved(reference, shelves)
+                    return await export(image, file.write, Ledger(reference, screen.show))
+
+        with _opened(output) as file:
+            size = interrupt.run(lambda: main(file), warn=screen.note)
+            file.flush()
+        screen.note(f"exported {reference.tagged()} to {output}  {size_text(size)}")
+    return 0
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    if output == "-":
+        if sys.stdout.isatty():
+            raise InvalidConfig("an archive is nothing for a terminal", hint="Give -o FILE, or redirect stdout.")
+        yield sys.stdout.buffer
+        return
+    target = Path(output)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+        unfinished.replace(target)
+    except OSError as error:
+        raise InvalidConfig("the archive cannot be written", where=target, got=error.strerror) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

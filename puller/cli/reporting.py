@@ -1,0 +1,25 @@
+"""Reporting: where `--report FILE` goes, whole or not at all."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from puller.errors import InvalidConfig
+
+
+def check_report_file(file: Path | None) -> None:
+    """Refuse early a file that could not be written in the end. Raises InvalidConfig."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise InvalidConfig("the report's folder does not exist", where=file)
+
+
+def write_report(file: Path | None, document: Mapping[str, object]) -> None:
+    """Write `document` as JSON, if there is a file to write it to. Raises InvalidConfig."""
+    if file is None:
+        return
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error

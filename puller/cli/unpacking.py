@@ -1,0 +1,69 @@
+"""Unpacking: what `puller unpack` does with its words."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import anyio
+
+from puller.cli import interrupt
+from puller.cli.environment import processors
+from puller.cli.lines import counted, size_text
+from puller.cli.logs import unheard_of
+from puller.cli.options import Access
+from puller.cli.reporting import check_report_file, write_report
+from puller.cli.screen import Style, screen_for
+from puller.cli.workbench import workbench
+from puller.model.reference import Reference
+from puller.model.report import SCHEMA, UnpackReport
+from puller.ops.unpack import unpack
+from puller.rootfs.crew import Crew
+from puller.rootfs.flat import Flat
+from puller.rootfs.manner import Manner
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The words of one `puller unpack`."""
+
+    reference: str
+    target: Path
+    platform: str | None
+    manner: Manner
+    access: Access
+
+
+def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
+    """Unpack one image into one directory; the exit code. After Ctrl-C there is no directory."""
+    reference = Reference.parse(order.reference)
+    check_report_file(report_file)
+    with screen_for(style, several=False) as screen:
+
+        async def main() -> UnpackReport:
+            async with workbench(store, order.access, platform=order.platform, report=screen.show) as bench:
+                with Crew(order.manner) as crew, Flat(order.target, crew) as flat:
+                    return await unpack(
+                        reference,
+                        bench.store,
+                        flat,
+                        path=str(order.target),
+                        platform=bench.platform,
+                        fetch=bench.fetch(reference),
+                        workers=anyio.CapacityLimiter(processors()),
+                        report=screen.show,
+                    )
+
+        try:
+            report = interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
+        except KeyboardInterrupt:
+            screen.note("interrupted; nothing was unpacked")
+            raise
+        screen.result(result_line(reference, report))
+    write_report(report_file, {"schema": SCHEMA, "unpacked": [{"reference": str(reference), **asdict(report)}]})
+    return 0
+
+
+def result_line(reference: Reference, report: UnpackReport) -> str:
+    """`unpacked docker.io/library/debian:bookworm into root  1 layer, 8,123 entries, 156.2 MB, 0.6 s`."""
+    entries = sum(layer.entries for layer in report.layers)
+    contents = f"{counted(len(report.layers), 'layer')}, {entries} entries, {size_text(report.size)}"
+    return f"unpacked {reference.tagged()} into {report.path}  {contents}, {report.seconds:.1f} s"

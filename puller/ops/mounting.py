@@ -1,0 +1,34 @@
+"""mounting: the tree of an image at a directory, by overlayfs; kept from collection for as long as it is there."""
+
+from pathlib import Path
+
+from puller.errors import InvalidConfig
+from puller.ops.shelves import Shelves
+from puller.ops.trees import Shelved
+from puller.rootfs.mount import unmount
+from puller.rootfs.mounts import Mount
+
+
+def show(image: Shelved, target: Path, shelves: Shelves) -> None:
+    """Mount the tree of `image`, read-only, at the directory `target`; the caller's lease keeps it until this returns.
+
+    Blocking. Raises InvalidConfig where there is no such directory, Unsupported where the kernel refuses.
+    """
+    place = target.resolve()
+    if not place.is_dir():
+        raise InvalidConfig("no directory to mount at", where=target)
+    image.driver.mount(image.top, place)
+    names = tuple(layer.name for layer in image.layers)
+    shelves.mounts.note(Mount(str(place), image.driver.name, names))
+
+
+def hide(target: Path, shelves: Shelves) -> None:
+    """Take away what `show` has mounted at `target`. Blocking.
+
+    Raises InvalidConfig where nothing of this store is shown, Unsupported while it is in use.
+    """
+    place = target.resolve()
+    if str(place) not in [mount.target for mount in shelves.mounts.living()]:
+        raise InvalidConfig("nothing of this store is mounted there", where=target)
+    unmount(place)
+    shelves.mounts.forget(str(place))
