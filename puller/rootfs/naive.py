@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from puller.contracts.layers import Differ, Driver, LayerBlob, Told, Unpacked
@@ -14,7 +14,10 @@ from puller.rootfs.survey import Strata, Stratum
 
 
 class NaiveDiffer:
-    """A Differ over any Driver that can show its trees. Raises what the driver raises, and as Survey does."""
+    """A Differ over any Driver, by the directories that its trees are made of, so that nothing need be mounted.
+
+    Raises what the driver raises, and as Survey does.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -25,7 +28,7 @@ class NaiveDiffer:
             return compare(old or None, new)
 
     def diff(self, layer: str, parent: str | None) -> Iterator[bytes]:
-        """The same as a layer, the times of directories included. Both trees stay mounted until it ends."""
+        """The same as a layer, the times of directories included. Both trees stay open until it ends."""
         with self._shown(layer) as new, self._shown(parent) as old:
             yield from pack_changes(new, compare(old or None, new, directory_times=True))
 
@@ -41,15 +44,13 @@ class NaiveDiffer:
     @contextmanager
     def _shown(self, layer: str | None) -> Iterator[Strata]:
         """The tree of a layer, open; of None, no directory at all."""
-        if layer is None:
-            yield ()
-            return
-        with self._driver.mounted(layer) as path:
-            fd = _opened(path)
-            try:
-                yield (Stratum(fd, self._driver.sidecars(layer)),)
-            finally:
-                os.close(fd)
+        with ExitStack() as stack:
+            strata = []
+            for path, sidecars in [] if layer is None else self._driver.shown(layer):
+                fd = _opened(path)
+                stack.callback(os.close, fd)
+                strata.append(Stratum(fd, sidecars))
+            yield strata
 
 
 def differ_for(driver: Driver) -> Differ:
