@@ -13,7 +13,8 @@ from puller.errors import InvalidArchive, LimitExceeded
 from puller.stream.tarfield import INT64
 
 XATTR: Final = b"SCHILY.xattr."
-SPARSE: Final = b"GNU.sparse."
+# Records that make a sparse file of an entry: to GNU tar and all after it, to star, to Solaris and libarchive.
+SPARSE: Final = (b"GNU.sparse.", b"SCHILY.realsize", b"SUN.holesdata")
 MAX_RECORD: Final = 1 << 20
 
 _LENGTH: Final = re.compile(rb"([0-9]{1,8}) ")
@@ -28,7 +29,7 @@ _MUST_HAVE_VALUE: Final = frozenset((b"path", b"linkpath", b"uid", b"gid", b"siz
 class Extension:
     """What the records of one `x` block say.
 
-    `fields` are by the names of Entry; `sparse` are the GNU.sparse records in their order, which format 0.0 needs.
+    `fields` are by the names of Entry; `sparse` are the records of sparse files in their order, which format 0.0 needs.
     """
 
     fields: dict[str, bytes | int] = field(default_factory=dict)

@@ -181,12 +181,6 @@ KNOWN: Final = (
         "a fraction belongs to its negative number", (LIBARCHIVE,), frozenset(("mtime",)), _negative_fraction,
         pax((b"mtime", b"-1.5")) + member() + END,
     ),
-    # A record of star for its sparse files; libarchive reports it as the size, and hands out the content as it is.
-    Known(
-        "star's size of a sparse file is not heeded", (LIBARCHIVE,), frozenset(("size", "content")),
-        lambda archive, _ours, _theirs: b"SCHILY.realsize=" in archive,
-        pax((b"SCHILY.realsize", b"1")) + member(content=b"content") + END,
-    ),
     # Go wrote them for owners without a number; GNU tar reads them as -1 and says so, with exit code 2.
     Known(
         "blank numbers are zero", (GNU_TAR,), frozenset(("uid", "gid", "mode", "mtime")), _complains,

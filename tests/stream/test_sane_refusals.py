@@ -136,6 +136,11 @@ def test_e7_a_hard_link_of_some_size_behind_a_pax_header_is_refused() -> None:
     refused(pax((b"comment", b"x")) + header(kind=b"1", size=512, link=b"file") + ONE)
 
 
+@pytest.mark.parametrize("key", [b"SCHILY.realsize", b"SUN.holesdata"])
+def test_e7_records_that_make_a_sparse_file_only_to_some_readers_are_unsupported(key: bytes) -> None:
+    refused(pax((key, b"1")) + ONE, Unsupported)
+
+
 def test_e7_solaris_headers_are_refused_because_others_read_them_as_files() -> None:
     refused(pax((b"path", b"a"), kind=b"X") + header() + END, Unsupported)
 
