@@ -9,7 +9,7 @@ import resource
 from dataclasses import dataclass
 from typing import Final
 
-from puller.rootfs.capability import NEEDED, keep_only
+from puller.rootfs.capability import NEEDED, SYS_CHROOT, effective, keep_only
 from puller.rootfs.landlock import confine, version
 from puller.rootfs.libc import prctl
 
@@ -42,9 +42,15 @@ def enter(root: int, fence: Fence) -> tuple[str, ...]:
     seconds = math.ceil(fence.seconds) + 1
     _limit(resource.RLIMIT_CPU, seconds, seconds + 1)  # the first sends SIGXCPU, which tells why
     _limit(resource.RLIMIT_NPROC, 0)  # no process, no thread; the kernel does not hold root to it
-    keep_only(NEEDED)
+    powers = effective()
     prctl(_NO_NEW_PRIVILEGES, 1)
     reason = confine(root, version())
+    if reason is None and powers >> SYS_CHROOT & 1:
+        # Landlock lets modes and owners be changed everywhere. Where it does not hold, a chroot would do harm: what is
+        # loaded late would come from the layer (CVE-2019-14271).
+        os.fchdir(root)
+        os.chroot(".")
+    keep_only(NEEDED)
     return () if reason is None else (f"write jail: {reason}",)
 
 

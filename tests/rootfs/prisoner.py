@@ -30,41 +30,48 @@ def run(folder: Path) -> dict[str, object]:
     root, outside = folder / "root", folder / "outside"
     (root / "a").mkdir()
     (root / "b").mkdir()
-    (root / "program").symlink_to("/bin/true")
     parent = os.getppid()
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    beyond = os.open(outside, os.O_RDONLY | os.O_DIRECTORY)
     held = os.open(outside / "hello", os.O_RDONLY)
+    held_program = os.open("/bin/true", os.O_PATH)
+    "name".encode("idna")  # what sockets need to be loaded for names
+    os.chdir(root)
     missing = jail.enter(fd, FENCE)
     inside: dict[str, Callable[[], object]] = {
-        "write_inside": lambda: (root / "a/f").write_text("in"),
-        "link_inside": lambda: os.link(root / "a/f", root / "b/g"),
-        "rename_inside": lambda: (root / "b/g").rename(root / "a/h"),
+        "write_inside": lambda: Path("a/f").write_text("in"),
+        "link_inside": lambda: os.link("a/f", "b/g"),
+        "rename_inside": lambda: Path("b/g").rename("a/h"),
         "read_what_is_open": lambda: os.read(held, 1),
-        "list_inside": lambda: list(root.iterdir()),
-        "truncate_inside": lambda: os.truncate(root / "a/f", 1),
-        "remove_inside": (root / "a/h").unlink,
+        "list_inside": lambda: list(Path().iterdir()),
+        "truncate_inside": lambda: os.truncate("a/f", 1),
+        "remove_inside": Path("a/h").unlink,
     }
+    # By a descriptor, which no chroot would hinder.
     forbidden: dict[str, Callable[[], object]] = {
-        "create_outside": lambda: (outside / "new").touch(),
-        "write_outside": lambda: (outside / "hello").write_text("bad"),
-        "truncate_outside": lambda: os.truncate(outside / "hello", 0),
-        "remove_outside": (outside / "hello").unlink,
-        "make_directory_outside": (outside / "new").mkdir,
-        "link_outside": lambda: os.link(root / "a/f", outside / "new"),
-        "link_from_outside": lambda: os.link(outside / "hello", root / "a/stolen"),
-        "rename_outside": lambda: (root / "a/f").rename(outside / "new"),
-        "read_outside": (outside / "hello").read_text,
-        "read_inside": (root / "a/f").read_text,
-        "list_outside": lambda: list(outside.iterdir()),
-        "execute": lambda: os.execv("/bin/true", ["true"]),
-        "make_socket_inside": lambda: socket.socket(socket.AF_UNIX).bind(str(root / "a/socket")),
+        "create_outside": lambda: os.open("new", os.O_CREAT | os.O_WRONLY, dir_fd=beyond),
+        "write_outside": lambda: os.open("hello", os.O_WRONLY, dir_fd=beyond),
+        "truncate_outside": lambda: os.open("hello", os.O_RDWR | os.O_TRUNC, dir_fd=beyond),
+        "remove_outside": lambda: os.unlink("hello", dir_fd=beyond),
+        "make_directory_outside": lambda: os.mkdir("new", dir_fd=beyond),
+        "link_outside": lambda: os.link("a/f", "new", dst_dir_fd=beyond, follow_symlinks=False),
+        "link_from_outside": lambda: os.link("hello", "a/stolen", src_dir_fd=beyond, follow_symlinks=False),
+        "rename_outside": lambda: os.rename("a/f", "new", dst_dir_fd=beyond),
+        "read_outside": lambda: os.open("hello", os.O_RDONLY, dir_fd=beyond),
+        "list_outside": lambda: os.open(".", os.O_RDONLY, dir_fd=beyond),
+        "write_by_path": lambda: (outside / "hello").write_text("bad"),
+        "chmod_by_path": lambda: (outside / "hello").chmod(0o777),
+        "climb": lambda: Path("../outside/hello").chmod(0o777),
+        "read_inside": Path("a/f").read_text,
+        "execute": lambda: os.execve(held_program, ["true"], {}),
+        "make_socket_inside": lambda: socket.socket(socket.AF_UNIX).bind("a/socket"),
         "connect": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
         "signal_outside": lambda: os.kill(parent, signal.SIGCONT),
-        "too_large_a_file": lambda: os.truncate(root / "a/f", FENCE.file + 1),
+        "too_large_a_file": lambda: os.truncate("a/f", FENCE.file + 1),
         "too_much_memory": lambda: bytearray(FENCE.memory),
     }
     found = {name: tried(attempt) for name, attempt in {**inside, **forbidden}.items()}
-    found["tarfile"] = tried(lambda: extract(root))
+    found["tarfile"] = tried(lambda: extract(Path()))
     return {**found, **facts(), "missing": missing}
 
 

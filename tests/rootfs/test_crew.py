@@ -3,8 +3,9 @@
 import gzip
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, pairwise
 from pathlib import Path
@@ -32,6 +33,11 @@ from puller.rootfs.manner import Manner
 from puller.rootfs.sidecar import read_sidecar
 from tests.rootfs.jobs import endless_job, job, quiet, strike, unpacked, workers
 from tests.rootfs.layering import SMALL, census, device, file, folder, hardlink, layer, symlink, words
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MANNER = Manner(limits=SMALL)
 HONEST = layer(
@@ -75,6 +81,13 @@ def test_a_crew_makes_what_the_engine_makes_in_this_process(crew: Crew, scratch:
     theirs = tree(crew, scratch / "theirs", HONEST, alone=is_alone)
     assert theirs == ours
     assert theirs[1].missing == ()
+
+
+@pytest.mark.parametrize("form", ["none", "gzip", "zstd"])
+def test_d7_each_form_of_compression_is_known_to_the_child(crew: Crew, form: str, scratch: Path) -> None:
+    forms: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.compress, "zstd": zstd.compress}
+    unpacked(crew, scratch, forms[form](HONEST), compression=form)
+    assert words(scratch)["d/f"] == "'text'"
 
 
 def test_whiteouts_are_listed_of_a_layer_alone_and_obeyed_on_a_whole_tree(crew: Crew, scratch: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from puller.rootfs.capability import NEEDED, effective
+from puller.rootfs.capability import NEEDED, SYS_CHROOT, effective
 from puller.rootfs.landlock import confine, version
 from tests.rootfs.users import MYSELF, NAMES, NOBODY, ROOT_WITHOUT_CAPABILITIES, Who, give, run
 
@@ -94,7 +94,15 @@ def test_the_jail_has_no_way_to_other_processes(tale: Tale) -> None:
 
 @needs_landlock
 def test_e1_the_archive_that_gets_out_of_the_standard_library_does_not_get_out_of_the_jail(tale: Tale) -> None:
-    assert tale(MYSELF)["tarfile"] == "EACCES"
+    assert tale(ROOT_WITHOUT_CAPABILITIES)["tarfile"] == "EACCES"
+    assert tale(MYSELF)["tarfile"] != "ok"
+
+
+@needs_landlock
+@pytest.mark.skipif(not effective() >> SYS_CHROOT & 1, reason="needs the right to change the root")
+def test_f6_no_mode_is_changed_by_a_path_that_leads_out(tale: Tale) -> None:
+    found = tale(MYSELF)
+    assert [found[name] for name in ("write_by_path", "chmod_by_path", "climb")] == ["ENOENT"] * 3
 
 
 def test_e1_the_same_archive_gets_out_where_there_is_no_jail(scratch: Path) -> None:
