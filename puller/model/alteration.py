@@ -16,8 +16,8 @@ class Alteration:
     """`path` has not the value for `what` that its layer gives it; `value` is the layer's, as text.
 
     owner `UID:GID` · mode `0oMODE` · mtime in nanoseconds · xattr `NAME=HEX`, what is no UTF-8 in NAME as lone
-    surrogates (PEP 383) · device `c MAJOR:MINOR` · entry: left out, its tar type. An owner of 0:0 is not told: a path
-    nobody speaks of belongs to root.
+    surrogates (PEP 383), `NAME` alone where it has none · device `c MAJOR:MINOR`, empty where it is none · entry: left
+    out, its tar type. An owner of 0:0 is told only over another one: a path nobody speaks of belongs to root.
     """
 
     path: bytes

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from puller.errors import ContentCorrupt
 from puller.model.alteration import Alteration, What
@@ -17,6 +17,8 @@ from puller.rootfs.name import shown
 from puller.rootfs.openat2 import open_stepwise
 from puller.rootfs.sidecar import read_sidecar
 from puller.stream.tarentry import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, NO_RECORDS, REGULAR
+
+ThingTold: TypeAlias = tuple[What, str]  # and the name of an attribute
 
 _ROOT: Final = 0
 
@@ -48,7 +50,8 @@ class Corrections:
         """What stands there as its layers have it. Raises ContentCorrupt for a line that cannot be meant."""
         if finding.uid in self._unable:
             finding = finding._replace(uid=_ROOT, gid=_ROOT)  # unless a line says whose it is
-        for alteration in self._told_of(finding):
+        last = {kind_of(alteration): alteration for alteration in self.told_of(finding)}
+        for alteration in last.values():
             try:
                 finding = _ALTERED[alteration.what](finding, alteration.value)
             except ValueError as error:
@@ -56,8 +59,8 @@ class Corrections:
                 raise ContentCorrupt(what, where=shown(finding.path), got=alteration.value) from error
         return finding
 
-    def _told_of(self, finding: Finding) -> Iterable[Alteration]:
-        """A file with more names than one may have been told of by any of them."""
+    def told_of(self, finding: Finding) -> Iterable[Alteration]:
+        """All lines about it; a file with more names than one may have been told of by any of them."""
         if finding.type == DIRECTORY or finding.names == 1 or not self._told:
             return self._told.get(finding.path, ())
         if self._files is None:
@@ -78,6 +81,14 @@ class Corrections:
         return found
 
 
+def kind_of(alteration: Alteration) -> ThingTold:
+    """What the line is about: of two about one thing at one path the later holds."""
+    if alteration.what != "xattr":
+        return alteration.what, ""
+    name, has_value, rest = alteration.value.rpartition("=")
+    return alteration.what, name if has_value else rest
+
+
 def _with_owner(finding: Finding, value: str) -> Finding:
     uid, _, gid = value.partition(":")
     return finding._replace(uid=int(uid), gid=int(gid))
@@ -92,13 +103,14 @@ def _with_mtime(finding: Finding, value: str) -> Finding:
 
 
 def _with_attribute(finding: Finding, value: str) -> Finding:
-    name, _, content = value.rpartition("=")
-    return finding._replace(xattrs={**finding.xattrs, os.fsencode(name): bytes.fromhex(content)})
+    name, has_value, content = value.rpartition("=")
+    others = {key: other for key, other in finding.xattrs.items() if key != os.fsencode(name or content)}
+    return finding._replace(xattrs={**others, os.fsencode(name): bytes.fromhex(content)} if has_value else others)
 
 
 def _as_device(finding: Finding, value: str) -> Finding:
-    """The device that an empty file stands for; a file with content came later."""
-    if finding.type != REGULAR or finding.size:
+    """The device that an empty file stands for; a file with content came later. A device has no attributes."""
+    if finding.type != REGULAR or finding.size or not value:
         return finding
     kind, _, numbers = value.partition(" ")
     major, _, minor = numbers.partition(":")

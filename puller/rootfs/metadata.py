@@ -56,7 +56,7 @@ class Metadata:
         self._report = report
 
     def file(self, fd: int, entry: Entry, parent: bytes, base: bytes) -> None:
-        """A regular file that was just made and is open at `fd`."""
+        """A regular file that was just made and is open at `fd`. Without owners its own user can read it."""
         if self._owners:
             try:
                 os.fchown(fd, self._uids[entry.uid], self._gids[entry.gid])
@@ -69,6 +69,9 @@ class Metadata:
         mode = entry.mode & _MODE
         if mode & _SETID:
             mode = self.mode(entry, joined(parent, base))
+        if not self._owners and not mode & stat.S_IRUSR:
+            self.tell(joined(parent, base), "mode", f"{entry.mode & _MODE:#o}", "its user must be able to read it")
+            mode |= stat.S_IRUSR
         os.fchmod(fd, mode)
         mtime = entry.mtime
         if not EARLIEST <= mtime <= LATEST:

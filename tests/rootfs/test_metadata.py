@@ -92,7 +92,14 @@ def test_modes_are_set_whatever_the_umask(mode: int, tmp_path: Path) -> None:
         apply(tmp_path, layer(file("f", mode=mode), folder("d", mode=mode | 0o700), fifo("p", mode=mode)))
     finally:
         os.umask(before)
-    assert [mode_of(tmp_path / name) for name in "fdp"] == [mode, mode | 0o700, mode]
+    readable = mode if POWERS.owners else mode | 0o400
+    assert [mode_of(tmp_path / name) for name in "fdp"] == [readable, mode | 0o700, mode]
+
+
+def test_without_owners_the_user_can_read_every_file_and_is_told_what_it_should_be(tmp_path: Path) -> None:
+    found = heard(tmp_path, file("f", mode=0o000), file("g", mode=0o4070), file("h", mode=0o400))
+    assert found == {(b"f", "mode", "0o0"), (b"g", "mode", "0o4070")}
+    assert [mode_of(tmp_path / name) for name in "fgh"] == [0o400, 0o470, 0o400]
 
 
 @pytest.mark.parametrize(
