@@ -96,8 +96,8 @@ class Zygote:
         try:
             process = os.fork()
         except OSError as error:
-            answers.send(message.failure(StoreBusy("no process can be started", got=error.strerror)))
-            answers.close()
+            with answers, suppress(OSError):
+                answers.send(message.failure(StoreBusy("no process can be started", got=error.strerror)))
         else:
             if not process:
                 self._be_born(packet, received, answers)
@@ -120,11 +120,11 @@ class Zygote:
             os._exit(status)  # nothing of the parent's is to be cleaned up here
 
     def _hung_up(self, fd: int) -> None:
-        """Nobody waits for this job any more."""
+        """Nobody waits for this job any more, if its socket is still the one that was meant."""
         for process, answers in self._running.items():
-            if answers.fileno() == fd:
+            if answers.fileno() == fd and _is_shut(answers):
                 self._poll.unregister(fd)
-                os.kill(process, signal.SIGKILL)  # it is no stranger's: ours are ours until they are waited for
+                os.kill(process, signal.SIGKILL)  # no stranger can have this number before it is waited for
 
     def _reap(self) -> None:
         with suppress(BlockingIOError):
@@ -145,10 +145,19 @@ class Zygote:
             answers.send(message.ended(os.waitstatus_to_exitcode(status)))
 
     def _end(self) -> None:
+        """No word to whoever still waits: these jobs were not killed for a fault of theirs."""
         for process in self._running:
             os.kill(process, signal.SIGKILL)
-        while self._running:
-            self._tell_end(*os.waitpid(-1, 0))
+        for process in self._running:
+            os.waitpid(process, 0)
+
+
+def _is_shut(answers: socket.socket) -> bool:
+    """Whether the crew, which never says anything here, has hung up."""
+    try:
+        return not answers.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 class _Shift:

@@ -54,6 +54,7 @@ class Crew:
         self._clock = clock
         self._lock = threading.Lock()
         self._child: _Child | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +63,9 @@ class Crew:
         self.close()
 
     def close(self) -> None:
-        """End the child. Jobs that still run end with an error."""
+        """End the child. Jobs that still run end with an error, and no new ones are taken."""
         with self._lock:
+            self._closed = True
             child, self._child = self._child, None
         if child is not None:
             child.close()
@@ -79,6 +81,8 @@ class Crew:
     def _give(self, job: Job, answers: socket.socket) -> "_Child":
         """Give the job to the child; to a new one if the old one is gone."""
         with self._lock:
+            if self._closed:
+                raise ValueError("the crew is closed")
             order = message.Order.of(job, self._manner, jailed=self._jailed)
             if self._child is not None and not self._child.lives:
                 self._child.close()
@@ -119,14 +123,14 @@ class _Child:
     """The child process and the line to it."""
 
     def __init__(self, python: str) -> None:
-        self._last_words = os.memfd_create("puller-child")
+        self._last_words = os.fdopen(os.memfd_create("puller-child"), "rb")
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
                 self._process = self._start(python, theirs.fileno())
             except OSError as error:
                 self._line.close()
-                os.close(self._last_words)
+                self._last_words.close()
                 raise StoreBusy("the process that unpacks cannot be started", got=error.strerror) from error
 
     def _start(self, python: str, control: int) -> subprocess.Popen[bytes]:
@@ -135,7 +139,7 @@ class _Child:
             [python, *_FLAGS, "-c", _BOOT, str(control), *paths, str(_HOME)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._last_words,
+            stderr=self._last_words.fileno(),
             pass_fds=(control,),
             env={},
             cwd="/",
@@ -160,9 +164,14 @@ class _Child:
         except subprocess.TimeoutExpired:
             hint = "Perhaps too many files are open (ulimit -n)."
             return StoreBusy("the process that unpacks did not do the job", hint=hint)
-        said = os.pread(self._last_words, _LAST_WORDS, max(0, os.fstat(self._last_words).st_size - _LAST_WORDS))
-        lines = said.decode(errors="replace").strip().splitlines()
+        lines = self._said().decode(errors="replace").strip().splitlines()
         return StoreUnusable("the process that unpacks is gone", got=lines[-1] if lines else self._process.returncode)
+
+    def _said(self) -> bytes:
+        if self._last_words.closed:  # the crew was closed while it worked
+            return b""
+        fd = self._last_words.fileno()
+        return os.pread(fd, _LAST_WORDS, max(0, os.fstat(fd).st_size - _LAST_WORDS))
 
     def close(self) -> None:
         """Hang up, which ends it."""
@@ -172,7 +181,7 @@ class _Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        os.close(self._last_words)
+        self._last_words.close()
 
 
 class _Wait:

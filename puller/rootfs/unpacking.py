@@ -89,13 +89,12 @@ def _applier(job: Job, manner: Manner, means: Means, sidecar: SidecarWriter) -> 
         report=sidecar.add,
     )
     whiteouts = Gathering() if job.alone else Erasing()
-    with LayerApplier(
-        Root(job.root, opener=means.opener),
-        metadata,
-        whiteouts=whiteouts,
-        limits=manner.limits,
-        devices=manner.devices,
-    ) as applier:
+    root = Root(job.root, opener=means.opener)
+    try:
+        applier = LayerApplier(root, metadata, whiteouts=whiteouts, limits=manner.limits, devices=manner.devices)
+    except OSError as error:
+        raise tree_error(error, b"") from error
+    with applier:
         yield applier
 
 

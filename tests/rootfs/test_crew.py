@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -181,10 +182,12 @@ def test_a_crew_goes_on_after_an_error(alone: Crew, scratch: Path) -> None:
     assert words(scratch) == {"f": "'1'"}
 
 
-def test_a_root_that_is_no_directory_is_an_error(crew: Crew, scratch: Path) -> None:
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_root_that_is_no_directory_is_an_error(crew: Crew, in_process: bool, scratch: Path) -> None:
+    unpacker = InProcess(MANNER) if in_process else crew
     with job(scratch, HONEST) as found, (scratch / "file").open("wb") as other:
         with pytest.raises(PullerError):
-            crew.unpack(type(found)(other.fileno(), found.blob, found.sidecar, False), quiet)
+            unpacker.unpack(replace(found, root=other.fileno()), quiet)
 
 
 def test_many_threads_have_many_layers_unpacked_at_once(alone: Crew, scratch: Path) -> None:
@@ -282,6 +285,15 @@ def test_a_process_that_dies_is_an_error_with_the_signal(
     assert caught.value.got == number.name
     unpacked(alone, scratch, layer(file("f", "1")))
     assert words(scratch) == {"f": "'1'"}
+
+
+def test_a_crew_that_is_closed_at_work_says_so_and_takes_no_more(scratch: Path) -> None:
+    with Crew(MANNER) as found, endless_job(scratch) as endless:
+        with pytest.raises(StoreUnusable, match="is gone"):
+            found.unpack(endless, lambda _: found.close())
+        with pytest.raises(ValueError, match="closed"):
+            found.unpack(endless, quiet)
+    assert workers() == []
 
 
 def test_an_interpreter_that_is_not_there_is_an_error_of_this_machine(scratch: Path) -> None:
