@@ -151,6 +151,7 @@ def _cover(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
     with _opened(upper, head) as fd:
         before = os.fstat(fd)
         os.mknod(base, stat.S_IFCHR, 0, dir_fd=fd)
+        os.utime(base, ns=(0, 0), dir_fd=fd, follow_symlinks=False)  # the same layer gives the same tree
         os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 

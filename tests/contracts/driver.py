@@ -6,12 +6,22 @@ A subclass gives the fixture `driver`, on an empty shelf under `root`.
 import os
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from puller.contracts.layers import Differ, Driver
-from puller.errors import ContentMissing, DiffIDMismatch, InputError, InvalidArchive, StoreError, TruncatedArchive
+from puller.errors import (
+    ContentMissing,
+    DiffIDMismatch,
+    InputError,
+    StoreError,
+    TruncatedArchive,
+    UnsafePath,
+    Unsupported,
+)
 from puller.model.change import Kind
 from puller.model.digest import Digest
 from puller.rootfs.naive import differ_for
@@ -38,6 +48,17 @@ def everything(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
+@contextmanager
+def shown(driver: Driver, layer: str) -> Iterator[Path]:
+    """The whole tree of a layer; skips where this machine cannot show it."""
+    with ExitStack() as stack:
+        try:
+            tree = stack.enter_context(driver.mounted(layer))
+        except Unsupported as error:
+            pytest.skip(str(error))
+        yield tree
+
+
 class DriverSuite:
     """Inherit, name it Test…, and give `driver` and `root`."""
 
@@ -53,14 +74,14 @@ class DriverSuite:
 
     def test_the_tree_is_that_of_all_layers(self, driver: Driver) -> None:
         top = put_all(driver, STACK)
-        with driver.mounted(top) as tree:
+        with shown(driver, top) as tree:
             assert words(tree) == {"d": DIR, "d/c": "'333'", "b": "'22'"}
             state = (tree / "d").stat()
             assert (stat.S_IMODE(state.st_mode), state.st_mtime) == (0o711, 5)
 
     def test_a_layer_below_stays_as_it_was(self, driver: Driver) -> None:
         put_all(driver, STACK)
-        with driver.mounted(ONE) as tree:
+        with shown(driver, ONE) as tree:
             assert words(tree) == {"d": DIR, "d/a": "'1'", "b": "'22'"}
 
     def test_layers_know_their_parents(self, driver: Driver) -> None:
@@ -161,7 +182,7 @@ class DriverSuite:
         if (root / "staging").exists():
             (root / "staging").rmdir()
         (root / "staging").symlink_to(outside)
-        with blob_of(LOWEST) as blob, pytest.raises((StoreError, InvalidArchive)):
+        with blob_of(LOWEST) as blob, pytest.raises((StoreError, UnsafePath)):
             driver.unpack(ONE, blob, quiet)
         assert everything(outside) == []
 
@@ -247,7 +268,7 @@ class DriverSuite:
         again = name_of((LOWEST, archive, b"again"))
         with blob_of(archive) as blob:
             differ.apply(again, ONE, blob, quiet)
-        with driver.mounted(again) as tree:
+        with shown(driver, again) as tree:
             assert words(tree) == {"d": DIR, "d/c": "'333'", "b": "'22'"}
 
     def test_its_files_are_its_users_own_name_by_name(self, driver: Driver, root: Path) -> None:

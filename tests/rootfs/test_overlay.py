@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from puller.contracts.layers import Differ, Unseatable
 from puller.errors import PullerError, Unsupported
-from puller.rootfs.crew import InProcess
+from puller.rootfs.crew import Crew, InProcess
 from puller.rootfs.manner import Manner
 from puller.rootfs.overlay import DIFF, OverlayDriver
 from puller.rootfs.powers import Powers
@@ -60,9 +60,15 @@ def mounting(driver: OverlayDriver) -> OverlayDriver:
 class TestOverlay(DriverSuite):
     """All that drivers promise."""
 
-    @pytest.fixture
-    def driver(self, mounting: OverlayDriver) -> OverlayDriver:
-        return mounting
+
+def test_jailed_processes_unpack_as_this_one_does(driver: OverlayDriver, root: Path) -> None:
+    stack = [layer(folder("d"), file("d/x"), file("y")), layer(file("d/z"), file(".wh.y"), file("d/.wh..wh..opq"))]
+    with Crew(Manner(limits=SMALL)) as crew:
+        jailed = OverlayDriver(Shelf(root.parent / "jailed", "overlay", DIFF), crew, POWERS)
+        tops = put_all(jailed, stack), put_all(driver, stack)
+        assert portrait(jailed.path(tops[0])) == portrait(driver.path(tops[1]))
+        with pytest.raises(Unseatable):
+            put_all(jailed, [layer(file("a", "1")), layer(hardlink("b", "a"))])
 
 
 def test_it_tells_its_layers_apart_itself(driver: OverlayDriver) -> None:

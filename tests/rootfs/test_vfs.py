@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from puller.errors import InvalidArchive
-from puller.rootfs.crew import InProcess
+from puller.rootfs.crew import Crew, InProcess
 from puller.rootfs.manner import Manner
 from puller.rootfs.shelf import Shelf
 from puller.rootfs.vfs import TREE, VfsDriver
 from tests.contracts.driver import ONE, DriverSuite, everything
 from tests.rootfs.layering import DIR, SMALL, file, folder, hardlink, layer, symlink, words
+from tests.rootfs.portrait import portrait
 from tests.rootfs.stacked import put, put_all
 from tests.rootfs.stories import STORIES, Story
 
@@ -50,6 +51,14 @@ def test_a_lowest_layer_with_a_link_to_nothing_is_refused_and_leaves_nothing(dri
     with pytest.raises(InvalidArchive, match="not there"):
         put(driver, layer(hardlink("b", "a")), ONE)
     assert everything(root / "staging") == []
+
+
+def test_jailed_processes_unpack_as_this_one_does(driver: VfsDriver, root: Path) -> None:
+    stack = [layer(folder("real"), symlink("l", "real"), file("a", "1")), layer(file("l/f"), hardlink("b", "a"))]
+    with Crew(Manner(limits=SMALL)) as crew:
+        jailed = VfsDriver(Shelf(root.parent / "jailed", "vfs", TREE), crew)
+        tops = put_all(jailed, stack), put_all(driver, stack)
+        assert portrait(jailed.path(tops[0])) == portrait(driver.path(tops[1]))
 
 
 def test_each_tree_has_files_of_its_own(driver: VfsDriver) -> None:
