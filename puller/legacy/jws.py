@@ -150,8 +150,11 @@ def assemble(payload: bytes, blocks: Iterable[bytes]) -> bytes:
 
 def format_length(payload: bytes) -> int:
     """How much of `payload` stands before its closing brace. Raises InvalidManifest for what cannot be signed."""
-    if load_members(payload) is None:
+    members = load_members(payload)
+    if members is None:
         raise InvalidManifest(mismatch(load(payload), "map[string]interface {}"))
+    if not members:  # the original signed it, and a comma then stood behind the opening brace
+        raise InvalidManifest("an empty object cannot be signed")
     # Well-formed: so it ends with a brace, and no comma stands before that.
     return len(payload.rstrip(SPACE)[:-1].rstrip(SPACE))
 
