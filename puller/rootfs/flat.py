@@ -26,7 +26,7 @@ from puller.rootfs.job import Outcome, Unpacker
 from puller.rootfs.libc import syncfs
 from puller.rootfs.sibling import TREE, Target
 from puller.rootfs.staging import SIDECAR, Staging
-from puller.rootfs.vfs import found_root, merged
+from puller.rootfs.vfs import Apart, found_root, merged
 
 _SHOWN: Final = "shown.jsonl"
 _CHUNK: Final = 1 << 20
@@ -138,7 +138,8 @@ class Flat:
             if not self._merged:
                 found_root(tree, self._staging.path)
             return merged(
-                self._staging, part.name, part.outcome, tree,
+                self._staging, Apart(part.name, f"{part.name}.jsonl", part.outcome), tree,
+                [self._staging.path / f"{name}.jsonl" for name in self._merged],
                 lambda: self._unpack(part.blob, told, into=TREE, part=part.name, alone=False),
             )  # fmt: skip
 

@@ -62,6 +62,16 @@ class Staging:
         finally:
             os.close(fd)
 
+    @contextmanager
+    def appending(self, name: str) -> Iterator[int]:
+        """A file in it, open to be read and added to."""
+        with translated(self.path):
+            fd = os.open(name, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
     def write(self, name: str, content: bytes) -> None:
         """Make a file with this content."""
         with translated(self.path):

@@ -1,8 +1,9 @@
 """VfsDriver: each layer is the whole tree up to it, in a directory of its own. It works anywhere, and takes room."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +13,24 @@ from puller.rootfs.failure import translated
 from puller.rootfs.inside import Root
 from puller.rootfs.job import Outcome
 from puller.rootfs.merge import Unmergeable, merge
+from puller.rootfs.restated import restated
 from puller.rootfs.shelved import APART, Clock, Shelved, StagedLayer, own, record_of
-from puller.rootfs.staging import Staging
+from puller.rootfs.sidecar import SidecarWriter
+from puller.rootfs.staging import SIDECAR, Staging
 
 TREE: Final = "tree"
 _EVERY: Final = 0.1  # seconds between two words to whoever waits
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A layer that was unpacked apart, in a staging directory: its directory and sidecar there. `outcome` None: it
+    cannot stand apart, and nothing is there yet.
+    """
+
+    name: str
+    sidecar: str
+    outcome: Outcome | None
 
 
 class VfsDriver(Shelved):
@@ -49,19 +63,36 @@ class VfsDriver(Shelved):
             else:
                 with self._shelf.opened(parent) as source, translated(staging.path):
                     copy_tree(Root(source), Root(tree), _ticking(told, layer.blob.fd, self._clock))
-            return merged(staging, APART, layer.outcome, tree, lambda: self._again(layer, told))
+            below = [] if parent is None else self.sidecars(parent)
+            return merged(staging, Apart(APART, SIDECAR, layer.outcome), tree, below, lambda: self._again(layer, told))
 
     def _again(self, layer: StagedLayer, told: Told) -> Outcome:
         return layer.staging.unpack(self._unpacker, layer.blob, told, into=TREE, alone=False)
 
 
-def merged(staging: Staging, apart: str, outcome: Outcome | None, tree: int, again: Callable[[], Outcome]) -> Outcome:
-    """Move what was unpacked into `apart` onto the open `tree`; where that cannot be, unpack it there: `again`."""
+def merged(
+    staging: Staging,
+    apart: Apart,
+    tree: int,
+    below: Sequence[Path],
+    again: Callable[[], Outcome],
+) -> Outcome:
+    """Move what was unpacked apart onto the open `tree`; where that cannot be, unpack it there: `again`.
+
+    `below` are the sidecars of what `tree` holds, the lowest first: what they say of files that are replaced is
+    unsaid in the sidecar of this layer.
+    """
+    outcome = apart.outcome
     if outcome is None:
         return again()
     try:
-        with staging.opened(apart) as upper, translated(staging.path):
+        with staging.opened(apart.name) as upper, staging.appending(apart.sidecar) as own, translated(staging.path):
+            lines = list(restated(upper, [own], below, outcome.applied.without_entry))
             merge(Root(tree), Root(upper), outcome.applied)
+            writer = SidecarWriter(own)
+            for line in lines:
+                writer.add(line)
+            writer.finish()
     except Unmergeable:
         return again()
     return outcome
