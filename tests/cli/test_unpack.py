@@ -115,9 +115,7 @@ def test_unpack_makes_the_directory_the_root(puller: Puller, registry: TestRegis
     assert end.out.startswith(f"unpacked {registry.name('app:1')} into {tmp_path / 'root'}  2 layers, ")
 
 
-def test_unpack_asks_no_registry_for_what_the_store_has(
-    puller: Puller, registry: TestRegistry, tmp_path: Path
-) -> None:
+def test_unpack_asks_no_registry_for_what_the_store_has(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
     registry.add("app:1", IMAGE)
     puller(registry.name("app:1"), "--no-unpack")
     before = len(registry.journal)
