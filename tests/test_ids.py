@@ -10,9 +10,9 @@ FAULTS = [f"n{number}" for number in range(1, 35)] + ["l1", "l2", "l3", "l4", "l
 THREATS = [
     *("a2", "a3", "a4", "a6", "a7"),
     *(f"b{number}" for number in range(1, 21) if number != 10),
-    *(f"c{number}" for number in range(1, 14)),
+    *(f"c{number}" for number in range(1, 20)),
     *("c21", "c22"),
-    *("d4", "d5", "d6", "d7"),
+    *("d1", "d4", "d5", "d6", "d7"),
 ]
 _NAMED = re.compile(r"^\s*(?:async )?def (test_[a-z0-9_]+)", re.MULTILINE)
 
