@@ -21,7 +21,7 @@ from tests.rootfs.stacks import STACKS, Stack, archives_of
 from tests.rootfs.trees import compared, copied, difference, flat, opened
 
 SLOW = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

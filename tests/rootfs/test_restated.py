@@ -5,9 +5,15 @@ from collections.abc import Collection
 from pathlib import Path
 
 from puller.model.alteration import Alteration, What
+from puller.rootfs.crew import InProcess
 from puller.rootfs.finding import Finding
+from puller.rootfs.manner import Manner
 from puller.rootfs.restated import restated
-from puller.stream.tarentry import REGULAR
+from puller.rootfs.shelf import Shelf
+from puller.rootfs.vfs import TREE, VfsDriver
+from puller.stream.tarentry import CHARACTER_DEVICE, REGULAR
+from tests.rootfs.layering import SMALL, device, file, layer
+from tests.rootfs.stacked import put_all
 from tests.rootfs.test_survey import OWNERS, found, grown, sidecar
 from tests.rootfs.trees import opened
 
@@ -82,3 +88,11 @@ def test_an_attribute_told_below_is_gone(tmp_path: Path) -> None:
         sidecars = [sidecar(tmp_path / "own")], [sidecar(tmp_path / "below", *below)]
         assert [one.value for one in restated(fd, *sidecars, ())] == ["security.x", "user.b=01"]
     assert seen(tmp_path, upper, b"a").xattrs == {b"user.b": b"\1"}
+
+
+def test_a_full_tree_is_told_of_rightly_by_all_its_sidecars(tmp_path: Path) -> None:
+    driver = VfsDriver(Shelf(tmp_path / "layers", "vfs", TREE, durable=False), InProcess(Manner(limits=SMALL)))
+    devices = layer(device("null", 1, 3), device("zero", 1, 5))
+    top = put_all(driver, [devices, layer(file("null"), file("d/new")), layer(file("d/newer"))])
+    kinds = {path: found(driver.path(top), path, *driver.sidecars(top)).type for path in (b"null", b"zero")}
+    assert kinds == {b"null": REGULAR, b"zero": CHARACTER_DEVICE}
