@@ -2,7 +2,7 @@
 
 from puller.cli import interrupt
 from puller.cli.options import Access
-from puller.cli.rooms import open_client
+from puller.cli.registries import open_client
 from puller.cli.screen import Plain
 from puller.errors import InvalidReference, PullerError
 from puller.model.reference import Reference

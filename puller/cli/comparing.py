@@ -9,9 +9,8 @@ from anyio import to_thread
 
 from puller.cli import interrupt
 from puller.cli.options import Access
-from puller.cli.rooms import open_shelves
 from puller.cli.screen import Screen, screen_for
-from puller.cli.workbench import Workbench, workbench
+from puller.cli.workbench import Workbench, open_shelves, workbench
 from puller.model.change import Change
 from puller.model.reference import Reference
 from puller.ops.trees import directory, strata_of

@@ -9,9 +9,8 @@ from typing import BinaryIO
 from puller.cli import interrupt
 from puller.cli.lines import size_text
 from puller.cli.options import Access
-from puller.cli.rooms import open_shelves
 from puller.cli.screen import screen_for
-from puller.cli.workbench import workbench
+from puller.cli.workbench import open_shelves, workbench
 from puller.errors import InvalidConfig
 from puller.model.reference import Reference
 from puller.ops.export import export

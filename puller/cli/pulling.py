@@ -13,9 +13,11 @@ from puller.cli.failure import exit_code, gravest
 from puller.cli.lines import counted, size_text
 from puller.cli.logs import unheard_of
 from puller.cli.options import Access
+from puller.cli.registries import open_client
 from puller.cli.reporting import check_report_file, write_report
-from puller.cli.rooms import open_client, open_shelves, open_store
+from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
+from puller.cli.workbench import open_shelves
 from puller.errors import InvalidReference, NotFound, PullerError, Unauthorized
 from puller.model.event import Event, Failed, Pulled, Report
 from puller.model.platform import Platform

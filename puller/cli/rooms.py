@@ -1,55 +1,11 @@
-"""Rooms: opens the store and the registry client with what the command line and the user's settings say."""
+"""Rooms: opens the store as the command line and the user's settings say."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from puller.cli.environment import docker_config_path, processors, store_path
-from puller.cli.options import Access
-from puller.errors import InvalidConfig
-from puller.model.event import Report
-from puller.model.reference import is_registry
-from puller.ops.shelves import Shelves, shelves
-from puller.registry.client import RegistryClient
-from puller.registry.credentials import DockerConfig
+from puller.cli.environment import store_path
 from puller.store.disk import DiskStore
-from puller.version import VERSION
 
 
 async def open_store(given: Path | None) -> DiskStore:
     """The store of this user, or the one given; made where it is missing."""
     return await DiskStore.open(store_path(given))
-
-
-@contextmanager
-def open_shelves(store: DiskStore, *, only: str | None) -> Iterator[Shelves]:
-    """Where the store keeps unpacked layers, and the process that unpacks them; `only` names the one driver to use."""
-    with shelves(store.layout.layers, only=only, workers=processors()) as opened:
-        yield opened
-
-
-def open_client(access: Access, *, jobs: int, report: Report) -> RegistryClient:
-    """A registry client with the secrets of docker's config.json. Raises InvalidConfig for what is no `host:port`."""
-    for host in access.plain_http:
-        if not is_registry(host):
-            hint = "Name the registry as references do, without scheme and path: registry.example:5000."
-            raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
-    return RegistryClient(
-        credentials=_docker_config(docker_config_path()),
-        plain_http=access.plain_http,
-        ca_file=access.ca,
-        token_hosts=access.token_hosts,
-        concurrency=max(jobs, 2) + 1,
-        user_agent=f"puller/{VERSION}",
-        report=report,
-    )
-
-
-def _docker_config(path: Path) -> DockerConfig | None:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InvalidConfig("docker's config cannot be read", where=path, got=error.strerror) from error
-    return DockerConfig.parse(raw)

@@ -1,26 +1,30 @@
-"""Workbench: the store, its unpacked layers and the registries at hand, for verbs that need an image's tree."""
+"""Workbench: the store, and a way to registries, for verbs that need an image's tree."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
-
-from puller.cli.environment import host_platform
+from puller.cli.environment import host_platform, processors
 from puller.cli.options import Access
-from puller.cli.rooms import open_client, open_store
+from puller.cli.rooms import open_store
 from puller.model.event import Event, Pulled, Report
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.ledger import Ledger
 from puller.ops.pull import DEFAULT_JOBS, Wish, pull
-from puller.ops.shelves import Shelves
+from puller.ops.shelves import Shelves, shelves
 from puller.ops.stored import Fetch
 from puller.ops.trees import Shelved, shelved
-from puller.registry.client import RegistryClient
 from puller.store.disk import DiskStore
 from puller.store.leases import DiskLease
+
+
+@contextmanager
+def open_shelves(store: DiskStore, *, only: str | None) -> Iterator[Shelves]:
+    """Where the store keeps unpacked layers, and the process that unpacks them; `only` names the one driver to use."""
+    with shelves(store.layout.layers, only=only, workers=processors()) as opened:
+        yield opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Workbench:
     """What a verb works with; `lease` keeps what it has found for as long as it works."""
 
     store: DiskStore
-    client: RegistryClient
+    access: Access
     platform: Platform
     lease: DiskLease
     report: Report
@@ -37,9 +41,11 @@ class Workbench:
         """Pulls `reference` into the store when it is called."""
 
         async def fetch() -> None:
-            source = self.client.repository(reference)
-            limiter = anyio.CapacityLimiter(DEFAULT_JOBS)
-            await pull(reference, source, self.store, Wish((self.platform,)), limiter=limiter, report=self._told)
+            from puller.cli.registries import open_client  # only now: most of what is asked for is here
+
+            async with open_client(self.access, jobs=DEFAULT_JOBS, report=self.report) as client:
+                wish = Wish((self.platform,))
+                await pull(reference, client.repository(reference), self.store, wish, report=self._told)
 
         return fetch
 
@@ -67,5 +73,5 @@ async def workbench(
     """Open all that a Workbench has."""
     place = await open_store(store)
     chosen = host_platform() if platform is None else Platform.parse(platform)
-    async with open_client(access, jobs=DEFAULT_JOBS, report=report) as client, place.lease() as lease:
-        yield Workbench(place, client, chosen, lease, report)
+    async with place.lease() as lease:
+        yield Workbench(place, access, chosen, lease, report)

@@ -25,9 +25,8 @@ def command(
     from anyio import to_thread
 
     from puller.cli import interrupt
-    from puller.cli.rooms import open_shelves
     from puller.cli.screen import screen_for
-    from puller.cli.workbench import workbench
+    from puller.cli.workbench import open_shelves, workbench
     from puller.model.reference import Reference
     from puller.ops.mounting import show
 
