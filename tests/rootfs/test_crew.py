@@ -3,6 +3,7 @@
 import gzip
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from puller.errors import (
     InvalidCompression,
     LayerError,
     LimitExceeded,
+    NoSpace,
     PullerError,
     StoreBusy,
     StoreError,
@@ -173,6 +175,20 @@ def test_d6_a_bomb_is_stopped_by_its_unpacked_size(scratch: Path) -> None:
     bomb = gzip.compress(bytes(64 << 20))
     with Crew(Manner(limits=SMALL, max_unpacked=1 << 20)) as found, pytest.raises(LimitExceeded, match="unpacked"):
         unpacked(found, scratch, bomb)
+
+
+def test_l1_a_full_disk_is_an_error_of_the_disk(crew: Crew, scratch: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", scratch], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk of a chosen size can be mounted here")
+    try:
+        with pytest.raises(NoSpace) as caught:
+            unpacked(crew, scratch, layer(file("f", "x" * (128 << 10))))
+    finally:
+        subprocess.run(["umount", scratch], check=True)
+    assert (caught.value.where, caught.value.got) == ("f", "ENOSPC")
 
 
 def test_a_crew_goes_on_after_an_error(alone: Crew, scratch: Path) -> None:
