@@ -16,6 +16,7 @@ from puller.model.document import depth_of
 
 # Go had no bound. Deeper texts are refused, typed, before anything recurses over them.
 MAX_DEPTH: Final = 256
+MAX_MEMBERS: Final = 1 << 16  # of an object whose members are kept as text: configs have a dozen
 _EXACT: Final = 1 << 20  # bytes: of longer texts it is not said where they break, as finding that takes seconds
 
 
@@ -70,7 +71,7 @@ def load(raw: bytes) -> Node:
 def load_members(raw: bytes) -> list[Member] | None:
     """Decode one object, keeping the text of its values and all duplicates; None for a value of another type.
 
-    Raises InvalidManifest as `load`.
+    Raises InvalidManifest as `load`, and for more members than anything real has.
     """
     _check_depth(raw)
     text = raw.decode("utf-8", "surrogateescape")
@@ -80,6 +81,8 @@ def load_members(raw: bytes) -> list[Member] | None:
         return None
     try:
         found, end = _members(text, position + 1)
+    except InvalidManifest:
+        raise
     except ValueError:
         raise _syntax(raw) from None
     if end != len(text):
@@ -102,6 +105,8 @@ def _members(text: str, position: int) -> tuple[list[Member], int]:
             raise ValueError(position)
         start = _after_blank(text, position + 1)
         node, end = scan(text, start)
+        if len(found) == MAX_MEMBERS:
+            raise InvalidManifest("JSON object has too many members", wanted=f"at most {MAX_MEMBERS}")
         found.append(Member(whole(key), _node(node), text[start:end].encode("utf-8", "surrogateescape")))
         position = _after_blank(text, end)
         closed = text.startswith("}", position)

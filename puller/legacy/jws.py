@@ -19,6 +19,7 @@ from puller.legacy.keys import PublicKey, parse_certificate, parse_jwk
 KEY: Final = "signatures"
 MAX_SIGNATURES: Final = 64  # THREATS C17: each costs a verification
 SPACE: Final = b" \t\r\n"
+_LONGEST_NUMBER: Final = 400  # digits: beyond float64 anyway
 _INTEGER = re.compile(r"[1-9][0-9]*", re.ASCII)
 
 
@@ -191,14 +192,14 @@ def _blocks(node: Node) -> tuple[dict[str, Any], ...]:
     found = _BLOCKS.decode(node, None, faults)
     if faults:
         raise InvalidManifest(f"error unmarshalling signatures: {faults[0]}")
-    return found.items if isinstance(found, Slice) else ()
+    return tuple(found.items) if isinstance(found, Slice) else ()
 
 
 def _signature(values: dict[str, Any]) -> Signature:
     protected = values["protected"]
     length, tail = _protected(protected)
     header = values["header"]
-    chain = header["x5c"].items if header["x5c"] else ()
+    chain = tuple(header["x5c"].items) if header["x5c"] else ()
     jwk = None
     if header["jwk"] is not None:
         try:
@@ -247,6 +248,8 @@ def _format(signatures: Iterable[Signature]) -> tuple[int, bytes]:
 
 def _truncated(text: str) -> int:
     try:
+        if len(text) > _LONGEST_NUMBER:
+            raise ValueError(len(text))
         return int(float(text))
     except (OverflowError, ValueError):
         raise InvalidManifest("invalid format length") from None

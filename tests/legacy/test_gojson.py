@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from puller.errors import InvalidManifest
 from puller.legacy.gojson import (
     MAX_DEPTH,
+    MAX_MEMBERS,
     Number,
     Pairs,
     compact,
@@ -154,6 +155,13 @@ def test_c6_depth_is_bounded_before_anything_recurses() -> None:
         for read in (load, load_members, first_value):
             with pytest.raises(InvalidManifest, match="nested too deeply"):
                 read(raw)
+
+
+def test_c7_an_object_with_members_without_end_is_refused() -> None:
+    raw = b"{" + b",".join([b'"a":1'] * (MAX_MEMBERS + 1)) + b"}"
+    with pytest.raises(InvalidManifest, match="too many members"):
+        load_members(raw)
+    assert len(load_members(raw.replace(b'"a":1,', b"", 1)) or ()) == MAX_MEMBERS
 
 
 def test_a_fault_in_a_very_long_text_is_not_looked_for() -> None:

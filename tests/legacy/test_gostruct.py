@@ -58,6 +58,14 @@ def test_a_syntax_error_anywhere_comes_before_any_wrong_type() -> None:
     assert fault('{"id":1,"x":}') == "invalid character '}' looking for beginning of value"
 
 
+def test_a_field_that_comes_thousands_of_times_costs_no_copies() -> None:
+    # Copied each time, this would be a thousand million elements and far beyond the time a test has.
+    many = ",".join(['""'] * 200_000)
+    again = ",".join(['"Env":[null]'] * 5_000)
+    image = V1Image.decode(f'{{"config":{{"Env":[{many}],{again}}}}}'.encode())
+    assert image.values["config"]["Env"].items == [""]
+
+
 @pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "1.0", "1e2", "9" * 5000])
 def test_a_size_is_an_int64_in_plain_digits(number: str) -> None:
     assert fault(f'{{"Size":{number}}}').startswith("json: cannot unmarshal number ")
