@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from puller.ops.plan import Depth as Depth
     from puller.ops.pull import Wish as Wish
     from puller.ops.pull import pull as pull
+    from puller.ops.shelves import shelves as shelves
     from puller.registry.client import RegistryClient as RegistryClient
     from puller.store.disk import DiskStore as DiskStore
     from puller.store.memory import MemoryStore as MemoryStore
@@ -28,6 +29,7 @@ _HOMES = {
     "RegistryClient": "puller.registry.client",
     "Wish": "puller.ops.pull",
     "pull": "puller.ops.pull",
+    "shelves": "puller.ops.shelves",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Wish",
     "__version__",
     "pull",
+    "shelves",
 ]
 
 

@@ -237,3 +237,33 @@ def test_changes_between_an_image_and_its_own_tree_are_none(
     (change,) = map(json.loads, end.out.splitlines())
     assert (change["kind"], change["path"]) == ("C", "/srv/app.py")
     assert "size" in change["differs"]
+
+
+# --- mount -----------------------------------------------------------------------------------------------------------
+
+
+def test_mount_shows_the_tree_and_keeps_it_until_umount(
+    puller: Puller, registry: TestRegistry, home: Path, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    name, target = registry.name("app:1"), tmp_path / "shown"
+    target.mkdir()
+    end = puller("mount", name, str(target))
+    if end.code == 1 and "[Unsupported]" in end.err:
+        pytest.skip(f"no right to mount here: {end.err.splitlines()[-1].strip()}")
+    try:
+        assert end.code == 0, end.err
+        assert content(target) == TREE
+        assert puller("rm", name).code == 0
+        assert puller("gc").code == 0
+        assert content(target) == TREE
+    finally:
+        assert puller("umount", str(target)).code == 0
+    assert content(target) == {}
+    assert puller("gc").code == 0
+    assert layers(home) == []
+
+
+def test_umount_takes_away_nothing_of_others(puller: Puller, tmp_path: Path) -> None:
+    end = puller("umount", str(tmp_path))
+    assert (end.code, "nothing of this store is mounted there" in end.err) == (2, True)
