@@ -20,10 +20,7 @@ class Difference(NamedTuple):
 def difference(ours: Reading, theirs: Reading) -> Difference | None:
     """None where they agree. A reader that refuses is stricter than we: what it told before must all be ours, too."""
     if theirs.refusal:
-        odd = [member for member in theirs.members if not any(_same(mine, member) for mine in ours.members)]
-        if not odd:
-            return None
-        return _fields(ours.members, theirs.members) or Difference(frozenset((ALL,)), ours.members, odd[0])
+        return _among(ours.members, theirs.members)
     if len(ours.members) != len(theirs.members):
         return Difference(frozenset((ALL,)), ours.members, theirs.members)
     if found := _fields(ours.members, theirs.members):
@@ -31,6 +28,16 @@ def difference(ours: Reading, theirs: Reading) -> Difference | None:
     if None not in (ours.contents, theirs.contents) and ours.contents != theirs.contents:
         return Difference(frozenset(("content",)), ours.contents, theirs.contents)
     return None
+
+
+def _among(ours: Sequence[Member], theirs: Sequence[Member]) -> Difference | None:
+    """Each of theirs against the one of ours that is nearest to it: some reader may have left out any of them."""
+    if not ours and theirs:
+        return Difference(frozenset((ALL,)), (), theirs[0])
+    nearest = [(min(ours, key=lambda mine: len(_differing(mine, other))), other) for other in theirs]
+    odd = [pair for pair in nearest if _differing(*pair)]
+    fields = frozenset(field for pair in odd for field in _differing(*pair))
+    return Difference(fields, *odd[0]) if odd else None
 
 
 def _fields(ours: Sequence[Member], theirs: Sequence[Member]) -> Difference | None:
@@ -41,10 +48,6 @@ def _fields(ours: Sequence[Member], theirs: Sequence[Member]) -> Difference | No
         found |= differing
         first = first or (pair if differing else None)
     return Difference(frozenset(found), *first) if first else None
-
-
-def _same(ours: Member, theirs: Member) -> bool:
-    return not _differing(ours, theirs)
 
 
 def _differing(ours: Member, theirs: Member) -> set[str]:

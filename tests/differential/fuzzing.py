@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.differential import ours
 from tests.differential.compare import difference
 from tests.differential.generator import archive
-from tests.differential.known import unexplained
+from tests.differential.known import only_complains, unexplained
 from tests.differential.member import Reading
 from tests.differential.oracles import Oracle
 
@@ -44,6 +44,5 @@ def _disagreements(data: bytes, mine: Reading, theirs: Sequence[Reading], oracle
         found = difference(mine, other)
         if found is not None and (left := unexplained(oracle.name, data, mine, other, found)):
             yield f"{oracle.name} differs in {', '.join(sorted(left))}: ours {found.ours}, theirs {found.theirs}"
-    # A reader that complains has refused; one that has told everything before it did, only nearly so.
-    if all(other.refusal and len(other.members) < len(mine.members) for other in theirs):
+    if all(other.refusal and not only_complains(other) for other in theirs):
         yield f"accepted by us alone: {'; '.join(other.refusal for other in theirs)}"

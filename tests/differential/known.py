@@ -109,7 +109,12 @@ def _negative_fraction(_archive: bytes, ours: Reading, _theirs: Reading) -> bool
 
 
 def _complains(_archive: bytes, _ours: Reading, theirs: Reading) -> bool:
-    return "Blanks in header" in theirs.refusal
+    return only_complains(theirs)
+
+
+def only_complains(reading: Reading) -> bool:
+    """Whether GNU tar goes on all the same, and only ends with an exit code of 2."""
+    return "Blanks in header" in reading.refusal
 
 
 _MAP_1_0: Final = pax(
@@ -128,7 +133,7 @@ KNOWN: Final = (
     # libarchive there are times, and a map of a sparse file.
     Known(
         "a prefix under the magic of GNU is read as Go wrote it", (GNU_TAR, LIBARCHIVE),
-        frozenset(("name", "size", "content", ALL)), _odd_prefix, header(magic=GNU, tail=b"some/dir") + END,
+        frozenset(("name", "type", "size", "content", ALL)), _odd_prefix, header(magic=GNU, tail=b"some/dir") + END,
     ),
     # tarfile looks for a prefix whatever the magic says.
     Known(

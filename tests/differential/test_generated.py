@@ -68,6 +68,14 @@ def test_e7_every_difference_on_the_list_is_there(known: Known, oracles: Sequenc
             assert not unexplained(oracle.name, known.fixture, mine, theirs, found)
 
 
+@pytest.mark.slow
+def test_no_bytes_at_all_are_an_empty_archive_and_none_to_others(oracles: Sequence[Oracle], tmp_path: Path) -> None:
+    path = tmp_path / "empty.tar"
+    path.touch()
+    assert not ours.read(b"").refusal
+    assert all(oracle.read([path])[0].refusal for oracle in oracles)
+
+
 def test_the_generator_says_the_same_for_the_same_seed() -> None:
     assert [archive(seed) for seed in range(50)] == [archive(seed) for seed in range(50)]
     assert len({archive(seed) for seed in range(50)}) > 40
