@@ -63,9 +63,8 @@ def in_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def member(finding: Finding, told: Report) -> Iterator[bytes]:
     """One path: its headers, its content, and zeros to the end of the block."""
-    if finding.type == SOCKET or finding.is_mark:
-        reason = "a socket, which no archive holds" if finding.type == SOCKET else "a mark of overlayfs"
-        told(Alteration(finding.path, "entry", shown(finding.type), reason))
+    if finding.type == SOCKET:
+        told(Alteration(finding.path, "entry", shown(finding.type), "a socket, which no archive holds"))
         return
     path = finding.path
     if b"/" + PREFIX in b"/" + path:

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from puller.errors import StoreUnusable, Unsupported
+from puller.errors import PullerError, StoreUnusable, Unsupported
 from puller.model.alteration import Alteration
 from puller.model.change import Change, Kind
 from puller.rootfs.changes import compare
+from puller.rootfs.content import content
 from puller.rootfs.erasing import Erasing
 from puller.rootfs.pack import pack_changes, pack_tree
 from puller.rootfs.powers import Powers
+from puller.rootfs.survey import Stratum, Survey
 from tests.rootfs.layering import MARK, apply, device, file, folder, hardlink, layer, open_files, symlink
 from tests.rootfs.portrait import portrait
 from tests.rootfs.test_survey import DEVICES, grown, sidecar
@@ -203,6 +205,21 @@ def test_f12_a_file_replaced_by_a_link_is_not_read(tmp_path: Path) -> None:
         # It is found as what it is by then: a link.
         assert b"secret" in b"".join(chunks)
     assert names(packed(tree)) == [".", "a", "z"]
+
+
+@pytest.mark.parametrize("other", ["../secret", None], ids=["link", "file"])
+def test_f12_a_file_replaced_after_it_was_found_is_not_read(other: str | None, tmp_path: Path) -> None:
+    tree = grown(tmp_path / "t", "a")
+    (tmp_path / "secret").write_text("s")
+    with opened(tree) as (fd,), Survey((Stratum(fd),)) as survey:
+        assert [next(survey).path, (finding := next(survey)).path] == [b"", b"a"]
+        (tree / "a").rename(tmp_path / "kept")
+        if other is None:
+            (tree / "a").write_text("s")
+        else:
+            (tree / "a").symlink_to(other)
+        with pytest.raises(PullerError):
+            list(content(finding))
 
 
 def test_a_packing_left_early_closes_what_it_opened(tmp_path: Path) -> None:
