@@ -35,11 +35,15 @@ class LayerBlob:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What one layer came to. `size` is the content of its files in bytes."""
+    """What one layer came to. `size` is the content of its files in bytes.
+
+    `missing_walls`: what this machine does not have of the jail that unpacking runs in, each with the reason.
+    """
 
     entries: int
     size: int
     altered: tuple[Altered, ...]
+    missing_walls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,10 @@ class BlobReport:
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """One layer of an unpacked image. `size`: what its files hold, in bytes; `altered`: what its tree does not show."""
+    """One layer of an unpacked image. `size`: what its files hold, in bytes; `altered`: what its tree does not show.
+
+    `missing_walls`: what the machine lacks of the jail it was unpacked in.
+    """
 
     role: str
     chain_id: str
@@ -63,6 +66,7 @@ class LayerReport:
     entries: int = 0
     size: int = 0
     altered: tuple[Altered, ...] = ()
+    missing_walls: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

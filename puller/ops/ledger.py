@@ -77,6 +77,8 @@ class Ledger:
     def unpacked(self, image: UnpackReport) -> None:
         """An image is unpacked. What its tree does not show is told as warnings, one for each reason."""
         self._unpacked.append(image)
+        for wall in sorted({wall for layer in image.layers for wall in layer.missing_walls}):
+            self.warn(f"unpacked without a part of the jail: {wall}")
         for text in alteration_texts(image.layers):
             self.warn(text)
 

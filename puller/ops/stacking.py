@@ -145,7 +145,8 @@ class Stacking:
             report = LayerReport(*names, "reused")
         else:
             seconds = round(self._ledger.now() - started, 3)
-            report = LayerReport(*names, "unpacked", unpacked.entries, unpacked.size, unpacked.altered, seconds)
+            amounts = unpacked.entries, unpacked.size, unpacked.altered, unpacked.missing_walls
+            report = LayerReport(*names, "unpacked", *amounts, seconds)
         self._ledger.placed(report)
         return report
 

@@ -104,7 +104,7 @@ class Flat:
         self._staging.remove(part.name)
         self._merged.append(part.name)
         self._is_spoiled = False
-        return Unpacked(outcome.applied.entries, outcome.applied.size, outcome.altered)
+        return Unpacked(outcome.applied.entries, outcome.applied.size, outcome.altered, outcome.missing)
 
     def discard(self, staged: Staged) -> None:
         """Remove one that is not wanted. It is no error if it is gone already."""

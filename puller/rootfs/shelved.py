@@ -100,7 +100,7 @@ class Shelved:
 
     def _commit(self, staged: StagedLayer, outcome: Outcome, record: Record) -> Unpacked:
         self._shelf.commit(staged.layer, staged.staging, record)
-        return Unpacked(outcome.applied.entries, outcome.applied.size, outcome.altered)
+        return Unpacked(outcome.applied.entries, outcome.applied.size, outcome.altered, outcome.missing)
 
 
 def record_of(outcome: Outcome, parent: str | None, *, mark: str = "") -> Record:
