@@ -107,6 +107,7 @@ def test_a_fault_is_told_in_the_words_of_encoding_json(raw: bytes, expected: str
     [
         (b'"\\ud83d\\udc33"', "🐳"),
         (b'"\\ud83d\\u0041"', "\ufffdA"),
+        (b'"\\uD83D\\uDC33\\uD83D"', "🐳\ufffd"),
         (b'"\\udc33\\ud83d"', "\ufffd\ufffd"),
         (b'"\\ud83d\\ud83d\\udc33"', "\ufffd🐳"),
         (b'"\xff\xfe"', "\ufffd\ufffd"),

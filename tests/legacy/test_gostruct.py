@@ -1,7 +1,9 @@
 """Go's structs: corners of decoding that the recorded vectors do not reach. Those are all in test_imageid."""
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from puller.errors import InvalidManifest
@@ -50,6 +52,17 @@ def test_the_first_wrong_type_is_told_and_a_time_that_fails_ends_everything() ->
     assert fault('{"id":1,"created":"x"}').startswith("parsing time")
 
 
+@pytest.mark.parametrize(
+    ("raw", "items"),
+    [("null", None), ("[]", []), ('""', [""]), ('"sh -c"', ["sh -c"]), ('["sh","-c"]', ["sh", "-c"]), ("[null]", [""])],
+)
+def test_a_command_is_a_list_or_one_text_as_upstream_tests_str_slice(raw: str, items: list[str] | None) -> None:
+    image = V1Image.decode(f'{{"config":{{"Cmd":{raw}}}}}'.encode())
+    cmd = image.values["config"]["Cmd"]
+    assert (None if cmd is None else cmd.items) == items
+    assert json.dumps({"Cmd": items}, separators=(",", ":")).encode()[1:-1] in image.encode()
+
+
 def test_a_command_that_is_neither_list_nor_text_ends_everything() -> None:
     assert fault('{"id":1,"config":{"Cmd":{}}}') == "json: cannot unmarshal object into Go value of type string"
 
@@ -77,6 +90,9 @@ def test_every_int64_is_a_size(number: int) -> None:
     assert V1Image.decode(b'{"Size":%d}' % number).size == number
 
 
+@example("\u017fize")
+@example("\u212aind")
+@example("İÅß")
 @given(st.text(max_size=4))
 def test_keys_fold_by_ascii_and_two_letters_more(key: str) -> None:
     # Unicode would fold much more, and Python's lower() too: İ, Å, ß and the like stay what they are here.

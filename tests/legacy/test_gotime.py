@@ -59,6 +59,13 @@ def test_what_cannot_be_read_is_refused_in_gos_words(text: str) -> None:
         written(text)
 
 
+def test_a_fraction_beyond_64_bits_cannot_be_read_and_one_of_ten_digits_is_out_of_range() -> None:
+    with pytest.raises(InvalidManifest, match=r'cannot parse "Z"" as "05"$'):
+        written("2015-01-01T00:00:00.99999999999999999999Z")
+    with pytest.raises(InvalidManifest, match=r"fractional second out of range$"):
+        written("2015-01-01T00:00:00.9999999999Z")
+
+
 def test_text_after_the_time_is_refused() -> None:
     with pytest.raises(InvalidManifest, match=r"extra text: x$"):
         GoTime.parse(b'"2015-01-01T00:00:00Z"x')
