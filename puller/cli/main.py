@@ -116,10 +116,14 @@ def _failed(error: Exception) -> int:
 
 
 def _known(error: BaseException) -> Iterator[Exception]:
-    from puller.errors import PullerError
+    from puller.errors import PullerError, StoreBusy
 
     if isinstance(error, PullerError | OSError):  # rooms translate theirs: this one is of stdout or stderr
         yield error
+    elif isinstance(error, RuntimeError) and "new thread" in str(error):  # CPython has no class of its own for it
+        yield StoreBusy(
+            "no thread can be started", hint="Raise the limit of processes (ulimit -u), or do less at once."
+        )
     elif isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _known(inner)

@@ -108,7 +108,11 @@ def hindered(
         assert picture(target) == whole, f"{call} {how} {when}"
     elif "KILL" not in how:
         assert result.returncode not in (0, -9), "it said it was done"
-        assert list(place.iterdir()) == [], f"{call} {how} {when}: left beside it"
+        left = [path.name for path in place.iterdir()]
+        # What cannot be removed stays, for the next run to remove.
+        assert left == [] or (call == "unlinkat" and left[0].startswith(".root.puller-")), (
+            f"{call} {how} {when}: {left}"
+        )
     assert "Traceback" not in result.stderr or "import" in result.stderr, result.stderr
     again = unpack(stored, place / "root" if not target.exists() else place / "again")
     assert again.returncode == 0, again.stderr
