@@ -46,8 +46,10 @@ class Member(NamedTuple):
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(_STRING + rb'|[^" \t\r\n]+', re.DOTALL)
+_LOOSE = re.compile(rb"[ \t\r\n<>&]|\xe2\x80[\xa8\xa9]")
 _PIECE = re.compile(_STRING + rb'|[{}\[\],:]|[^"{}\[\],: \t\r\n]+', re.DOTALL)
 _BLANK = re.compile("[ \t\r\n]*")
+_BLANKS: Final = frozenset(" \t\r\n")
 _LONE = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
 _SPACE = b" \t\r\n"
 _UNSAFE = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
@@ -118,6 +120,8 @@ def _members(text: str, position: int) -> tuple[list[Member], int]:
 
 
 def _after_blank(text: str, position: int) -> int:
+    if text[position : position + 1] not in _BLANKS:
+        return position
     found = _BLANK.match(text, position)
     return found.end() if found else position
 
@@ -145,6 +149,8 @@ def compact(raw: bytes) -> bytes:
 
     Escapes and numbers keep their spelling, bytes that are no UTF-8 stay (json.Compact with escaping).
     """
+    if not _LOOSE.search(raw):
+        return raw
     text = b"".join(_TOKEN.findall(raw))
     for character, escape in _RAW_ESCAPES:
         text = text.replace(character, escape)

@@ -37,7 +37,7 @@ class Kind(Protocol):
 
 def fold(key: str) -> str:
     """A key as encoding/json compares it where no key is equal: ASCII letters, long s and the Kelvin sign."""
-    return key.translate(_FOLDED)
+    return key.lower() if key.isascii() else key.translate(_FOLDED)
 
 
 def mismatch(node: Node, go_type: str) -> str:

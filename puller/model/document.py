@@ -52,8 +52,8 @@ def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
 def depth_of(raw: bytes) -> int:
     """How deep `raw` nests at most, counted before anything recurses over it.
 
-    Of broken JSON no less than a parser would see. Only bytes methods, so it takes linear time: a regular expression for
-    strings would be slow on long documents, and quadratic on unfinished strings made for it.
+    Of broken JSON no less than a parser would see. Only bytes methods, so it takes linear time: a regular expression
+    for strings would be slow on long documents, and quadratic on unfinished strings made for it.
     """
     openings = raw.count(b"[") + raw.count(b"{")
     if openings <= MAX_DEPTH:
