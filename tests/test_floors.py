@@ -276,6 +276,15 @@ def test_the_house_keeps_its_law(rule: Rule, house: list[Module]) -> None:
     assert [f"{module.path}:{line}: {text}" for module in house for line, text in rule(module)] == []
 
 
+def test_d11_e1_no_archive_is_read_by_the_standard_library(house: list[Module]) -> None:
+    """Its tar reader can be led out of its directory, and its zip reader overlaps what it is told to (THREATS D11, E1)."""
+    readers = ("tarfile", "zipfile", "shutil.unpack_archive")
+    own = [module for module in house if module.package == "puller"]
+    used = [(module.path, found.target) for module in own for found in module.imports if found.target in readers]
+    assert own
+    assert used == []
+
+
 def test_the_house_was_read_at_all(house: list[Module]) -> None:
     read = {module.path for module in house}
     assert {"puller/errors.py", "puller/model/digest.py", "puller/contracts/content.py"} <= read

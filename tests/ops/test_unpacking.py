@@ -140,6 +140,20 @@ async def test_l7_a_blob_that_went_bad_on_disk_is_found_while_unpacking_and_fetc
     assert list(driver.here) == NAMES
 
 
+async def test_d3_a_blob_that_is_replaced_while_it_is_unpacked_is_read_as_it_was_verified(tmp_path: Path) -> None:
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", IMAGE)
+
+        def swap(layer: str) -> None:
+            other = tmp_path / "other"
+            other.write_bytes(bytes(BASE.size))  # not what was verified
+            other.replace(s.store.layout.blob(Digest.parse(BASE.digest)))
+
+        driver = FakeDriver(before=swap)
+        await s.pull(shelves=shelves(driver))  # the driver holds what it read to the diff ID
+    assert list(driver.here) == NAMES
+
+
 async def test_an_image_that_the_preferred_driver_cannot_hold_goes_to_the_next_one_aloud(tmp_path: Path) -> None:
     first, second = FakeDriver("first", unseatable=frozenset({1})), FakeDriver("second")
     async with story(tmp_path) as s:

@@ -33,7 +33,7 @@ def driver(place: Path, kind: str) -> OverlayDriver | VfsDriver:
 def unpack(place: Path, kind: str) -> None:
     """Unpack what is not there yet."""
     if kind == "flat":
-        if (place / "root").exists():
+        if "root" in [path.name for path in place.iterdir()]:
             return
         with Flat(place / "root", InProcess(Manner(limits=SMALL)), token=lambda: TOKEN) as flat:
             for archive, name in zip(STACK, NAMES, strict=True):
