@@ -277,7 +277,7 @@ def test_the_house_keeps_its_law(rule: Rule, house: list[Module]) -> None:
 
 
 def test_d11_e1_no_archive_is_read_by_the_standard_library(house: list[Module]) -> None:
-    """Its tar reader can be led out of its directory, and its zip reader overlaps what it is told to (THREATS D11, E1)."""
+    """Its tar reader can be led out of its directory, and its zip reader believes what overlaps (THREATS D11, E1)."""
     readers = ("tarfile", "zipfile", "shutil.unpack_archive")
     own = [module for module in house if module.package == "puller"]
     used = [(module.path, found.target) for module in own for found in module.imports if found.target in readers]

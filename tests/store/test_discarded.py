@@ -32,8 +32,8 @@ async def held(folder: Path) -> tuple[DiskStore, Descriptor, Digest]:
     """A store with one image, its root and the digest of its layer."""
     store = await DiskStore.open(folder / "store", durable=False)
     layer = Digest.parse(LAYER.digest)
-    for blob in (IMAGE.config, *IMAGE.layers):
-        await put(store, blob.raw, "application/octet-stream")
+    for raw in (IMAGE.config.raw, LAYER.raw):
+        await put(store, raw, "application/octet-stream")
     root = await put(store, IMAGE.raw, IMAGE.media_type)
     await store.tag(NAME, root)
     return store, root, layer
