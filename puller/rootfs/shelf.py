@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,9 @@ class Shelf:
     def opened(self, layer: str) -> Iterator[int]:
         """The directory of its files, open for reading."""
         self._need(layer)
-        with self._opened(f"{self.driver}/{layer}/{self.content}", os.O_RDONLY) as fd:
+        with ExitStack() as stack:
+            with translated(self.root):
+                fd = stack.enter_context(self._opened(f"{self.driver}/{layer}/{self.content}", os.O_RDONLY))
             yield fd
 
     def stage(self, layer: str) -> Staging:

@@ -31,10 +31,8 @@ def driver(place: Path, kind: str) -> OverlayDriver | VfsDriver:
 
 
 def unpack(place: Path, kind: str) -> None:
-    """Unpack what is not there yet."""
+    """Unpack what is not there yet; for `flat`, that is all."""
     if kind == "flat":
-        if "root" in [path.name for path in place.iterdir()]:
-            return
         with Flat(place / "root", InProcess(Manner(limits=SMALL)), token=lambda: TOKEN) as flat:
             for archive, name in zip(STACK, NAMES, strict=True):
                 with blob_of(archive) as blob:
