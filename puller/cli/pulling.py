@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -13,7 +14,6 @@ from puller.cli.failure import exit_code, gravest
 from puller.cli.lines import counted, size_text
 from puller.cli.logs import unheard_of
 from puller.cli.options import Access
-from puller.cli.registries import open_client
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
@@ -28,8 +28,10 @@ from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth
 from puller.ops.pull import Wish, pull
 from puller.ops.shelves import Shelves
-from puller.registry.client import RegistryClient
 from puller.store.disk import DiskStore
+
+if TYPE_CHECKING:
+    from puller.registry.client import RegistryClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 
         async def main() -> int:
             place = await open_store(store)
-            async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                with open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves:
+            with open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves:
+                from puller.cli.registries import open_client  # while the process that unpacks gets ready
+
+                async with open_client(order.access, jobs=order.jobs, report=listen) as client:
                     pulls = _Pulls(client, place, wish, screen, order, shelves)
                     return await pulls.run(references, report=listen)
 
@@ -96,7 +100,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 class _Pulls:
     def __init__(
         self,
-        client: RegistryClient,
+        client: "RegistryClient",
         store: DiskStore,
         wish: Wish,
         screen: Screen,

@@ -41,6 +41,7 @@ def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, st
         async def main() -> UnpackReport:
             async with workbench(store, order.access, platform=order.platform, report=screen.show) as bench:
                 with Crew(order.manner) as crew, Flat(order.target, crew) as flat:
+                    crew.start()
                     return await unpack(
                         reference,
                         bench.store,

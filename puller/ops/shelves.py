@@ -85,6 +85,7 @@ def shelves(folder: Path, *, only: str | None = None, workers: int = 2, manner: 
     `only` is a driver that cannot work there.
     """
     with Crew(manner) as crew:
+        crew.start()
         overlay, vfs = _drivers(folder, crew)
         drivers: list[Driver] = [driver for driver in (overlay, vfs) if only in (None, driver.name)]
         reason = overlay.unusable_because() if overlay in drivers else None
