@@ -4,7 +4,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,15 +15,18 @@ from puller.model.change import Change
 from puller.rootfs import covered
 from puller.rootfs.failure import translated
 from puller.rootfs.inside import Root
-from puller.rootfs.job import Unpacker
+from puller.rootfs.job import Outcome, Unpacker
 from puller.rootfs.mount import detached
 from puller.rootfs.naive import NaiveDiffer
 from puller.rootfs.name import shown
 from puller.rootfs.powers import Powers
 from puller.rootfs.removal import remove
+from puller.rootfs.restated import inherited
 from puller.rootfs.seating import MARKS, Mark, seat
 from puller.rootfs.shelf import Shelf
-from puller.rootfs.shelved import APART, Clock, Shelved, own, record_of
+from puller.rootfs.shelved import APART, Clock, Shelved, StagedLayer, own, record_of
+from puller.rootfs.sidecar import SidecarWriter
+from puller.rootfs.staging import SIDECAR
 from puller.rootfs.survey import Strata, Stratum
 
 DIFF: Final = APART
@@ -62,17 +65,29 @@ class OverlayDriver(Shelved):
         try:
             if layer.outcome is None:
                 raise Unseatable("a layer that refers to files of the layers below it")
-            with ExitStack() as stack:
-                lowers = [Root(fd) for fd in self._opened(stack, parent)]
-                upper = stack.enter_context(layer.staging.opened(DIFF))
-                with translated(layer.staging.path):
-                    unseated = seat(Root(upper), lowers, layer.outcome.applied, self.mark)
+            unseated = self._seat(layer, layer.outcome, parent)
             if unseated:
                 raise Unseatable("a layer that unpacks through a link of a layer below it", where=shown(unseated[0]))
             return self._commit(layer, layer.outcome, record_of(layer.outcome, parent, mark=self.mark))
         except BaseException:
             self.discard(layer)
             raise
+
+    def _seat(self, layer: StagedLayer, outcome: Outcome, parent: str | None) -> tuple[bytes, ...]:
+        """Set it on what shows below it; the paths where it cannot sit."""
+        with ExitStack() as stack, translated(layer.staging.path):
+            names = self._showing(parent)
+            lowers = [Root(stack.enter_context(self._shelf.opened(name))) for name in names]
+            upper = stack.enter_context(layer.staging.opened(DIFF))
+            sidecars = dict(zip(lowers, map(self.sidecar, names), strict=True))
+            taken: dict[bytes, Path] = {}
+
+            def took_over(path: bytes, lower: Root) -> None:
+                taken[path] = sidecars[lower]
+
+            unseated = seat(Root(upper), lowers, outcome.applied, self.mark, told=took_over)
+            _inherit(layer, taken)
+            return unseated
 
     def shown(self, layer: str) -> list[tuple[Path, list[Path]]]:
         return [(self.path(name), [self.sidecar(name)]) for name in self._showing(layer)]
@@ -130,6 +145,17 @@ class OverlayDriver(Shelved):
             names = self._showing(layer)
             fds = self._opened(stack, layer)
             yield [Stratum(fd, [self.sidecar(name)]) for fd, name in zip(fds, names, strict=True)]
+
+
+def _inherit(layer: StagedLayer, directories: Mapping[bytes, Path]) -> None:
+    """What was said of directories that the layer took over from those below is said of them here, too."""
+    lines = list(inherited(directories))
+    if lines:
+        with layer.staging.appending(SIDECAR) as own_sidecar:
+            writer = SidecarWriter(own_sidecar)
+            for line in lines:
+                writer.add(line)
+            writer.finish()
 
 
 def _missing(trial: Path, mark: Mark) -> str | None:

@@ -5,7 +5,7 @@ needs no line of its own; over a lower layer's line about the same path it does,
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +42,15 @@ def restated(
             value = _value(finding, what, attribute)
             if value is not None:
                 yield Alteration(path, what, value, REASON)
+
+
+def inherited(directories: Mapping[bytes, Path]) -> Iterator[Alteration]:
+    """What sidecars say of directories that an upper layer has taken over, each with the sidecar of whose it was."""
+    wanted: dict[Path, set[bytes]] = {}
+    for path, sidecar in directories.items():
+        wanted.setdefault(sidecar, set()).add(path)
+    for sidecar, paths in wanted.items():
+        yield from (line for line in read_sidecar(sidecar) if line.path in paths and line.what != "entry")
 
 
 def _spoken_of(sidecars: Sequence[Path | int]) -> dict[bytes, set[ThingTold]]:

@@ -8,7 +8,7 @@ is hidden would be listed as a file.
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from puller.rootfs.inside import Root
 from puller.rootfs.name import joined
 from puller.rootfs.xattr import is_of_a_layer
 
+TookOver: TypeAlias = Callable[[bytes, Root], None]  # this directory is made to look like that of this lower layer
 Mark: TypeAlias = Literal["trusted.overlay.opaque", "user.overlay.opaque"]
 MARKS: Final[tuple[Mark, Mark]] = ("trusted.overlay.opaque", "user.overlay.opaque")
 
@@ -25,10 +26,17 @@ _BLOCKED: Final = (errno.ELOOP, errno.ENOTDIR)
 _NEW_DIRECTORY: Final = 0o700  # until it looks like the one below
 
 
-def seat(upper: Root, lowers: Sequence[Root], applied: Applied, mark: Mark) -> tuple[bytes, ...]:
+def unheard(path: bytes, lower: Root, /) -> None:
+    """A listener that does not listen."""
+
+
+def seat(
+    upper: Root, lowers: Sequence[Root], applied: Applied, mark: Mark, *, told: TookOver = unheard
+) -> tuple[bytes, ...]:
     """Set the layer in `upper` on `lowers`, the nearest first. Returns where it cannot sit, which should be nowhere.
 
-    Directories without an entry take owner, mode, times and attributes of the nearest lower one. Whiteouts become what
+    Directories without an entry take owner, mode, times and attributes of the nearest lower one, which `told` hears of
+    with the path. Whiteouts become what
     overlayfs knows (kernel, filesystems/overlayfs, "whiteouts and opaque directories"): a character device 0:0, which
     Linux lets anyone make since 5.8, and the attribute `mark`; `user.…` is heard only with the mount option
     `userxattr`. That the root is opaque has no mark: then nothing may be mounted below this layer.
@@ -40,17 +48,18 @@ def seat(upper: Root, lowers: Sequence[Root], applied: Applied, mark: Mark) -> t
     if unseated:
         return tuple(unseated)
     for path in applied.without_entry:
-        found = _directory(lowers, path)
+        found = _nearest(lowers, path)
         if found is not None:
             _take_after(upper, found, path)
+            told(path, found)
     for path in applied.opaque:
-        if path and _directory(lowers, path) is not None:
+        if path and _nearest(lowers, path) is not None:
             with _opened(upper, path) as fd:
                 os.setxattr(fd, mark, _OPAQUE)
     if not applied.is_root_opaque:
         for path in applied.hidden:
             if _shown(lowers, path) is not None:
-                _cover(upper, lowers, path)
+                _cover(upper, lowers, path, told)
     return ()
 
 
@@ -85,7 +94,7 @@ def _shown(lowers: Sequence[Root], path: bytes) -> os.stat_result | None:
     return None
 
 
-def _directory(lowers: Sequence[Root], path: bytes) -> Root | None:
+def _nearest(lowers: Sequence[Root], path: bytes) -> Root | None:
     """The nearest lower layer that has this directory, if the lower layers show a directory there."""
     for lower in lowers:
         try:
@@ -143,11 +152,11 @@ def look_alike(source: int, target: int) -> None:
     os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def _cover(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
+def _cover(upper: Root, lowers: Sequence[Root], path: bytes, told: TookOver) -> None:
     """Mark that what is below is gone. Directories on the way that this layer lacks, all of which are there below, are
     made as they look there."""
     head, _, base = path.rpartition(b"/")
-    _reach(upper, lowers, head)
+    _reach(upper, lowers, head, told)
     with _opened(upper, head) as fd:
         before = os.fstat(fd)
         os.mknod(base, stat.S_IFCHR, 0, dir_fd=fd)
@@ -155,7 +164,7 @@ def _cover(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
         os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def _reach(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
+def _reach(upper: Root, lowers: Sequence[Root], path: bytes, told: TookOver) -> None:
     above = b""
     for part in path.split(b"/") if path else ():
         here, above = above, joined(above, part)
@@ -166,9 +175,10 @@ def _reach(upper: Root, lowers: Sequence[Root], path: bytes) -> None:
             except FileExistsError:
                 continue
             os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
-        lower = _directory(lowers, above)
+        lower = _nearest(lowers, above)
         if lower is not None:
             _take_after(upper, lower, above)
+            told(above, lower)
 
 
 @contextmanager

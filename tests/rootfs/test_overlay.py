@@ -15,6 +15,7 @@ from puller.rootfs.manner import Manner
 from puller.rootfs.overlay import DIFF, OverlayDriver
 from puller.rootfs.powers import Powers
 from puller.rootfs.shelf import Shelf
+from puller.rootfs.sidecar import read_sidecar
 from tests.contracts.driver import DriverSuite, everything
 from tests.rootfs.layering import DIR, SMALL, file, folder, hardlink, layer, symlink, words
 from tests.rootfs.portrait import portrait
@@ -55,6 +56,15 @@ def mounting(driver: OverlayDriver) -> OverlayDriver:
         pytest.skip(str(error))
     driver.remove(top)
     return driver
+
+
+def test_a_directory_without_an_entry_keeps_what_is_told_of_it_below(driver: OverlayDriver) -> None:
+    late = 10**12  # a time that no disk holds
+    top = put_all(
+        driver, [layer(folder("d", mtime=late), folder("e", mtime=late)), layer(file("d/f")), layer(file("d/g"))]
+    )
+    told = [(line.path, line.what, line.value) for line in read_sidecar(driver.sidecar(top))]
+    assert told == [(b"d", "mtime", str(late * 10**9))]
 
 
 class TestOverlay(DriverSuite):
