@@ -15,11 +15,12 @@ from tests.legacy.signers import AT, ec_key, payload, rsa_key, signed
 from tests.legacy.test_keys import certificate
 
 ALL = [ec_key("P-256"), ec_key("P-384"), ec_key("P-521"), rsa_key()]
+NAMES = ["P-256", "P-384", "P-521", "RSA"]
 LAYOUTS = [payload(), b'{"a":1}', b'{\n\t"a": 1\n}\n', b'{"a": "}"}  ']
 
 
 @pytest.mark.parametrize("content", LAYOUTS, ids=repr)
-@pytest.mark.parametrize("key", ALL, ids=repr)
+@pytest.mark.parametrize("key", ALL, ids=NAMES)
 def test_what_is_signed_reads_back_and_verifies(key: SigningKey, content: bytes) -> None:
     found = PrettySignature.parse(signed(key, content=content))
     assert found.payload == content
@@ -83,7 +84,7 @@ def test_a_curve_signs_the_same_the_same_way() -> None:
     assert ec_key().sign(b"content") != ec_key().sign(b"other")
 
 
-@pytest.mark.parametrize("key", ALL, ids=repr)
+@pytest.mark.parametrize("key", ALL, ids=NAMES)
 def test_a_private_key_is_kept_and_read_back(key: SigningKey) -> None:
     read = SigningKey.parse(key.jwk())
     assert read.public == key.public
