@@ -1,6 +1,7 @@
 """Every threat and fault that concerns pulling and unpacking has a test, or a case of one, named by its id."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -21,11 +22,12 @@ _NAMED = re.compile(r"^\s*(?:async )?def (test_[a-z0-9_]+)", re.MULTILINE)
 _CASE = re.compile(r"\b(?:story|attack|refused|Vector)\(\s*f?\"([a-z0-9_]+)")  # of tests/rootfs: attacks as data
 
 
-def named_ids() -> set[str]:
+@cache
+def named_ids() -> frozenset[str]:
     """The ids that stand in the name of at least one test."""
     names = [name for path in (ROOT / "tests").rglob("test_*.py") for name in _NAMED.findall(path.read_text("utf-8"))]
     names += [name for path in (ROOT / "tests/rootfs").glob("*.py") for name in _CASE.findall(path.read_text("utf-8"))]
-    return {word for name in names for word in name.split("_")}
+    return frozenset(word for name in names for word in name.split("_"))
 
 
 @pytest.mark.parametrize("id_", FAULTS + THREATS + PROMISES)

@@ -14,6 +14,8 @@ from tests.cli.conftest import Puller
 from tests.cli.picture import BASE, IMAGE
 from tests.cli.serving import blob_host, canary, serving
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 MARKER = "s3cret-Marker"
 USERS = {"me": MARKER}
 

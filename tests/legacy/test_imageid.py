@@ -9,6 +9,8 @@ from puller.legacy.imageid import is_fallback, make_image_config, strong_id
 from puller.legacy.v1image import V1Image, v1_id, validate_id
 from tests.legacy.golden import cases, fixture, from_base64, named, recorded
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 CASES = cases("imageconfig")
 LAYER = "sha256:" + "ab" * 32
 

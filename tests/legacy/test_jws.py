@@ -13,6 +13,8 @@ from puller.legacy.jws import MAX_SIGNATURES, PrettySignature, assemble, format_
 from tests.legacy.golden import cases, fixture, from_base64, named, recorded
 from tests.legacy.signers import ec_key, payload, protected, relisted, resigned, rsa_key, signed
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 CASES = [case for case in cases("schema1") if case["unmarshal_error"] is None]
 WILD = [case for case in recorded("expected")["schema1"] if case["unmarshal_error"] is None]
 SPACE = b" \t\r\n"

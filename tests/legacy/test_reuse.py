@@ -16,6 +16,8 @@ from tests.legacy.folders import Folders
 from tests.legacy.golden import cases, from_base64, named
 from tests.legacy.test_history import fold, text
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 CASES = cases("idreuse")
 CHAIN = id_chain(fold(text("c", "b"), text("b", "a"), text("a")))
 VERDICTS = st.lists(st.sampled_from(Verdict), min_size=12, max_size=12)

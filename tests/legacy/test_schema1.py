@@ -16,6 +16,8 @@ from tests.legacy.golden import cases, fixture, from_base64, named, recorded
 from tests.legacy.signers import ec_key, payload, signed
 from tests.legacy.test_history import BLOB, text
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 CASES = cases("schema1")
 WILD = recorded("expected")["schema1"]
 OTHER = "sha256:" + "cd" * 32

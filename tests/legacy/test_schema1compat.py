@@ -9,6 +9,8 @@ from puller.legacy.gojson import load
 from puller.legacy.schema1compat import decode, validate_manifest, verify_manifest
 from tests.legacy.golden import cases, fixture, from_base64, named, recorded
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 ALL = cases("schema1")
 CASES = [case for case in ALL if case["unmarshal_error"] is None]
 WILD = [case for case in recorded("expected")["schema1"] if case["unmarshal_error"] is None]

@@ -25,6 +25,8 @@ from testregistry import faults, images
 from testregistry.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SCHEMA1_SIGNED
 from tests.ops.story import BASE, IMAGE, OTHER, TOP, blob_of, document, passed, story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 LIE = "sha256:" + "0" * 64
 
 

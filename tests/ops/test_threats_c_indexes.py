@@ -12,6 +12,8 @@ from testregistry import images
 from testregistry.documents import OCI_INDEX, OCI_MANIFEST
 from tests.ops.story import IMAGE, OTHER, TOP, document, story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 LIE = "sha256:" + "0" * 64
 
 

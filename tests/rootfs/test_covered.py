@@ -19,6 +19,8 @@ from tests.rootfs.portrait import portrait
 from tests.rootfs.stories import STORIES, Story
 from tests.rootfs.trees import flat, opened, told
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 BASE = layer(folder("d", mtime=5), file("d/a", "1", mtime=5), file("d/b", "22", mtime=5), file("c", "333", mtime=5))
 
 

@@ -37,6 +37,8 @@ from puller.rootfs.sidecar import read_sidecar
 from tests.rootfs.jobs import endless_job, job, quiet, strike, unpacked, workers
 from tests.rootfs.layering import SMALL, census, device, file, folder, hardlink, layer, symlink, words
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:

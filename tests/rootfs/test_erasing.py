@@ -12,6 +12,8 @@ from puller.rootfs.openat2 import Opener
 from tests.rootfs.layering import MARK, apply, file, folder, hardlink, layer, seated, symlink, words
 from tests.rootfs.stories import STORIES, Story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_layers_flattened_give_the_tree_of_the_specification(story: Story, opener: Opener, scratch: Path) -> None:

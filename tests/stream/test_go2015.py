@@ -14,6 +14,8 @@ from tests.stream.archive import END, header, long_name, member, octal, padded, 
 from tests.stream.listing import Listing, listing
 from tests.stream.pieces import CUTS, Cut, feed, random_cuts
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 NIL = "panic: runtime error: invalid memory address or nil pointer dereference"
 
 

@@ -18,6 +18,8 @@ from tests.conftest import shared_dir
 from tests.stream.archive import END, V7, header, long_name, member, padded, pax
 from tests.stream.pieces import CUTS, Cut, feed, random_cuts, single_bytes, whole
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "tarsum.tar.xz"
 
 
