@@ -13,6 +13,7 @@ from puller.errors import LayerError, LimitExceeded, PullerError
 from puller.model.alteration import Altered
 from puller.model.digest import Digest
 from puller.model.document import load_document
+from puller.model.text import printable
 from puller.rootfs.applied import Applied
 from puller.rootfs.idmap import IdMap
 from puller.rootfs.job import Job, Outcome
@@ -22,6 +23,8 @@ from puller.rootfs.manner import Manner
 LONGEST: Final = 192 << 10  # bytes of a packet: what a socket takes that nobody has tuned
 _MOST_PATHS: Final = 64 << 20  # bytes of all paths of one outcome
 _FULL: Final = 64 << 10  # a packet of paths is sent from this size on; one more path has 64 KiB at most
+_NO_PART: Final = frozenset((b"", b".", b".."))
+_SHOWN: Final = 100
 _PATHS: Final = tuple(field.name for field in fields(Applied) if field.name not in ("entries", "size"))
 _CONTEXT: Final = ("what", "where", "wanted", "got", "hint", *PullerError.context)
 
@@ -138,7 +141,7 @@ class Answer:
                 self._size += len(body)
                 if self._size > _MOST_PATHS:
                     raise LimitExceeded("too many directories to speak of", wanted=f"at most {_MOST_PATHS} bytes")
-                self._paths[value] += body.split(b"\0")
+                self._paths[value] += map(_true, body.split(b"\0"))
             case "success":
                 self.outcome = self._outcome(value)
             case "failure":
@@ -155,18 +158,27 @@ class Answer:
             diff_id=Digest.parse(said["diff_id"]),
             unpacked_size=int(said["unpacked_size"]),
             altered=tuple(_altered(**altered) for altered in said["altered"]),
-            missing=tuple(map(str, said["missing"])),
+            missing=tuple(map(printable, said["missing"])),
         )
 
 
+def _true(path: bytes) -> bytes:
+    """A true path below the root. Any other would lead whoever acts on it, without walls, out of the tree."""
+    if path and not _NO_PART.isdisjoint(path.split(b"/")):
+        raise ValueError(f"a path that is none: {path[:_SHOWN]!r}")
+    return path
+
+
 def _altered(what: str, reason: str, count: int, examples: list[str]) -> Altered:
-    return Altered(str(what), str(reason), int(count), tuple(map(str, examples)))
+    return Altered(printable(str(what)), printable(str(reason)), int(count), tuple(map(printable, examples)))
 
 
 def _error(facts: dict[str, Any]) -> PullerError:
     """The error again, of its own class; a LayerError where there is none of that name."""
     kind = next((kind for kind in _kinds(PullerError) if kind.__name__ == facts["error"]), LayerError)
     known = {name: facts[name] for name in _CONTEXT if name in facts}
+    if not isinstance(known["what"], str):
+        raise TypeError("a failure of nothing")
     return kind(**known)
 
 

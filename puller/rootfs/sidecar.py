@@ -105,7 +105,10 @@ def _decoded(line: bytes, number: int) -> Alteration:
         if what is None:
             raise ValueError("it says nothing known")
         value = _bytes_of(document, "value").decode(errors="surrogateescape")
-        return Alteration(_bytes_of(document, "path"), what, value, reason)
+        path = _bytes_of(document, "path")
+        if b"\0" in path or b".." in path.split(b"/"):
+            raise ValueError("a path that is none")
+        return Alteration(path, what, value, reason)
     except (ValueError, InvalidManifest, binascii.Error) as error:
         raise ContentCorrupt("a damaged line in a sidecar", where=f"line {number}", got=str(error)) from error
 

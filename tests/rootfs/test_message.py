@@ -33,7 +33,9 @@ def answer(packets: Iterable[bytes]) -> Answer:
     return found
 
 
-paths = st.lists(st.binary(max_size=300).map(lambda path: path.replace(b"\0", b"")), max_size=40).map(tuple)
+parts = st.binary(min_size=1, max_size=99).filter(lambda part: not {0, ord("/")} & {*part} and part.strip(b"."))
+true_paths = st.lists(parts, max_size=4).map(b"/".join)
+paths = st.lists(true_paths, max_size=40).map(tuple)
 
 
 @given(paths, paths, paths)
@@ -112,6 +114,7 @@ def test_progress_and_end_are_heard() -> None:
         b'{"failure":{"error":"LayerError","what":"x","phase":{}}, "read":"x"}\n',
         b'{"paths":"entries"}\nx',
         b'{"paths":[]}\nx',
+        b'{"failure":{"error":"LayerError","what":null}}\n',
         b'{"read":"x"}\n',
         b'{"read":{}}\n',
         b'{"ended":null}\n',
@@ -123,3 +126,20 @@ def test_progress_and_end_are_heard() -> None:
 def test_what_nobody_in_his_right_mind_says_is_an_error(packet: bytes) -> None:
     with pytest.raises(LayerError, match="lost its mind"):
         Answer().hear(packet)
+
+
+@pytest.mark.parametrize("path", [b"..", b"../victim", b"a/../../victim", b"/etc", b"a//b", b"a/", b".", b"a/."])
+@pytest.mark.parametrize("kind", ["hidden", "opaque", "without_entry", "assumed"])
+def test_d8_a_child_that_was_taken_over_cannot_send_its_parent_out_of_the_tree(kind: str, path: bytes) -> None:
+    with pytest.raises(LayerError, match="lost its mind"):
+        Answer().hear(f'{{"paths":"{kind}"}}\n'.encode() + b"etc\0" + path)
+
+
+def test_c22_what_a_child_says_of_alterations_cannot_act_on_a_terminal() -> None:
+    altered = '[{"what":"\\u001b[2J","reason":"\\r","count":1,"examples":["\\u001b]52;c;eA=="]}]'
+    said = f'{{"entries":1,"size":1,"diff_id":"{DIGEST}","unpacked_size":1,"altered":{altered},"missing":["\\u001b"]}}'
+    answer = Answer()
+    answer.hear(f'{{"success":{said}}}\n'.encode())
+    assert answer.outcome is not None
+    (one,) = answer.outcome.altered
+    assert all(text.isprintable() for text in (one.what, one.reason, *one.examples, *answer.outcome.missing))

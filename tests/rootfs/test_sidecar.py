@@ -34,7 +34,7 @@ def written(path: Path, *alterations: Alteration) -> tuple[Altered, ...]:
         return writer.finish()
 
 
-@given(st.binary(), st.sampled_from(WHATS), st.binary(), st.text())
+@given(st.binary().map(lambda path: path.translate(None, b"\0.")), st.sampled_from(WHATS), st.binary(), st.text())
 def test_any_bytes_survive(path: bytes, what: What, value: bytes, reason: str) -> None:
     alteration = Alteration(path, what, value.decode(errors="surrogateescape"), reason.encode(errors="ignore").decode())
     line = encode(alteration)
@@ -97,6 +97,8 @@ def test_the_form_is_the_documented_one() -> None:
         b'{"what":"owner","value":"","reason":""}\n',
         b'{"path":"a","path_base64":"","what":"owner","value":"","reason":""}\n',
         b'{"path_base64":"*","what":"owner","value":"","reason":""}\n',
+        b'{"path":"d/../../x","what":"owner","value":"","reason":""}\n',
+        b'{"path":"a\\u0000","what":"owner","value":"","reason":""}\n',
     ],
 )
 def test_a_damaged_line_is_an_error_that_names_it(damaged: bytes, tmp_path: Path) -> None:
