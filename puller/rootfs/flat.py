@@ -8,27 +8,29 @@ The sidecar gets its name just before the tree does: a tree in sight is never wi
 between, the next one for the same directory removes it.
 """
 
+import errno
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
-from puller.errors import ContentCorrupt
+from puller.errors import ContentCorrupt, InvalidConfig, StoreUnusable
 from puller.rootfs.failure import translated
 from puller.rootfs.gathering import NeedsLower
 from puller.rootfs.job import Outcome, Unpacker
 from puller.rootfs.libc import syncfs
-from puller.rootfs.sibling import TREE, Target
+from puller.rootfs.sibling import TREE, Target, look, same
 from puller.rootfs.staging import SIDECAR, Staging
 from puller.rootfs.vfs import Apart, found_root, merged
 
 _SHOWN: Final = "shown.jsonl"
+_BEFORE: Final = "before.jsonl"
 _CHUNK: Final = 1 << 20
 
 
@@ -164,20 +166,35 @@ class Flat:
 
     def _show(self, is_altered: bool) -> None:
         here, above, sidecar = self._staging.fd, self._target.above, self._target.sidecar
-        if is_altered:
-            # The other name stays behind: by it the next process knows whose sidecar it was (see sibling).
-            os.link(SIDECAR, _SHOWN, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
-            os.rename(_SHOWN, sidecar, src_dir_fd=here, dst_dir_fd=above)
-        else:
-            with suppress(FileNotFoundError):
-                os.unlink(sidecar, dir_fd=above)  # of a tree that was here before
         try:
+            self._target.check()
+        except InvalidConfig as error:  # somebody was faster: the sidecar there is that of his tree
+            raise StoreUnusable(error.what, where=error.where, hint="It was not so at first.") from error
+        before = self._set_aside()
+        try:
+            if is_altered:
+                # The other name stays behind: by it the next process knows whose sidecar it was (see sibling).
+                os.link(SIDECAR, _SHOWN, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
+                os.rename(_SHOWN, sidecar, src_dir_fd=here, dst_dir_fd=above)
             # What it replaces can only be an empty directory: rename(2) refuses all else.
             os.rename(TREE, self._target.name, src_dir_fd=here, dst_dir_fd=above)
         except BaseException:
-            if is_altered:
+            if is_altered and same(look(above, sidecar), look(here, SIDECAR)):
                 os.unlink(sidecar, dir_fd=above)
+            if before and look(above, sidecar) is None:
+                os.rename(_BEFORE, sidecar, src_dir_fd=here, dst_dir_fd=above)
             raise
+
+    def _set_aside(self) -> bool:
+        """Take away the sidecar of a tree that was here before; whether there was one."""
+        here, above, sidecar = self._staging.fd, self._target.above, self._target.sidecar
+        found = look(above, sidecar)
+        if found is None:
+            return False
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), sidecar)
+        os.rename(sidecar, _BEFORE, src_dir_fd=above, dst_dir_fd=here)
+        return True
 
 
 def _own(staged: Staged) -> _Part:

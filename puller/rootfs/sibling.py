@@ -1,5 +1,6 @@
 """Sibling: the hidden directory beside a target in which it is made, and what dead processes left of such."""
 
+import errno
 import fcntl
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Final
 
 from puller.errors import InvalidConfig
 from puller.rootfs.failure import translated
+from puller.rootfs.name import MAX_COMPONENT
 from puller.rootfs.removal import remove
 from puller.rootfs.staging import SIDECAR, Staging, is_in_use
 
@@ -18,6 +20,7 @@ TREE: Final = "tree"
 _SUFFIX: Final = ".altered.jsonl"
 _LONGEST: Final = 200  # bytes of the target's name in that of a sibling
 _TOKEN: Final = re.compile(rb"[0-9a-f]{8}")
+_NO_PARENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _READ: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -33,15 +36,21 @@ class Target:
             raise InvalidConfig("no directory to unpack into", got=str(path))
         self.path = path
         self.name = os.fsencode(path.name)
+        longest = MAX_COMPONENT - len(_SUFFIX)  # else its sidecar could not be named, and only the end would tell
+        if len(self.name) > longest:
+            raise InvalidConfig(
+                "the name of the directory is too long", wanted=f"at most {longest} bytes", got=str(path)
+            )
         try:
             self.above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise InvalidConfig("the directory to unpack into has no parent directory", got=str(path)) from error
         except OSError as error:
+            if error.errno in _NO_PARENT:
+                what = "the directory to unpack into has no parent directory"
+                raise InvalidConfig(what, got=str(path)) from error
             with translated(path.parent):
                 raise error
         try:
-            self._check()
+            self.check()
         except BaseException:
             self.close()
             raise
@@ -55,7 +64,8 @@ class Target:
         """The name of the file of alterations beside it."""
         return os.fsdecode(self.name) + _SUFFIX
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See that nothing is there, or an empty directory."""
         with translated(self.path):
             try:
                 fd = os.open(self.name, _READ, dir_fd=self.above)
@@ -110,7 +120,7 @@ class Target:
             return
         try:
             if self._is_locked_now(name, fd) and not is_in_use(self.above, os.fsdecode(name)):
-                if _look(fd, TREE) is not None and _same(_look(fd, SIDECAR), _look(self.above, self.sidecar)):
+                if look(fd, TREE) is not None and same(look(fd, SIDECAR), look(self.above, self.sidecar)):
                     os.unlink(self.sidecar, dir_fd=self.above)
                 remove(self.above, name)
         finally:
@@ -126,15 +136,17 @@ class Target:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return _same(os.fstat(fd), _look(self.above, os.fsdecode(name)))
+        return same(os.fstat(fd), look(self.above, os.fsdecode(name)))
 
 
-def _look(folder: int, name: str) -> os.stat_result | None:
+def look(folder: int, name: str) -> os.stat_result | None:
+    """The lstat of `name` in an open directory, if it is there."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
 
 
-def _same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+def same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    """Whether both are there, and one file."""
     return one is not None and other is not None and (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

@@ -282,6 +282,51 @@ def test_two_at_once_for_one_directory_are_two_and_the_later_is_refused(target: 
     assert beside(target) == ["root"]
 
 
+@pytest.mark.parametrize("later", [ODD, STACK[0]], ids=["altered", "as its layers say"])
+def test_r4_the_later_of_two_at_once_leaves_the_sidecar_of_the_first_beside_its_tree(
+    target: Path, later: bytes
+) -> None:
+    sidecar = target.with_name("root.altered.jsonl")
+    other = Flat(target, InProcess(Manner(limits=SMALL)), durable=False)
+    with flat(target) as one, other:
+        add(one, ODD)
+        add(other, later)
+        one.commit()
+        told = sidecar.read_bytes()
+        with pytest.raises(StoreUnusable):
+            other.commit()
+    assert sidecar.read_bytes() == told
+    assert beside(target) == ["root", "root.altered.jsonl"]
+
+
+def test_the_sidecar_of_an_earlier_tree_comes_back_where_the_new_one_cannot_be_shown(
+    target: Path,
+) -> None:
+    sidecar = target.with_name("root.altered.jsonl")
+    sidecar.write_bytes(b"of an earlier tree")
+    with flat(target) as making:
+        add(making, ODD)
+        (target.parent / ".root.puller-0123abcd/tree").rename(target.parent / "stolen")
+        with pytest.raises(StoreUnusable):
+            making.commit()
+    assert sidecar.read_bytes() == b"of an earlier tree"
+    assert beside(target) == ["root.altered.jsonl", "stolen"]
+
+
+def test_a_name_too_long_for_a_sidecar_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    make(tmp_path / ("x" * 241), ODD)
+    with pytest.raises(InvalidConfig, match="too long"):
+        make(tmp_path / ("x" * 242), ODD)
+    assert len(beside(tmp_path / "x")) == 2
+
+
+@pytest.mark.parametrize("parent", ["loop", "x" * 300])
+def test_a_parent_that_cannot_be_one_is_a_wrong_word(tmp_path: Path, parent: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InvalidConfig, match="no parent"):
+        make(tmp_path / parent / "root", ODD)
+
+
 def test_a_tree_that_was_spoiled_is_never_shown(target: Path) -> None:
     with flat(target) as making:
         add(making, layer(folder("real"), symlink("l", "real")))
