@@ -29,7 +29,7 @@ def compare_two(
     access: Access,
 ) -> int:
     """List what differs between two trees; the exit code, 0 whether they differ or not."""
-    sides: list[Path | Reference] = [Path(word) if Path(word).is_dir() else Reference.parse(word) for word in words]
+    sides: list[Path | Reference] = [_side(word) for word in words]
     with screen_for("people", several=False) as screen:
 
         async def main() -> list[Change]:
@@ -42,6 +42,14 @@ def compare_two(
     for change in found:
         click.echo(_document(change) if as_json else line(change))
     return 0
+
+
+def _side(word: str) -> Path | Reference:
+    try:
+        is_directory = Path(word).is_dir()
+    except OSError:  # no name of a file at all, or nothing that this user may look at
+        is_directory = False
+    return Path(word) if is_directory else Reference.parse(word)
 
 
 def line(change: Change) -> str:

@@ -1,10 +1,12 @@
 """Exporting: what `puller export` does with its words."""
 
+import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from puller.cli import interrupt
 from puller.cli.lines import size_text
@@ -13,8 +15,11 @@ from puller.cli.screen import screen_for
 from puller.cli.workbench import open_shelves, workbench
 from puller.errors import InvalidConfig
 from puller.model.reference import Reference
+from puller.model.text import printable
 from puller.ops.export import export
 from puller.ops.ledger import Ledger
+
+_CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
 
 
 def export_one(
@@ -33,7 +38,7 @@ def export_one(
         with _opened(output) as file:
             size = interrupt.run(lambda: main(file), warn=screen.note)
             file.flush()
-        screen.note(f"exported {reference.tagged()} to {output}  {size_text(size)}")
+        screen.note(f"exported {reference.tagged()} to {printable(output)}  {size_text(size)}")
     return 0
 
 
@@ -45,12 +50,28 @@ def _opened(output: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     target = Path(output)
-    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        with unfinished.open("wb") as file:
+        if not target.name or (target.exists() and not target.is_file()):
+            hint = "Give -o - and redirect stdout for what is no file of its own."
+            raise InvalidConfig("the archive can only become a file", where=output or ".", hint=hint)
+        file, unfinished = _beside(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        with file:
             yield file
         unfinished.replace(target)
     except OSError as error:
-        raise InvalidConfig("the archive cannot be written", where=target, got=error.strerror) from error
+        raise _unwritable(target, error) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> tuple[BinaryIO, Path]:
+    """A new file in the same directory, of a name that nobody can have planted (THREATS H1)."""
+    path = target.with_name(f".export-{secrets.token_hex(8)}.unfinished")
+    return os.fdopen(os.open(path, _CREATE, 0o666), "wb"), path
+
+
+def _unwritable(target: Path, error: OSError) -> InvalidConfig:
+    return InvalidConfig("the archive cannot be written", where=target, got=error.strerror)

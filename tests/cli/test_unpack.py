@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -209,7 +210,38 @@ def test_export_of_what_cannot_be_had_leaves_no_file(puller: Puller, registry: T
     assert [path.name for path in tmp_path.iterdir() if "tar" in path.name] == []
 
 
+def test_h1_export_follows_no_link_that_was_planted_for_its_unfinished_file(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / ".a.tar.unfinished").symlink_to(victim)
+    assert puller("export", registry.name("app:1"), "-o", str(tmp_path / "a.tar")).code == 0
+    assert victim.read_bytes() == b"precious"
+    assert members((tmp_path / "a.tar").read_bytes())
+
+
+@pytest.mark.parametrize("word", ["", ".", "/", "pipe", "folder", "x" * 300, "no/where"])
+def test_export_to_what_cannot_be_a_file_is_a_wrong_word_and_stays_what_it_is(
+    puller: Puller, registry: TestRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    registry.add("app:1", IMAGE)
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert puller("export", registry.name("app:1"), "-o", word).code == 2
+    assert Path("pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert registry.journal.requests == []
+
+
 # --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def test_changes_takes_a_word_too_long_for_any_file_as_a_wrong_reference(puller: Puller, tmp_path: Path) -> None:
+    assert puller("changes", "Y" * 300, str(tmp_path)).code == 2
 
 
 @pytest.mark.parametrize("driver", ["overlay", "vfs"])
