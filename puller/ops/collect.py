@@ -50,7 +50,7 @@ async def collect_layers(store: Collectable, shelves: Shelves, *, dry_run: bool 
         for layer in await to_thread.run_sync(_upper_first, driver):
             async with store.attempted(lock_name(driver.name, layer)) as is_free:
                 try:
-                    if not is_free or (driver.name, layer) in shown or layer in await needed.names():
+                    if not is_free or (driver.name, layer) in shown or layer in await needed.by(driver):
                         kept += 1
                         continue
                 except (ContentCorrupt, ContentMissing) as error:
@@ -91,32 +91,38 @@ def _image(node: Node) -> Image | None:
 
 
 class _Needed:
-    """The names of layers that images and running work need; looked at again when the store's index has changed."""
+    """The layers that images and running work need; names are looked at again when the store's index has changed."""
 
     def __init__(self, store: Collectable) -> None:
         self._store = store
-        self._named: frozenset[str] = frozenset()
+        self._stacks: frozenset[frozenset[str]] = frozenset()
         self._generation: Hashable = object()
 
-    async def names(self) -> frozenset[str]:
-        """As they are now. Raises ContentCorrupt, ContentMissing."""
+    async def by(self, driver: Driver) -> frozenset[str]:
+        """What `driver` must keep now: leased layers, and those of images that it holds whole.
+
+        Of an image that it could not hold another driver has all. Raises ContentCorrupt, ContentMissing.
+        """
         leased = frozenset(map(layer_name, await self._store.leased()))
         generation = await self._store.generation()  # before the names: they may be newer than it, never older
         if generation != self._generation:
-            self._named = await _named(self._store)
+            self._stacks = await _stacks(self._store)
             self._generation = generation
-        return leased | self._named
+        # Last: of work that has ended since, and is leased no more, all is here.
+        here = frozenset(await to_thread.run_sync(driver.layers))
+        return leased.union(*(stack for stack in self._stacks if stack <= here))
 
 
-async def _named(store: Collectable) -> frozenset[str]:
-    names: set[str] = set()
+async def _stacks(store: Collectable) -> frozenset[frozenset[str]]:
+    """The layers of each image."""
+    stacks: set[frozenset[str]] = set()
     for root in await store.roots():
         async for node in walk(store, root):
             if node.damaged:
                 raise ContentCorrupt("what a name needs cannot be known", digest=node.descriptor.digest, hint=UNKNOWN)
             if node.config is not None:
-                names.update(map(layer_name, node.config.chain_ids))
-    return frozenset(names)
+                stacks.add(frozenset(map(layer_name, node.config.chain_ids)))
+    return frozenset(stacks)
 
 
 @contextmanager

@@ -237,6 +237,15 @@ async def test_r12_a_layer_that_a_running_pull_has_leased_stays(tmp_path: Path) 
             assert (await collect_layers(s.store, shelves(driver))).freed == (("fake", NAMES[1]),)
 
 
+async def test_what_a_driver_began_of_an_image_that_another_holds_goes(tmp_path: Path) -> None:
+    first, second = FakeDriver("first", unseatable=frozenset({1})), FakeDriver("second")
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", IMAGE)
+        await s.pull(shelves=shelves(first, second))
+        assert list(first.here) == NAMES[:1]
+        assert (await collect_layers(s.store, shelves(first, second))).freed == (("first", NAMES[0]),)
+
+
 async def test_r12_while_a_manifest_is_damaged_no_layer_goes(tmp_path: Path) -> None:
     driver = FakeDriver()
     async with story(tmp_path) as s:
