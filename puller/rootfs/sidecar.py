@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from puller.errors import ContentCorrupt, InvalidManifest
+from puller.errors import ContentCorrupt, InvalidManifest, LimitExceeded
 from puller.model.alteration import MOST_EXAMPLES, Alteration, Altered, What
 from puller.model.document import load_document, text_of
 from puller.model.text import printable
@@ -17,17 +17,20 @@ from puller.rootfs.name import shown
 
 _CHUNK: Final = 64 << 10
 _LONGEST: Final = 4 << 20  # bytes of one line; the largest attribute takes an eighth of a MiB
+MOST: Final = 256 << 20  # bytes of one layer's: two million paths, and a bound for whoever reads it into memory
 _WHATS: Final[dict[str, What]] = {what: what for what in get_args(What)}
 
 
 class SidecarWriter:
     """Writes alterations to `fd` as they come, and counts them. `add` is a Report. The descriptor stays the caller's.
 
-    Nothing is synced: the file counts for something only once its tree does. Raises NoSpace, StoreUnusable.
+    Nothing is synced: the file counts for something only once its tree does. Raises NoSpace, StoreUnusable, and
+    LimitExceeded beyond `most` bytes: attributes that are left out, all zeros, compress a thousandfold (THREATS E9).
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, most: int = MOST) -> None:
         self._fd = fd
+        self._room = most
         self._lines: list[bytes] = []
         self._waiting = 0  # bytes
         self._counts: dict[tuple[str, str], int] = {}
@@ -41,6 +44,9 @@ class SidecarWriter:
         if len(examples) < MOST_EXAMPLES:
             examples.append(printable(shown(alteration.path) or "/"))
         line = encode(alteration)
+        self._room -= len(line)
+        if self._room < 0:
+            raise LimitExceeded("too much that this tree cannot hold as the layer says", where=shown(alteration.path))
         self._lines.append(line)
         self._waiting += len(line)
         if self._waiting >= _CHUNK:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from puller.contracts.layers import LayerBlob, Told
+from puller.errors import LimitExceeded
 from puller.rootfs.failure import translated
 from puller.rootfs.job import Job, Outcome, Unpacker
 from puller.rootfs.openat2 import open_stepwise
 from puller.rootfs.removal import remove
+from puller.rootfs.sidecar import MOST
 
 SIDECAR: Final = "altered.jsonl"
 RECORD: Final = "layer.json"
@@ -91,7 +93,10 @@ class Staging:
                 fcntl.flock(root, fcntl.LOCK_SH)
                 lines = os.open(sidecar, _NEW_FILE, _FILE_MODE, dir_fd=self.fd)
             try:
-                return unpacker.unpack(Job(root, blob, lines, alone), told)
+                outcome = unpacker.unpack(Job(root, blob, lines, alone), told)
+                if os.fstat(lines).st_size > MOST:  # the child knows better, unless it was taken over
+                    raise LimitExceeded("too long a sidecar", wanted=f"at most {MOST} bytes")
+                return outcome
             finally:
                 os.close(lines)
 

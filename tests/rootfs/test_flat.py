@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from puller.contracts.layers import Told
 from puller.errors import (
     ContentCorrupt,
     DiffIDMismatch,
     InvalidArchive,
     InvalidConfig,
+    LimitExceeded,
     NoSpace,
     StoreUnusable,
     TruncatedArchive,
@@ -20,8 +22,9 @@ from puller.errors import (
 from puller.model.digest import Digest
 from puller.rootfs.crew import InProcess
 from puller.rootfs.flat import Flat
+from puller.rootfs.job import Job, Outcome
 from puller.rootfs.manner import Manner
-from puller.rootfs.sidecar import read_sidecar
+from puller.rootfs.sidecar import MOST, read_sidecar
 from tests.rootfs.jobs import quiet
 from tests.rootfs.layering import DIR, SMALL, device, file, folder, hardlink, layer, open_files, symlink, words
 from tests.rootfs.stacked import blob_of
@@ -325,6 +328,22 @@ def test_a_parent_that_cannot_be_one_is_a_wrong_word(tmp_path: Path, parent: str
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InvalidConfig, match="no parent"):
         make(tmp_path / parent / "root", ODD)
+
+
+class _Scribbler(InProcess):
+    """Writes more beside the tree than it may, as a child could that was taken over."""
+
+    def unpack(self, job: Job, told: Told) -> Outcome:
+        outcome = super().unpack(job, told)
+        os.ftruncate(job.sidecar, MOST + 1)
+        return outcome
+
+
+def test_e9_d8_a_sidecar_that_is_too_long_is_not_read_by_those_without_walls(target: Path) -> None:
+    with Flat(target, _Scribbler(Manner(limits=SMALL)), durable=False) as making:
+        with pytest.raises(LimitExceeded, match="sidecar"):
+            add(making, ODD)
+    assert beside(target) == []
 
 
 def test_a_tree_that_was_spoiled_is_never_shown(target: Path) -> None:

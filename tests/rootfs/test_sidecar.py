@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puller.errors import ContentCorrupt, NoSpace
+from puller.errors import ContentCorrupt, LimitExceeded, NoSpace
 from puller.model.alteration import Alteration, Altered, What
 from puller.rootfs.sidecar import SidecarWriter, encode, read_sidecar
 
@@ -123,6 +123,16 @@ def test_a_full_disk_is_told_as_one() -> None:
             writer.finish()
     finally:
         os.close(fd)
+
+
+def test_e9_a_layer_of_attributes_that_cannot_be_set_does_not_fill_disk_and_memory(tmp_path: Path) -> None:
+    with created(tmp_path / "s") as fd:
+        writer = SidecarWriter(fd, most=1 << 20)
+        value = "trusted.x=" + "00" * 60_000
+        with pytest.raises(LimitExceeded):
+            for number in range(10):
+                writer.add(Alteration(b"f%d" % number, "xattr", value, "no right"))
+        assert os.fstat(fd).st_size <= 1 << 20
 
 
 def test_a_link_is_not_read(tmp_path: Path) -> None:
