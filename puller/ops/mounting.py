@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from puller.errors import InvalidConfig
+from puller.model.text import printable
 from puller.ops.shelves import Shelves
 from puller.ops.trees import Shelved
 from puller.rootfs.mount import unmount
@@ -12,11 +13,15 @@ from puller.rootfs.mounts import Mount
 def show(image: Shelved, target: Path, shelves: Shelves) -> None:
     """Mount the tree of `image`, read-only, at the directory `target`; the caller's lease keeps it until this returns.
 
-    Blocking. Raises InvalidConfig where there is no such directory, Unsupported where the kernel refuses.
+    Blocking. Raises InvalidConfig where there is no such directory, or one that shows an image already (only one of
+    the two could be taken away again, and only that one's layers would be kept); Unsupported where the kernel refuses.
     """
     place = target.resolve()
     if not place.is_dir():
         raise InvalidConfig("no directory to mount at", where=target)
+    if _shows(place, shelves):
+        hint = f"Take it away first: puller umount {printable(str(target))}"
+        raise InvalidConfig("an image of this store is mounted there already", where=target, hint=hint)
     image.driver.mount(image.top, place)
     names = tuple(layer.name for layer in image.layers)
     shelves.mounts.note(Mount(str(place), image.driver.name, names))
@@ -28,7 +33,11 @@ def hide(target: Path, shelves: Shelves) -> None:
     Raises InvalidConfig where nothing of this store is shown, Unsupported while it is in use.
     """
     place = target.resolve()
-    if str(place) not in [mount.target for mount in shelves.mounts.living()]:
+    if not _shows(place, shelves):
         raise InvalidConfig("nothing of this store is mounted there", where=target)
     unmount(place)
     shelves.mounts.forget(str(place))
+
+
+def _shows(place: Path, shelves: Shelves) -> bool:
+    return str(place) in [mount.target for mount in shelves.mounts.living()]

@@ -296,6 +296,26 @@ def test_mount_shows_the_tree_and_keeps_it_until_umount(
     assert layers(home) == []
 
 
+def test_mount_shows_no_second_image_where_one_is_shown(
+    puller: Puller, registry: TestRegistry, home: Path, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    registry.add("other:1", OTHER)
+    name, target = registry.name("app:1"), tmp_path / "shown"
+    target.mkdir()
+    end = puller("mount", name, str(target))
+    if end.code == 1 and "[Unsupported]" in end.err:
+        pytest.skip(f"no right to mount here: {end.err.splitlines()[-1].strip()}")
+    try:
+        end = puller("mount", registry.name("other:1"), str(target))
+        assert (end.code, "mounted there already" in end.err, "puller umount" in end.err) == (2, True, True)
+        assert puller("rm", name).code == 0
+        assert content(target) == TREE
+    finally:
+        assert puller("umount", str(target)).code == 0
+    assert content(target) == {}
+
+
 def test_umount_takes_away_nothing_of_others(puller: Puller, tmp_path: Path) -> None:
     end = puller("umount", str(tmp_path))
     assert (end.code, "nothing of this store is mounted there" in end.err) == (2, True)
