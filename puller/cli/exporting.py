@@ -18,6 +18,7 @@ from puller.model.reference import Reference
 from puller.model.text import printable
 from puller.ops.export import export
 from puller.ops.ledger import Ledger
+from puller.rootfs.failure import translated
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
 
@@ -56,13 +57,12 @@ def _opened(output: str) -> Iterator[BinaryIO]:
             raise InvalidConfig("the archive can only become a file", where=output or ".", hint=hint)
         file, unfinished = _beside(target)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise InvalidConfig("the archive cannot be written", where=target, got=error.strerror) from error
     try:
-        with file:
-            yield file
-        unfinished.replace(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
+        with translated(target.parent):
+            with file:
+                yield file
+            unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -71,7 +71,3 @@ def _beside(target: Path) -> tuple[BinaryIO, Path]:
     """A new file in the same directory, of a name that nobody can have planted (THREATS H1)."""
     path = target.with_name(f".export-{secrets.token_hex(8)}.unfinished")
     return os.fdopen(os.open(path, _CREATE, 0o666), "wb"), path
-
-
-def _unwritable(target: Path, error: OSError) -> InvalidConfig:
-    return InvalidConfig("the archive cannot be written", where=target, got=error.strerror)

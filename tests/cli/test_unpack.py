@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -235,6 +236,24 @@ def test_export_to_what_cannot_be_a_file_is_a_wrong_word_and_stays_what_it_is(
     assert Path("pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert registry.journal.requests == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a small file system of its own")
+def test_r11_export_to_a_full_disk_is_told_as_one_and_leaves_nothing(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        end = puller("export", registry.name("app:1"), "-o", str(disk / "a.tar"))
+        left = list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert (end.code, "NoSpace" in end.err, left) == (1, True, [])
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------
