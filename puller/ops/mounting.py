@@ -22,9 +22,14 @@ def show(image: Shelved, target: Path, shelves: Shelves) -> None:
     if _shows(place, shelves):
         hint = f"Take it away first: puller umount {printable(str(target))}"
         raise InvalidConfig("an image of this store is mounted there already", where=target, hint=hint)
-    image.driver.mount(image.top, place)
-    names = tuple(layer.name for layer in image.layers)
-    shelves.mounts.note(Mount(str(place), image.driver.name, names))
+    entry = Mount(str(place), image.driver.name, tuple(layer.name for layer in image.layers))
+    shelves.mounts.note(entry)  # first, so that nothing is ever mounted that nobody knows of
+    try:
+        image.driver.mount(image.top, place)
+    except BaseException:
+        shelves.mounts.forget(entry.target)
+        raise
+    shelves.mounts.note(entry)  # who looked before it was mounted has taken the entry for a dead one's
 
 
 def hide(target: Path, shelves: Shelves) -> None:

@@ -28,7 +28,7 @@ class MountBook:
         self._folder = folder
 
     def note(self, mount: Mount) -> None:
-        """Write it down once it is mounted, its layers still leased: an entry without a mount counts for nothing."""
+        """Write it down, its layers leased until it is mounted: an entry without a mount counts for nothing."""
         document = {"target": mount.target, "driver": mount.driver, "layers": mount.layers}
         path = self._path(mount.target)
         scratch = path.with_suffix(".new")

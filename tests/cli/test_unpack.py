@@ -335,6 +335,21 @@ def test_mount_shows_no_second_image_where_one_is_shown(
     assert content(target) == {}
 
 
+def test_r12_nothing_is_mounted_that_cannot_be_written_down(
+    puller: Puller, registry: TestRegistry, home: Path, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    name, target = registry.name("app:1"), tmp_path / "shown"
+    target.mkdir()
+    assert puller(name).code == 0
+    (home / "store/layers/mounts").write_bytes(b"no directory")
+    end = puller("mount", name, str(target))
+    is_mounted = target.is_mount()
+    if is_mounted:
+        subprocess.run(["umount", str(target)], check=True)
+    assert (end.code, "[StoreUnusable]" in end.err, is_mounted) == (1, True, False)
+
+
 def test_umount_takes_away_nothing_of_others(puller: Puller, tmp_path: Path) -> None:
     end = puller("umount", str(tmp_path))
     assert (end.code, "nothing of this store is mounted there" in end.err) == (2, True)
