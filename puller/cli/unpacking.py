@@ -15,6 +15,7 @@ from puller.cli.screen import Style, screen_for
 from puller.cli.workbench import workbench
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, UnpackReport
+from puller.model.text import printable
 from puller.ops.unpack import unpack
 from puller.rootfs.crew import Crew
 from puller.rootfs.flat import Flat
@@ -64,7 +65,7 @@ def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, st
 
 
 def result_line(reference: Reference, report: UnpackReport) -> str:
-    """`unpacked docker.io/library/debian:bookworm into root  1 layer, 8,123 entries, 156.2 MB, 0.6 s`."""
+    """`unpacked docker.io/library/debian:bookworm into root  1 layer, 8123 entries, 156.2 MB, 0.6 s`."""
     entries = sum(layer.entries for layer in report.layers)
     contents = f"{counted(len(report.layers), 'layer')}, {entries} entries, {size_text(report.size)}"
-    return f"unpacked {reference.tagged()} into {report.path}  {contents}, {report.seconds:.1f} s"
+    return f"unpacked {reference.tagged()} into {printable(report.path)}  {contents}, {report.seconds:.1f} s"
