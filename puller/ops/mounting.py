@@ -13,8 +13,9 @@ from puller.rootfs.mounts import Mount
 def show(image: Shelved, target: Path, shelves: Shelves) -> None:
     """Mount the tree of `image`, read-only, at the directory `target`; the caller's lease keeps it until this returns.
 
-    Blocking. Raises InvalidConfig where there is no such directory, or one that shows an image already (only one of
-    the two could be taken away again, and only that one's layers would be kept); Unsupported where the kernel refuses.
+    Blocking. Raises InvalidConfig where there is no such directory, one that is not empty, or one that shows an image
+    already (only one of the two could be taken away again, and only that one's layers would be kept); Unsupported where
+    the kernel refuses.
     """
     place = target.resolve()
     if not place.is_dir():
@@ -22,6 +23,8 @@ def show(image: Shelved, target: Path, shelves: Shelves) -> None:
     if _shows(place, shelves):
         hint = f"Take it away first: puller umount {printable(str(target))}"
         raise InvalidConfig("an image of this store is mounted there already", where=target, hint=hint)
+    if next(place.iterdir(), None) is not None:
+        raise InvalidConfig("the directory to mount at is not empty", where=target, hint="Its files would be hidden.")
     entry = Mount(str(place), image.driver.name, tuple(layer.name for layer in image.layers))
     shelves.mounts.note(entry)  # first, so that nothing is ever mounted that nobody knows of
     try:

@@ -160,6 +160,16 @@ def test_f1_r4_a_refused_unpack_leaves_neither_the_directory_nor_anything_beside
     assert list(place.iterdir()) == []
 
 
+def test_c22_the_result_of_unpack_is_one_line_whatever_the_directory_is_called(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    end = puller("unpack", registry.name("app:1"), str(tmp_path / "a\n\x1b[2Jb"), "-q")
+    assert end.code == 0
+    assert "a\\x0a\\x1b[2Jb  2 layers" in end.out
+    assert end.out.count("\n") == 1
+
+
 def test_unpack_reports_what_the_tree_does_not_show(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
     registry.add("app:1", images.image(images.layer({"null": images.Device("c", 1, 3)}), platform=PLATFORM))
     file = tmp_path / "report.json"
@@ -348,6 +358,15 @@ def test_r12_nothing_is_mounted_that_cannot_be_written_down(
     if is_mounted:
         subprocess.run(["umount", str(target)], check=True)
     assert (end.code, "[StoreUnusable]" in end.err, is_mounted) == (1, True, False)
+
+
+def test_mount_hides_no_files(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
+    registry.add("app:1", IMAGE)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").touch()
+    end = puller("mount", registry.name("app:1"), str(tmp_path / "mine"))
+    assert (end.code, "not empty" in end.err) == (2, True)
+    assert (tmp_path / "mine/file").exists()
 
 
 def test_umount_takes_away_nothing_of_others(puller: Puller, tmp_path: Path) -> None:
