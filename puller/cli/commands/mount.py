@@ -28,6 +28,7 @@ def command(
     from puller.cli.screen import screen_for
     from puller.cli.workbench import open_shelves, workbench
     from puller.model.reference import Reference
+    from puller.model.text import printable
     from puller.ops.mounting import show
 
     name = Reference.parse(reference)
@@ -40,4 +41,4 @@ def command(
                     await to_thread.run_sync(show, image, target, shelves)
 
         interrupt.run(main, warn=screen.note)
-        screen.note(f"mounted {name.tagged()} at {target}")
+        screen.note(f"mounted {name.tagged()} at {printable(str(target))}")
