@@ -12,7 +12,7 @@ from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.failure import exit_code, gravest
 from puller.cli.lines import counted, size_text
-from puller.cli.logs import unheard_of
+from puller.cli.logs import Show, unheard_of
 from puller.cli.options import Access
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
@@ -73,6 +73,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
     check_report_file(report_file)
     reports: list[PullReport] = []
     with screen_for(style, several=len(references) > 1 or order.all_tags) as screen:
+        say = unheard_of if style == "quiet" else screen.note
 
         def listen(event: Event) -> None:
             if isinstance(event, Pulled | Failed):
@@ -85,11 +86,11 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
                 from puller.cli.registries import open_client  # while the process that unpacks gets ready
 
                 async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                    pulls = _Pulls(client, place, wish, screen, order, shelves)
+                    pulls = _Pulls(client, place, wish, screen, order, shelves, say)
                     return await pulls.run(references, report=listen)
 
         try:
-            return interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
+            return interrupt.run(main, warn=say)
         except KeyboardInterrupt:
             screen.note("interrupted; what was received is kept for the next try")
             raise
@@ -106,7 +107,9 @@ class _Pulls:
         screen: Screen,
         order: Order,
         shelves: Shelves | None,
+        say: Show,
     ) -> None:
+        self._say = say
         self._client = client
         self._store = store
         self._wish = wish
@@ -155,8 +158,9 @@ class _Pulls:
         if self._shelves is None or not self._order.discard:
             return
         collected = await discard_blobs(self._store, self._shelves, reference)
+        others = f"; {counted(collected.kept, 'blob')} of others kept" if collected.kept else ""
         freed = counted(len(collected.freed), "blob")
-        self._screen.note(f"discarded {freed} of {reference}, {size_text(collected.size)}")
+        self._say(f"discarded {freed} of {reference}, {size_text(collected.size)}{others}")
         if collected.hindrance is not None:
             raise collected.hindrance
 

@@ -13,13 +13,16 @@ from puller.cli.options import Access
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.screen import Style, screen_for
 from puller.cli.workbench import workbench
+from puller.errors import InvalidConfig
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, UnpackReport
 from puller.model.text import printable
 from puller.ops.unpack import unpack
 from puller.rootfs.crew import Crew
 from puller.rootfs.flat import Flat
+from puller.rootfs.idmap import SAME
 from puller.rootfs.manner import Manner
+from puller.rootfs.powers import Powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Order:
 def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
     """Unpack one image into one directory; the exit code. After Ctrl-C there is no directory."""
     reference = Reference.parse(order.reference)
+    maps = order.manner.uids, order.manner.gids
+    if maps != (SAME, SAME) and not Powers.of_this_process().owners:
+        hint = "Run it as root, or without the maps: owners are kept in the sidecar then."
+        raise InvalidConfig("owners cannot be mapped without the right to give files away", hint=hint)
     check_report_file(report_file)
     with screen_for(style, several=False) as screen:
 

@@ -79,6 +79,10 @@ class Driver(Protocol):
         """Its directory: of the overlay driver what it alone holds, of vfs the tree up to it."""
         ...
 
+    def unpacked(self, layer: str) -> Unpacked:
+        """What it came to when it was made."""
+        ...
+
     def parent(self, layer: str) -> str | None:
         """The layer below it."""
         ...

@@ -27,9 +27,12 @@ from puller.store.reach import UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """Layers that were removed (or would be) as (driver, name), how many stay, and what kept more from being freed."""
+    """Layers that were removed (or would be) as (driver, name), and the bytes of their files; how many stay, and what
+    kept more from being freed.
+    """
 
     freed: tuple[tuple[str, str], ...]
+    size: int
     kept: int
     hindrance: PullerError | None = None
 
@@ -43,7 +46,7 @@ async def collect_layers(store: Collectable, shelves: Shelves, *, dry_run: bool 
     needed = _Needed(store)
     shown = {(mount.driver, layer) for mount in shelves.mounts.living() for layer in mount.layers}
     freed: list[tuple[str, str]] = []
-    kept = 0
+    size = kept = 0
     for driver in shelves.drivers:
         if not dry_run:
             await to_thread.run_sync(driver.sweep, lambda name: _attempted(store, name))
@@ -54,11 +57,12 @@ async def collect_layers(store: Collectable, shelves: Shelves, *, dry_run: bool 
                         kept += 1
                         continue
                 except (ContentCorrupt, ContentMissing) as error:
-                    return Cleared(tuple(freed), kept, error)
+                    return Cleared(tuple(freed), size, kept, error)
+                size += (await to_thread.run_sync(driver.unpacked, layer)).size
                 if not dry_run:
                     await to_thread.run_sync(driver.remove, layer)
                 freed.append((driver.name, layer))
-    return Cleared(tuple(freed), kept)
+    return Cleared(tuple(freed), size, kept)
 
 
 async def discard_blobs(store: Collectable, shelves: Shelves, reference: Reference) -> Collected:

@@ -79,7 +79,7 @@ class Ledger:
         self._unpacked.append(image)
         for wall in sorted({wall for layer in image.layers for wall in layer.missing_walls}):
             self.warn(f"unpacked without a part of the jail: {wall}")
-        for text in alteration_texts(image.layers):
+        for text in alteration_texts(layer for layer in image.layers if layer.outcome == "unpacked"):
             self.warn(text)
 
     def done(self) -> PullReport:

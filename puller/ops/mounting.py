@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from puller.errors import InvalidConfig
+from puller.errors import InvalidConfig, Unsupported
 from puller.model.text import printable
 from puller.ops.shelves import Shelves
 from puller.ops.trees import Shelved
@@ -29,8 +29,10 @@ def show(image: Shelved, target: Path, shelves: Shelves) -> None:
     shelves.mounts.note(entry)  # first, so that nothing is ever mounted that nobody knows of
     try:
         image.driver.mount(image.top, place)
-    except BaseException:
+    except BaseException as error:
         shelves.mounts.forget(entry.target)
+        if isinstance(error, Unsupported):
+            error.hint = error.hint or "Mounting is for root; `puller unpack` and `puller export` are for anyone."
         raise
     shelves.mounts.note(entry)  # who looked before it was mounted has taken the entry for a dead one's
 

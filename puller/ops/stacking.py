@@ -9,7 +9,7 @@ but blobs that were verified before, and what they unpack to is hashed and held 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import Literal, Protocol, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import CancelScope, CapacityLimiter, from_thread, to_thread
@@ -70,6 +70,8 @@ class Place(Protocol):
     """Where layers go: the part of a Driver that stacking needs."""
 
     def has(self, layer: str) -> bool: ...
+
+    def unpacked(self, layer: str) -> Unpacked: ...
 
     def unpack(self, layer: str, blob: LayerBlob, told: Told) -> Staged: ...
 
@@ -132,21 +134,29 @@ class Stacking:
 
     async def _one(self, layer: Layer, below: Layer | None, turn: anyio.Event | None) -> LayerReport:
         started = self._ledger.now()
-        unpacked = None
+        outcome: Literal["unpacked", "reused"] = "reused"
         async with self._locked(layer):
             if not await to_thread.run_sync(self._place.has, layer.name):
                 await self._ready(layer)
                 started = self._ledger.now()
                 unpacked = await self._made(layer, below, turn)
-            elif turn is not None:
-                await turn.wait()
-        names = layer.step.role, str(layer.chain_id), str(layer.diff_id), str(layer.descriptor.digest)
-        if unpacked is None:
-            report = LayerReport(*names, "reused")
-        else:
-            seconds = round(self._ledger.now() - started, 3)
-            amounts = unpacked.entries, unpacked.size, unpacked.altered, unpacked.missing_walls
-            report = LayerReport(*names, "unpacked", *amounts, seconds)
+                outcome = "unpacked"
+            else:
+                unpacked = await to_thread.run_sync(self._place.unpacked, layer.name)
+                if turn is not None:
+                    await turn.wait()
+        report = LayerReport(
+            role=layer.step.role,
+            chain_id=str(layer.chain_id),
+            diff_id=str(layer.diff_id),
+            digest=str(layer.descriptor.digest),
+            outcome=outcome,
+            entries=unpacked.entries,
+            size=unpacked.size,
+            altered=unpacked.altered,
+            missing_walls=unpacked.missing_walls,
+            seconds=round(self._ledger.now() - started, 3),
+        )
         self._ledger.placed(report)
         return report
 

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from puller.contracts.content import ContentStore
 from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
-from puller.errors import PullerError
+from puller.errors import ContentMissing, PullerError
 from puller.model.event import Report, unheard
 from puller.model.platform import Platform
 from puller.model.reference import Reference
@@ -100,6 +100,9 @@ class _Ground:
 
     def has(self, layer: str) -> bool:
         return False
+
+    def unpacked(self, layer: str) -> Unpacked:
+        raise ContentMissing("no layer is here yet", got=layer)
 
     def commit(self, staged: Staged, parent: str | None, told: Told) -> Unpacked:
         return self._flat.merge(staged, told)

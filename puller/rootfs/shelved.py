@@ -51,6 +51,10 @@ class Shelved:
     def parent(self, layer: str) -> str | None:
         return self._shelf.record(layer).parent
 
+    def unpacked(self, layer: str) -> Unpacked:
+        record = self._shelf.record(layer)
+        return Unpacked(record.entries, record.size, record.altered)
+
     def record(self, layer: str) -> Record:
         """What is known of a layer."""
         return self._shelf.record(layer)

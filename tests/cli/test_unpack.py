@@ -46,6 +46,15 @@ def test_pull_unpacks_into_the_store(puller: Puller, registry: TestRegistry, hom
     assert content(home / f"store/layers/overlay/{NAMES[1]}/diff") == {"srv/app.py": TREE["srv/app.py"]}
 
 
+def test_inspect_says_where_an_image_is_unpacked(puller: Puller, registry: TestRegistry, home: Path) -> None:
+    registry.add("app:1", IMAGE)
+    puller(registry.name("app:1"), "--no-unpack")
+    assert "unpacked" not in json.loads(puller("inspect", registry.name("app:1")).out)
+    puller(registry.name("app:1"))
+    told = json.loads(puller("inspect", registry.name("app:1")).out)["unpacked"]
+    assert told == {"driver": "overlay", "path": str(home / f"store/layers/overlay/{NAMES[1]}/diff")}
+
+
 def test_pull_may_keep_full_trees_instead(puller: Puller, registry: TestRegistry, home: Path) -> None:
     registry.add("app:1", IMAGE)
     assert puller(registry.name("app:1"), "--driver", "vfs").code == 0

@@ -48,6 +48,9 @@ class FakeDriver:
     def path(self, layer: str) -> Path:
         return Path("/nowhere") / layer
 
+    def unpacked(self, layer: str) -> Unpacked:
+        return Unpacked(1, 2, ())
+
     def parent(self, layer: str) -> str | None:
         return self.here[layer]
 

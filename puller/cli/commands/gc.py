@@ -46,6 +46,9 @@ def command(dry_run: bool, days: float, store: Path | None) -> int:
     cleared, collected = interrupt.run(free)
     for driver, layer in cleared.freed:
         click.echo(f"{'would free' if dry_run else 'freed'} unpacked layer {driver}/{layer}")
+    if cleared.freed:
+        word = "to free" if dry_run else "freed"
+        click.echo(f"{counted(len(cleared.freed), 'unpacked layer')}, {size_text(cleared.size)} of files {word}")
     for digest in collected.freed:
         click.echo(f"{'would free' if dry_run else 'freed'} {digest}")
     freed, kept = counted(len(collected.freed), "blob"), counted(collected.kept, "blob")

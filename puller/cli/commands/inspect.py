@@ -13,13 +13,14 @@ from puller.cli.options import store_option
 @click.option("--raw", is_flag=True, help="The manifest or index itself, byte for byte.")
 @store_option
 def command(reference: str, raw: bool, store: Path | None) -> None:
-    """Show an image of the store as JSON: platforms, layers, and what was proved of them."""
+    """Show an image of the store as JSON: platforms, layers, what was proved of them, where it is unpacked."""
     import json
 
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
     from puller.ops.inspect import inspect, raw_document
+    from puller.ops.shelves import shelves_at
 
     name = Reference.parse(reference)
 
@@ -27,6 +28,6 @@ def command(reference: str, raw: bool, store: Path | None) -> None:
         place = await open_store(store)
         if raw:
             return await raw_document(place, name)
-        return json.dumps(await inspect(place, name), indent=2).encode() + b"\n"
+        return json.dumps(await inspect(place, name, shelves_at(place.layout.layers)), indent=2).encode() + b"\n"
 
     sys.stdout.buffer.write(interrupt.run(ask))

@@ -44,7 +44,7 @@ def command(references: tuple[str, ...], store: Path | None) -> int:
                 codes.append(exit_code(collected.hindrance))
         cleared = await collect_layers(place, shelves_at(place.layout.layers))
         if cleared.freed:
-            click.echo(f"removed {counted(len(cleared.freed), 'unpacked layer')}")
+            click.echo(f"removed {counted(len(cleared.freed), 'unpacked layer')}, {size_text(cleared.size)} of files")
         if cleared.hindrance is not None and gravest(codes) == 0:
             show(cleared.hindrance)
             codes.append(exit_code(cleared.hindrance))
