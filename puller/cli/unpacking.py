@@ -1,5 +1,6 @@
 """Unpacking: what `puller unpack` does with its words."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, st
         except KeyboardInterrupt:
             screen.note("interrupted; nothing was unpacked")
             raise
-        screen.result(result_line(reference, report))
+        done = {"event": "done", "reference": str(reference), "report": asdict(report)}
+        screen.result(json.dumps(done) if style == "json" else result_line(reference, report))
     write_report(report_file, {"schema": SCHEMA, "unpacked": [{"reference": str(reference), **asdict(report)}]})
     return 0
 

@@ -146,6 +146,13 @@ def test_l7_unpack_fetches_again_what_has_gone_bad(
     assert content(tmp_path / "root") == TREE
 
 
+def test_unpack_tells_programs_in_json_only(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
+    registry.add("app:1", IMAGE)
+    end = puller("unpack", registry.name("app:1"), str(tmp_path / "root"), "--json")
+    *_, last = map(json.loads, end.out.splitlines())
+    assert (last["event"], last["report"]["path"]) == ("done", str(tmp_path / "root"))
+
+
 def test_unpack_takes_an_empty_directory_and_no_other(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
     registry.add("app:1", IMAGE)
     (tmp_path / "empty").mkdir()
