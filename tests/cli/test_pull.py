@@ -14,6 +14,8 @@ from tests.cli.picture import BASE, FOREIGN, IMAGE, PLATFORM, TOP
 from tests.cli.serving import serving
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 def keys_of(value: Any, path: str = "") -> Iterable[str]:
     """Every key of a JSON value by its path; of a list its members together."""

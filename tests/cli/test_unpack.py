@@ -16,6 +16,8 @@ from tests.cli.conftest import Puller
 from tests.cli.picture import BASE, IMAGE, PLATFORM, TOP
 from tests.ops.shelf import chain
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 NAMES = chain(Digest.parse(BASE.diff_id), Digest.parse(TOP.diff_id))
 OTHER = images.image(BASE, images.layer({"etc/.wh.motd": b"", "srv/new": b"new\n"}), platform=PLATFORM)
 ESCAPING = images.image(BASE, images.layer({"../victim": b"escaped"}), platform=PLATFORM)

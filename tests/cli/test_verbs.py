@@ -10,6 +10,8 @@ from testregistry import TestRegistry, images
 from tests.cli.conftest import Puller
 from tests.cli.picture import BASE, FOREIGN, IMAGE, PLATFORM, TOP
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 @pytest.fixture
 def name(puller: Puller, registry: TestRegistry) -> str:

@@ -22,6 +22,8 @@ from puller.legacy.gojson import (
 )  # fmt: skip
 from puller.legacy.gosyntax import syntax_error
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

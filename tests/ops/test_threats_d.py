@@ -15,6 +15,8 @@ from testregistry.grammar import digest_of
 from testregistry.layers import Layer
 from tests.ops.story import blob_of, document, passed, story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 def zstd(raw: bytes) -> bytes:
     """One frame."""
