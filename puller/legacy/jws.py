@@ -36,7 +36,7 @@ class Raw:
         return (node,)
 
     def encode(self, value: tuple[Node] | None) -> bytes:
-        raise NotImplementedError("only read")
+        raise TypeError("libtrust's parsed structs are read, and never written")
 
     def is_empty(self, value: tuple[Node] | None) -> bool:
         return value is None

@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.cli.picture import PLATFORM
 from tests.cli.serving import serving
 from tests.conftest import ROOT
 from tests.rootfs.layering import census
+from tests.tracing import missing
 
 # With which calls unpacking changes the disk, or its processes talk.
 CALLS = (
@@ -48,15 +48,6 @@ UPON = images.layer({"lib/deep/file": b"led through a link of a lower layer"})
 IMAGE = images.image(BASE, TOP, THROUGH, UPON, platform=PLATFORM)
 
 pytestmark = pytest.mark.slow
-
-
-@cache
-def missing() -> str:
-    """Why strace cannot be used; empty where it can."""
-    if shutil.which("strace") is None:
-        return "strace is not installed"
-    probe = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
-    return f"strace may not trace here: {probe.stderr.strip()}" if probe.returncode else ""
 
 
 @pytest.fixture(scope="module")

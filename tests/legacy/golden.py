@@ -3,17 +3,13 @@
 import base64
 import functools
 import json
-import tarfile
-from pathlib import Path
 from typing import Any
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "legacy.tar.xz"
+from tests.recorded import contents
 
 
-@functools.cache
 def golden() -> dict[str, bytes]:
-    with tarfile.open(GOLDEN) as archive:
-        return {info.name: file.read() for info in archive if (file := archive.extractfile(info))}
+    return contents("legacy.tar.xz")
 
 
 @functools.cache

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.rootfs.portrait import Facts, portrait
 from tests.rootfs.shelver import NAMES, TOKEN, driver, unpack
+from tests.tracing import missing
 
 KINDS = ("overlay", "vfs", "flat")
 # What changes the disk; `when` counts the calls on the paths below. What strace has not on a machine starts with `?`.
@@ -28,15 +28,6 @@ ERRORS = ("ENOSPC", "EIO")
 LONGEST = 200  # more calls of one kind than two layers take
 
 pytestmark = pytest.mark.slow
-
-
-@cache
-def missing() -> str:
-    """Why strace cannot be used; empty where it can."""
-    if shutil.which("strace") is None:
-        return "strace is not installed"
-    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
-    return f"strace may not trace here: {probe.stderr.strip()}" if probe.returncode else ""
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,10 @@
 import errno
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from puller.store.disk import DiskStore
 from tests.conftest import ROOT
 from tests.contracts.sample import blob, stored
 from tests.store.child import PIECE
+from tests.tracing import missing
 
 SIZE = 3 * PIECE
 WANTED = blob(SIZE, 1)
@@ -38,15 +37,6 @@ ERRORS = ("ENOSPC", "EIO")
 LONGEST = 30  # more calls of one kind than a write and a tag take
 
 pytestmark = pytest.mark.slow
-
-
-@cache
-def missing() -> str:
-    """Why strace cannot be used; empty where it can."""
-    if shutil.which("strace") is None:
-        return "strace is not installed"
-    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
-    return f"strace may not trace here: {probe.stderr.strip()}" if probe.returncode else ""
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import io
 import json
 import tarfile
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,15 @@ import pytest
 from puller.errors import InputError, InvalidArchive, LayerError, LimitExceeded
 from puller.stream.tarsum import MAX_NAMES, FileSum, Tarsum, TarsumSink, TarsumVersion, label_of, version_of
 from tests.conftest import shared_dir
+from tests.recorded import contents
 from tests.stream.archive import END, V7, header, long_name, member, padded, pax
 from tests.stream.pieces import CUTS, Cut, feed, random_cuts, single_bytes, whole
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "tarsum.tar.xz"
 
-
-@functools.cache
 def golden() -> dict[str, bytes]:
-    with tarfile.open(GOLDEN) as archive:
-        return {info.name: file.read() for info in archive if (file := archive.extractfile(info))}
+    return contents("tarsum.tar.xz")
 
 
 @functools.cache
