@@ -8,33 +8,26 @@ import click
 from anyio import to_thread
 
 from puller.cli import interrupt
-from puller.cli.options import Access
+from puller.cli.options import Where
 from puller.cli.screen import Screen, screen_for
 from puller.cli.workbench import Workbench, open_shelves, workbench
+from puller.errors import InvalidConfig
 from puller.model.change import Change
 from puller.model.reference import Reference
+from puller.model.text import printable
 from puller.ops.trees import directory, strata_of
 from puller.rootfs.changes import compare
 from puller.rootfs.survey import Strata
 
 
-def compare_two(
-    words: tuple[str, str],
-    *,
-    strict: bool,
-    as_json: bool,
-    platform: str | None,
-    store: Path | None,
-    driver: str | None,
-    access: Access,
-) -> int:
+def compare_two(words: tuple[str, str], where: Where, *, strict: bool, as_json: bool) -> int:
     """List what differs between two trees; the exit code, 0 whether they differ or not."""
     sides: list[Path | Reference] = [_side(word) for word in words]
     with screen_for("people", several=False) as screen:
 
         async def main() -> list[Change]:
             async with AsyncExitStack() as stack:
-                opening = _Opening(stack, store, access, platform, driver, screen)
+                opening = _Opening(stack, where, screen)
                 old, new = [await opening.tree(side) for side in sides]
                 return await to_thread.run_sync(lambda: compare(old, new, strict=strict))
 
@@ -49,6 +42,8 @@ def _side(word: str) -> Path | Reference:
         is_directory = Path(word).is_dir()
     except OSError:  # no name of a file at all, or nothing that this user may look at
         is_directory = False
+    if not is_directory and word.startswith((".", "/")):
+        raise InvalidConfig("no directory that can be read", where=printable(word))
     return Path(word) if is_directory else Reference.parse(word)
 
 
@@ -66,20 +61,9 @@ def _document(change: Change) -> str:
 class _Opening:
     """Opens the trees, all until `stack` closes; the store is opened only for images."""
 
-    def __init__(
-        self,
-        stack: AsyncExitStack,
-        store: Path | None,
-        access: Access,
-        platform: str | None,
-        driver: str | None,
-        screen: Screen,
-    ) -> None:
+    def __init__(self, stack: AsyncExitStack, where: Where, screen: Screen) -> None:
         self._stack = stack
-        self._store = store
-        self._access = access
-        self._platform = platform
-        self._driver = driver
+        self._where = where
         self._screen = screen
         self._bench: Workbench | None = None
 
@@ -88,8 +72,8 @@ class _Opening:
         if isinstance(side, Path):
             return self._stack.enter_context(directory(side))
         if self._bench is None:
-            opened = workbench(self._store, self._access, platform=self._platform, report=self._screen.show)
+            opened = workbench(self._where, report=self._screen.show)
             self._bench = await self._stack.enter_async_context(opened)
-        with open_shelves(self._bench.store, only=self._driver) as shelves:
+        with open_shelves(self._bench.store, only=self._where.driver) as shelves:
             image = await self._bench.shelved(side, shelves)
         return await strata_of(image, self._stack.enter_context(ExitStack()))

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 from puller.cli import interrupt
 from puller.cli.lines import size_text
-from puller.cli.options import Access
+from puller.cli.options import Where
 from puller.cli.screen import screen_for
 from puller.cli.workbench import open_shelves, workbench
 from puller.errors import InvalidConfig
@@ -23,16 +23,14 @@ from puller.rootfs.failure import translated
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
 
 
-def export_one(
-    text: str, output: str, *, platform: str | None, store: Path | None, driver: str | None, access: Access
-) -> int:
+def export_one(text: str, output: str, where: Where) -> int:
     """Export one image to a file, which appears when it is complete, or to stdout; the exit code."""
     reference = Reference.parse(text)
     with screen_for("people", several=False) as screen:
 
         async def main(file: BinaryIO) -> int:
-            async with workbench(store, access, platform=platform, report=screen.show) as bench:
-                with open_shelves(bench.store, only=driver) as shelves:
+            async with workbench(where, report=screen.show) as bench:
+                with open_shelves(bench.store, only=where.driver) as shelves:
                     image = await bench.shelved(reference, shelves)
                     return await export(image, file.write, Ledger(reference, screen.show))
 

@@ -72,3 +72,29 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, access=Access(plain_http, ca, token_host), **words)
 
     return with_access
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where an image's tree is to be had from, as the command line says it."""
+
+    store: Path | None
+    platform: str | None
+    driver: str | None
+    access: Access
+
+
+def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--platform`, `--store`, `--driver` and those of registries, given to the function as `where`."""
+
+    @platform_option
+    @store_option
+    @driver_option
+    @registry_options
+    @wraps(function)
+    def with_where(
+        *arguments: Any, store: Path | None, platform: str | None, driver: str | None, access: Access, **words: Any
+    ) -> Any:
+        return function(*arguments, where=Where(store, platform, driver, access), **words)
+
+    return with_where

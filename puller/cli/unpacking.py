@@ -10,7 +10,7 @@ from puller.cli import interrupt
 from puller.cli.environment import processors
 from puller.cli.lines import counted, size_text
 from puller.cli.logs import unheard_of
-from puller.cli.options import Access
+from puller.cli.options import Where
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.screen import Style, screen_for
 from puller.cli.workbench import workbench
@@ -32,12 +32,11 @@ class Order:
 
     reference: str
     target: Path
-    platform: str | None
+    where: Where
     manner: Manner
-    access: Access
 
 
-def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
+def unpack_one(order: Order, *, report_file: Path | None, style: Style) -> int:
     """Unpack one image into one directory; the exit code. After Ctrl-C there is no directory."""
     reference = Reference.parse(order.reference)
     maps = order.manner.uids, order.manner.gids
@@ -48,7 +47,7 @@ def unpack_one(order: Order, *, store: Path | None, report_file: Path | None, st
     with screen_for(style, several=False) as screen:
 
         async def main() -> UnpackReport:
-            async with workbench(store, order.access, platform=order.platform, report=screen.show) as bench:
+            async with workbench(order.where, report=screen.show) as bench:
                 with Crew(order.manner) as crew, Flat(order.target, crew) as flat:
                     crew.start()
                     return await unpack(

@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from puller.cli.environment import host_platform, processors
-from puller.cli.options import Access
+from puller.cli.options import Access, Where
 from puller.cli.rooms import open_store
 from puller.model.event import Event, Pulled, Report
 from puller.model.platform import Platform
@@ -67,11 +66,9 @@ class Workbench:
 
 
 @asynccontextmanager
-async def workbench(
-    store: Path | None, access: Access, *, platform: str | None, report: Report
-) -> AsyncIterator[Workbench]:
+async def workbench(where: Where, *, report: Report) -> AsyncIterator[Workbench]:
     """Open all that a Workbench has."""
-    place = await open_store(store)
-    chosen = host_platform() if platform is None else Platform.parse(platform)
+    place = await open_store(where.store)
+    platform = host_platform() if where.platform is None else Platform.parse(where.platform)
     async with place.lease() as lease:
-        yield Workbench(place, access, chosen, lease, report)
+        yield Workbench(place, where.access, platform, lease, report)

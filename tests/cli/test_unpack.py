@@ -318,6 +318,11 @@ def test_changes_between_an_image_and_its_own_tree_are_none(
     assert "size" in change["differs"]
 
 
+def test_changes_calls_a_directory_that_is_not_there_one(puller: Puller) -> None:
+    end = puller("changes", "./nowhere", "app")
+    assert (end.code, "no directory that can be read" in end.err) == (2, True)
+
+
 # --- mount -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,8 @@
 """`puller changes`."""
 
-from pathlib import Path
-
 import click
 
-from puller.cli.options import Access, driver_option, platform_option, registry_options, store_option
+from puller.cli.options import Where, where_options
 
 
 @click.command("changes", short_help="List what differs between two images or directories.")
@@ -12,20 +10,8 @@ from puller.cli.options import Access, driver_option, platform_option, registry_
 @click.argument("new", metavar="REF|DIR")
 @click.option("--strict", is_flag=True, help="Compare contents byte by byte, and times to the nanosecond.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with what differs.")
-@platform_option
-@store_option
-@driver_option
-@registry_options
-def command(
-    old: str,
-    new: str,
-    strict: bool,
-    as_json: bool,
-    platform: str | None,
-    store: Path | None,
-    driver: str | None,
-    access: Access,
-) -> int:
+@where_options
+def command(old: str, new: str, strict: bool, as_json: bool, where: Where) -> int:
     """List what differs: A added, C changed, D deleted, of what was deleted only the top.
 
     An existing directory is taken as one (write ./name to be sure); all else is an image, which is unpacked in the
@@ -33,6 +19,4 @@ def command(
     """
     from puller.cli.comparing import compare_two
 
-    return compare_two(
-        (old, new), strict=strict, as_json=as_json, platform=platform, store=store, driver=driver, access=access
-    )
+    return compare_two((old, new), where, strict=strict, as_json=as_json)

@@ -4,19 +4,14 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, driver_option, platform_option, registry_options, store_option
+from puller.cli.options import Where, where_options
 
 
 @click.command("mount", short_help="Show an image's tree at a directory.")
 @click.argument("reference", metavar="REF")
 @click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@platform_option
-@store_option
-@driver_option
-@registry_options
-def command(
-    reference: str, target: Path, platform: str | None, store: Path | None, driver: str | None, access: Access
-) -> None:
+@where_options
+def command(reference: str, target: Path, where: Where) -> None:
     """Show an image's tree at DIR, read-only, by overlayfs; it needs the right to mount.
 
     The image is unpacked in the store first, and pulled where it is not there. Nothing of it is removed from the store
@@ -35,8 +30,8 @@ def command(
     with screen_for("people", several=False) as screen:
 
         async def main() -> None:
-            async with workbench(store, access, platform=platform, report=screen.show) as bench:
-                with open_shelves(bench.store, only=driver) as shelves:
+            async with workbench(where, report=screen.show) as bench:
+                with open_shelves(bench.store, only=where.driver) as shelves:
                     image = await bench.shelved(name, shelves)
                     await to_thread.run_sync(show, image, target, shelves)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, platform_option, registry_options, store_option
+from puller.cli.options import Access, Where, platform_option, registry_options, store_option
 
 
 @click.command("unpack", short_help="Unpack an image into a directory of its own.")
@@ -49,7 +49,5 @@ def command(
     from puller.rootfs.manner import Manner
 
     manner = Manner(IdMap.parse(uid_map), IdMap.parse(gid_map), keep_setuid, devices)
-    order = Order(reference, target, platform, manner, access)
-    return unpack_one(
-        order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people"
-    )
+    order = Order(reference, target, Where(store, platform, None, access), manner)
+    return unpack_one(order, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
