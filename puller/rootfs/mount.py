@@ -21,6 +21,7 @@ _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _EMPTY_PATH: Final = 4  # MOVE_MOUNT_F_EMPTY_PATH
 _AT_FDCWD: Final = (1 << 64) - 100
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8  # MOUNT_ATTR_* and MS_* alike
+_SHOWN: Final = _RDONLY | _NOSUID | _NODEV
 _PRIVATE: Final = _RDONLY | _NOSUID | _NODEV | _NOEXEC
 _DETACH: Final = 2  # MNT_DETACH
 _NO_FOLLOW: Final = 8  # UMOUNT_NOFOLLOW
@@ -36,26 +37,23 @@ def detached(lowers: Sequence[Path], *, userxattr: bool = False) -> int:
     Nothing in it runs, no device in it works. Raises Unsupported where the kernel refuses, with its reason.
     """
     with _refused("the layers cannot be laid over each other here"), ExitStack() as stack:
-        return _made(stack, _said(stack, lowers, None, None), userxattr, _PRIVATE)
+        return _made(stack, _said(stack, lowers), userxattr, _PRIVATE)
 
 
-def mount(
-    lowers: Sequence[Path], target: Path, *, upper: Path | None = None, work: Path | None = None,
-    userxattr: bool = False,
-) -> None:  # fmt: skip
-    """Mount `lowers`, the nearest first, at the directory `target`; read-only unless there is an `upper` and a `work`.
+def mount(lowers: Sequence[Path], target: Path, *, userxattr: bool = False) -> None:
+    """Mount `lowers`, the nearest first, at the directory `target`, read-only; no setuid bit and no device in it works,
+    for others than root may reach it (THREATS F8).
 
     Raises Unsupported where the kernel refuses, with its reason.
     """
     with _refused(f"the layers cannot be mounted at {target}"), ExitStack() as stack:
-        flags = 0 if upper is not None else _RDONLY
-        said = _said(stack, lowers, upper, work)
+        said = _said(stack, lowers)
         try:
-            fd = _made(stack, said, userxattr, flags)
+            fd = _made(stack, said, userxattr, _SHOWN)
         except OSError as error:
             if error.errno not in _TOO_OLD:
                 raise
-            _mount_by_options(said, target, userxattr, flags)
+            _mount_by_options(said, target, userxattr)
             return
         try:
             with _bytes(b"") as nothing, _bytes(os.fsencode(target)) as path:
@@ -70,20 +68,14 @@ def unmount(target: Path) -> None:
         libc.umount2(os.fsencode(target), _NO_FOLLOW)
 
 
-def _said(
-    stack: ExitStack, lowers: Sequence[Path], upper: Path | None, work: Path | None
-) -> list[tuple[bytes, Path, bytes]]:
-    """What overlayfs is told, as (key, path, a short name for it)."""
-    given = [(b"lowerdir", path) for path in lowers]
-    if upper is not None and work is not None:
-        given += [(b"upperdir", upper), (b"workdir", work)]
-    elif len(lowers) == 1:
-        given.append((b"lowerdir", _nothing(stack)))  # it wants two
+def _said(stack: ExitStack, lowers: Sequence[Path]) -> list[tuple[Path, bytes]]:
+    """The layers, each with a short name for it."""
+    given = [*lowers, _nothing(stack)] if len(lowers) == 1 else lowers  # overlayfs wants two
     said = []
-    for key, path in given:
+    for path in given:
         fd = os.open(path, _LOOK)
         stack.callback(os.close, fd)
-        said.append((key, path, b"/proc/self/fd/%d" % fd))
+        said.append((path, b"/proc/self/fd/%d" % fd))
     return said
 
 
@@ -98,14 +90,14 @@ def _nothing(stack: ExitStack) -> Path:
     return Path(f"/proc/self/fd/{fd}")
 
 
-def _made(stack: ExitStack, said: list[tuple[bytes, Path, bytes]], userxattr: bool, flags: int) -> int:
+def _made(stack: ExitStack, said: list[tuple[Path, bytes]], userxattr: bool, flags: int) -> int:
     with _bytes(b"overlay") as kind:
         context = libc.syscall(_FSOPEN, kind, _CLOEXEC)
     stack.callback(os.close, context)
-    for key, path, short in said:
+    for path, short in said:
         full = os.fsencode(path)
         value = full if len(full) <= _LONGEST and b"\\" not in full else short
-        _configure(context, _SET_STRING, b"lowerdir+" if key == b"lowerdir" else key, value)
+        _configure(context, _SET_STRING, b"lowerdir+", value)
     if userxattr:
         _configure(context, _SET_FLAG, b"userxattr", None)
     with _complained(context):
@@ -122,13 +114,11 @@ def _configure(context: int, command: int, key: bytes, value: bytes | None) -> N
             libc.syscall(_FSCONFIG, context, command, name, text)
 
 
-def _mount_by_options(said: list[tuple[bytes, Path, bytes]], target: Path, userxattr: bool, flags: int) -> None:
-    lowers = b":".join(short for key, _, short in said if key == b"lowerdir")
-    options = [b"lowerdir=" + lowers, *(key + b"=" + short for key, _, short in said if key != b"lowerdir")]
-    text = b",".join([*options, b"userxattr"] if userxattr else options)
+def _mount_by_options(said: list[tuple[Path, bytes]], target: Path, userxattr: bool) -> None:
+    text = b"lowerdir=" + b":".join(short for _, short in said) + (b",userxattr" if userxattr else b"")
     if len(text) >= _PAGE:
         raise OSError(errno.E2BIG, "too many layers for this kernel")
-    libc.mount(b"overlay", os.fsencode(target), b"overlay", flags, text)
+    libc.mount(b"overlay", os.fsencode(target), b"overlay", _SHOWN, text)
 
 
 @contextmanager

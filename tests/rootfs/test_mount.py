@@ -71,15 +71,13 @@ def test_layers_are_shown_at_a_mount_point_read_only(layers: list[Path], target:
     assert words(target) == {}
 
 
-def test_with_an_upper_directory_it_can_be_written(
-    layers: list[Path], target: Path, scratch: Path, interface: str
+def test_f8_setuid_files_and_devices_do_not_work_where_layers_are_shown(
+    layers: list[Path], target: Path, interface: str
 ) -> None:
-    for name in ("upper", "work"):
-        (scratch / name).mkdir()
-    mount(layers, target, upper=scratch / "upper", work=scratch / "work")
-    (target / "new").write_text("new")
-    unmount(target)
-    assert words(scratch / "upper") == {"new": "'new'"}
+    mount(layers, target)
+    flags = os.statvfs(target).f_flag
+    assert flags & os.ST_NOSUID
+    assert flags & os.ST_NODEV
 
 
 def test_one_layer_alone_can_be_mounted(layers: list[Path], target: Path) -> None:

@@ -12,7 +12,7 @@ from puller.cli.options import Where, where_options
 @click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @where_options
 def command(reference: str, target: Path, where: Where) -> None:
-    """Show an image's tree at DIR, read-only, by overlayfs; it needs the right to mount.
+    """Show an image's tree at DIR, by overlayfs: read-only, without setuid and devices. It needs the right to mount.
 
     The image is unpacked in the store first, and pulled where it is not there. Nothing of it is removed from the store
     until `puller umount DIR`.
