@@ -17,6 +17,7 @@ from puller.rootfs.removal import remove
 from puller.rootfs.staging import SIDECAR, Staging, is_in_use
 
 TREE: Final = "tree"
+_FULL: Final = "Name one that is empty, or does not exist."
 _SUFFIX: Final = ".altered.jsonl"
 _LONGEST: Final = 200  # bytes of the target's name in that of a sibling
 _TOKEN: Final = re.compile(rb"[0-9a-f]{8}")
@@ -33,20 +34,20 @@ class Target:
     def __init__(self, path: Path) -> None:
         path = path if path.name not in ("", "..") else path.resolve()
         if not path.name:
-            raise InvalidConfig("no directory to unpack into", got=str(path))
+            raise InvalidConfig("no directory to unpack into", where=str(path))
         self.path = path
         self.name = os.fsencode(path.name)
         longest = MAX_COMPONENT - len(_SUFFIX)  # else its sidecar could not be named, and only the end would tell
         if len(self.name) > longest:
             raise InvalidConfig(
-                "the name of the directory is too long", wanted=f"at most {longest} bytes", got=str(path)
+                "the name of the directory is too long", wanted=f"at most {longest} bytes", where=str(path)
             )
         try:
             self.above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _NO_PARENT:
                 what = "the directory to unpack into has no parent directory"
-                raise InvalidConfig(what, got=str(path)) from error
+                raise InvalidConfig(what, where=str(path)) from error
             with translated(path.parent):
                 raise error
         try:
@@ -78,7 +79,9 @@ class Target:
             try:
                 with os.scandir(fd) as found:
                     if next(found, None) is not None:
-                        raise InvalidConfig("the directory to unpack into is not empty", where=str(self.path))
+                        raise InvalidConfig(
+                            "the directory to unpack into is not empty", where=str(self.path), hint=_FULL
+                        )
                 if os.fstat(fd).st_dev != os.fstat(self.above).st_dev:
                     hint = "Name a directory in it."
                     raise InvalidConfig("cannot unpack into a mount point", where=str(self.path), hint=hint)
