@@ -21,6 +21,16 @@ def store_option(function: F) -> F:
     )(function)
 
 
+def graph_option(function: F) -> F:
+    """`--graph DIR`."""
+    return click.option(
+        "--graph",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="The root of a Docker of 1.8 or 1.9, as /var/lib/docker; else the store's own image graph.",
+    )(function)
+
+
 def platform_option(function: F) -> F:
     """`--platform OS/ARCH`, one only."""
     return click.option("--platform", metavar="OS/ARCH", help="Of an index; else linux/<host>.")(function)

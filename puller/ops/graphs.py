@@ -1,0 +1,97 @@
+"""Graphs: the image graph of a store, or of a directory that an old Docker left, opened for one verb.
+
+What blocks runs in worker threads here, and what must not happen twice at once is locked, across processes: images by
+their IDs, the choice of IDs as a whole, the names.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+from anyio import CapacityLimiter, to_thread
+
+from puller.contracts.graph import ImageGraph, TagStore
+from puller.graph.graph import DiskGraph
+from puller.graph.tags import DiskTagStore
+from puller.rootfs.crew import Crew, InProcess
+from puller.rootfs.graphdriver import driver_at
+from puller.rootfs.job import Unpacker
+from puller.rootfs.manner import Manner
+from puller.store.disk import DiskStore
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+AS_IT_IS = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """`images` and `tags` with what it takes to use them from many tasks and processes."""
+
+    images: ImageGraph
+    tags: TagStore
+    store: DiskStore
+    workers: CapacityLimiter
+
+    @property
+    def place(self) -> Path:
+        """Docker's root."""
+        return self.images.root
+
+    async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
+        """`function(*args)` in a worker thread."""
+        return await to_thread.run_sync(function, *args, limiter=self.workers)
+
+    def making(self, image_id: str) -> AbstractAsyncContextManager[None]:
+        """The lock under which this image is registered, changed or deleted: of two who want it one waits."""
+        return self._locked(f"image-{image_id}")
+
+    def choosing(self) -> AbstractAsyncContextManager[None]:
+        """The lock under which IDs are chosen (LEGACY.md c.7): one chain at a time in the whole graph."""
+        return self._locked("choosing")
+
+    def naming(self) -> AbstractAsyncContextManager[None]:
+        """The lock of `tags`."""
+        return self._locked("naming")
+
+    @asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[None]:
+        folder = self.place / "graph" / "_tmp" / "locks"
+        await self.run(_make_private, folder)
+        async with self.store.locks.held(folder / name):
+            yield
+
+
+@contextmanager
+def graph_of(
+    store: DiskStore, place: Path | None = None, *, workers: int = 2, manner: Manner = AS_IT_IS
+) -> Iterator[Graph]:
+    """The graph at `place`, the store's own where that is None, and a jailed process that unpacks into it.
+
+    A directory that is none yet becomes one when the first image is registered, with the vfs driver. Raises Unsupported
+    for a driver that cannot be read here.
+    """
+    with Crew(manner) as crew:
+        yield _graph(store, place, crew, workers)
+
+
+def graph_at(store: DiskStore, place: Path | None = None) -> Graph:
+    """The same for those who only look, name and remove: no process is started."""
+    return _graph(store, place, InProcess(AS_IT_IS), 2)
+
+
+def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: int) -> Graph:
+    root = store.layout.root if place is None else place
+    driver = driver_at(root, unpacker)
+    images = DiskGraph(root, driver)
+    return Graph(
+        images, DiskTagStore(root / f"repositories-{driver.name}", images), store, CapacityLimiter(workers + 2)
+    )
+
+
+def _make_private(folder: Path) -> None:
+    for path in (folder.parent.parent, folder.parent, folder):
+        path.mkdir(0o700, exist_ok=True)
