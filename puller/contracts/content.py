@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -39,6 +39,15 @@ class Fetcher(Protocol):
 
         The body is not verified here; it never exceeds what `wanted.size` allows by more than one chunk.
         """
+        ...
+
+
+@runtime_checkable
+class LabelFetcher(Protocol):
+    """Gives the bytes of layers that schema 1 manifests name by tarsum labels."""
+
+    def labelled(self, label: str) -> AbstractAsyncContextManager[Body]:
+        """The blob under this label, as the manifest wrote it, from its start to its end; not verified here."""
         ...
 
 

@@ -131,7 +131,7 @@ class ImageGraph(Protocol):
         ...
 
     def register(self, new: NewImage, layer: LayerBlob | None, told: Told) -> GraphImage:
-        """Make an image exist, in one rename; of one that is here already nothing is touched. `layer` None: it has none.
+        """Make an image exist, in one rename; one that is here already stays as it is. `layer` None: it has none.
 
         The parent must be here. Raises as GraphDriver.make does; then nothing is left.
         """
@@ -158,7 +158,7 @@ class ImageGraph(Protocol):
         ...
 
     def generate_v1_compatibility(self, image_id: str) -> bytes:
-        """Its v1Compatibility text: kept, or made now and kept, for it and all below it (GenerateV1CompatibilityChain)."""
+        """Its v1Compatibility text: the one that is kept, else made and kept now, for it and all below it."""
         ...
 
     def layer_tar(self, image_id: str) -> Iterator[bytes]:

@@ -27,16 +27,19 @@ _STALE_URLS = 2
 
 
 class Download:
-    """A Body. Opened before it is iterated, closed by whoever opened it."""
+    """A Body. Opened before it is iterated, closed by whoever opened it.
+
+    `wanted` None: the request names content in a way that says nothing of its bytes (a tarsum label).
+    """
 
     def __init__(
-        self, session: Session, request: Request, wanted: Descriptor, *, offset: int, limit: int | None
+        self, session: Session, request: Request, wanted: Descriptor | None, *, offset: int, limit: int | None
     ) -> None:
         self._session = session
         self._request = request
         self._wanted = wanted
         self._limit = limit
-        self._size = wanted.size
+        self._size = None if wanted is None else wanted.size
         self._position = offset
         self._secured = offset  # where the last failure was forgotten
         self._skip = 0
@@ -127,7 +130,8 @@ class Download:
         """Take an answer's body, or close it because the whole must be asked for instead: once."""
         self._redirect = answer.origin.netloc if answer.redirected else None
         try:
-            check_claims(answer, self._wanted)
+            if self._wanted is not None:
+                check_claims(answer, self._wanted)
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
             if isinstance(verdict, Useless):
                 logger.debug("asking for the whole: %s", verdict.reason)

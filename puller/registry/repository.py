@@ -80,6 +80,22 @@ class Repository:
         finally:
             download.close()
 
+    @asynccontextmanager
+    async def labelled(self, label: str) -> AsyncIterator[Body]:
+        """The blob that a schema 1 manifest names by a tarsum label, as it is written there; else as `fetch`."""
+        request = Request("GET", f"/v2/{self._repository}/blobs/{label}", f"blob {label[-64:][:12]}", self._scope)
+        download = Download(self._session, request, None, offset=0, limit=None)
+        try:
+            await download.open()
+            yield download
+        except PullerError as error:
+            origin = download.origin
+            error.at(reference=f"{self._registry}/{self._repository}", digest=label, phase="fetch")
+            error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
+            raise
+        finally:
+            download.close()
+
     def tags(self) -> AsyncIterator[str]:
         """The names of all tags, page by page in the registry's order. Raises RegistryError."""
         return list_tags(self._session, self._repository, self._scope)
@@ -117,13 +133,16 @@ class Repository:
         claimed = content_digest(answer.header("Docker-Content-Digest"))
         if kind in mediatype.SCHEMA1_MANIFESTS:
             # Its digest is that of the payload without signatures, which is not computed here.
-            return Descriptor(kind, pinned or claimed or Digest.of(raw), len(raw))
+            return self._keep(Descriptor(kind, pinned or claimed or Digest.of(raw), len(raw)), raw, answer)
         actual = Digest.of(raw, (pinned or claimed or Digest.of(b"")).algorithm)
         for promised in (pinned, claimed):
             if promised is not None and promised.algorithm == actual.algorithm and promised != actual:
                 raise DigestMismatch("the manifest is not the one promised", wanted=promised, got=actual)
         kind = kind or parse_manifest(raw, None).media_type
-        descriptor = Descriptor(kind, actual, len(raw))
+        return self._keep(Descriptor(kind, actual, len(raw)), raw, answer)
+
+    def _keep(self, descriptor: Descriptor, raw: bytes, answer: Answer) -> Descriptor:
+        """Have it at hand for the `fetch` that follows."""
         host = answer.origin.netloc if answer.redirected else None
         self._kept = KeptBody(descriptor, raw, Origin(self._session.origin.netloc, host))
         return descriptor
