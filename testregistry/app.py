@@ -77,6 +77,11 @@ class TestRegistry:
         self.storage.add_blob(repository, digest, BytesBody(raw))
         return digest
 
+    def add_blob_as(self, repository: str, label: str, raw: bytes) -> str:
+        """Store a blob under a name it is given, a tarsum label say; return the name. Nobody checks that it fits."""
+        self.storage.add_blob(repository, label, BytesBody(raw))
+        return label
+
     def add_manifest(
         self,
         repository: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from testregistry import errors
 from testregistry.answer import Answer
 from testregistry.call import Call
-from testregistry.grammar import is_digest
+from testregistry.grammar import is_blob_name
 from testregistry.serving import serve_content
 from testregistry.storage import Storage
 
@@ -13,9 +13,9 @@ BLOB_TYPE = "application/octet-stream"
 
 
 async def handle(storage: Storage, call: Call) -> Answer:
-    """Answer a request to `/v2/<name>/blobs/<digest>`. Raises Refusal."""
+    """Answer a request to `/v2/<name>/blobs/<digest>`, or `<tarsum label>`. Raises Refusal."""
     name, digest = call.name, call.reference
-    if not is_digest(digest):
+    if not is_blob_name(digest):
         raise errors.digest_invalid(digest)
     if call.method not in ("GET", "HEAD", "DELETE"):
         raise errors.unsupported("blobs know GET, HEAD and DELETE", allow="GET, HEAD, DELETE")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from testregistry import errors
-from testregistry.grammar import is_digest
+from testregistry.grammar import is_blob_name, is_digest
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -146,7 +146,7 @@ def _read_schema1(document: dict[str, Any]) -> Document:
     if len(layers) != len(history) or not layers:
         raise errors.manifest_invalid("fsLayers and history must pair")
     sums = [layer.get("blobSum") if isinstance(layer, dict) else None for layer in layers]
-    return _with_parts(Document(), blobs=(_digest({"digest": blob, "size": 0}, "fsLayers") for blob in sums))
+    return _with_parts(Document(), blobs=(_blob_name(blob) for blob in sums))
 
 
 def _with_parts(document: Document, *, blobs: Iterable[str] = (), manifests: Iterable[str] = ()) -> Document:
@@ -164,6 +164,12 @@ def _list(document: dict[str, Any], key: str, *, required: bool = True) -> list[
 def _is_here(descriptor: Any) -> bool:
     """A layer with `urls` lives elsewhere (image-spec, non-distributable layers): it need not be in this registry."""
     return not (isinstance(descriptor, dict) and descriptor.get("urls"))
+
+
+def _blob_name(text: Any) -> str:
+    if not isinstance(text, str) or not is_blob_name(text):
+        raise errors.digest_invalid(str(text), "fsLayers: the digest is malformed or of an unknown algorithm")
+    return text
 
 
 def _digest(descriptor: Any, where: str) -> str:

@@ -12,6 +12,8 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 # image-spec "Digests": the shape of any digest, and the two algorithms registered there.
 _DIGEST = re.compile(r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
+# What registries of 2014 and 2015 also named blobs by; the sum itself is nothing this registry can compute.
+_TARSUM = re.compile(r"tarsum(\.v1|\.dev)?\+(?P<algorithm>sha256|sha512):(?P<digits>[a-fA-F0-9]+)")
 NAME_LIMIT = 255
 
 
@@ -35,6 +37,12 @@ def is_digest(text: str) -> bool:
     algorithm, _, digits = text.partition(":")
     wanted = _HEX_LENGTH.get(algorithm)
     return wanted is not None and re.fullmatch(rf"[a-f0-9]{{{wanted}}}", digits) is not None
+
+
+def is_blob_name(text: str) -> bool:
+    """Tell whether a blob may go by this name: a digest, or a tarsum label of the old registries."""
+    match = _TARSUM.fullmatch(text)
+    return is_digest(text) if match is None else len(match["digits"]) == _HEX_LENGTH[match["algorithm"]]
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:

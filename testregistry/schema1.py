@@ -22,21 +22,25 @@ _SPKI_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200
 
 @dataclass(frozen=True, slots=True)
 class Schema1:
-    """A schema 1 manifest; its digest is that of the payload, the document without signatures."""
+    """A schema 1 manifest; its digest is that of the payload, the document without signatures.
+
+    `blobs` are the names its layers go by, base first: their digests, or the tarsum labels they were given.
+    """
 
     digest: str
     raw: bytes
     payload: bytes
     media_type: str
     layers: tuple[Layer, ...]
+    blobs: tuple[str, ...]
 
     @property
     def size(self) -> int:
         return len(self.raw)
 
     def content(self) -> Iterator[Content]:
-        for part in self.layers:
-            yield Content(part.digest, part.media_type, part.body)
+        for name, part in zip(self.blobs, self.layers, strict=True):
+            yield Content(name, part.media_type, part.body)
         yield Content(self.digest, self.media_type, BytesBody(self.raw), is_manifest=True)
 
 
@@ -46,28 +50,30 @@ def schema1(
     tag: str = "1",
     architecture: str = "amd64",
     signed: bool = True,
+    blobs: Sequence[str] | None = None,
     history: Sequence[str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> Schema1:
     """Make a schema 1 manifest of layers given base first.
 
-    `history` are the v1Compatibility texts, newest first, in place of generated ones. `extra` overrides fields of the
-    document before it is signed.
+    `blobs` are the names that the layers go by, base first, in place of their digests: tarsum labels for an image of
+    2014, whose layers were served as plain tars (`compression="none"`). `history` are the v1Compatibility texts, newest
+    first, in place of generated ones. `extra` overrides fields of the document before it is signed.
     """
-    newest_first = tuple(reversed(layers))
+    names = tuple(part.digest for part in layers) if blobs is None else tuple(blobs)
     texts = list(history) if history is not None else _history(layers, architecture)
     document = {
         "schemaVersion": 1,
         "name": name,
         "tag": tag,
         "architecture": architecture,
-        "fsLayers": [{"blobSum": part.digest} for part in newest_first],
+        "fsLayers": [{"blobSum": name} for name in reversed(names)],
         "history": [{"v1Compatibility": text} for text in texts],
         **(extra or {}),
     }
     payload = json.dumps(document, indent=3).encode()
     raw = sign(payload) if signed else payload
-    return Schema1(digest_of(payload), raw, payload, SCHEMA1_SIGNED if signed else SCHEMA1, layers)
+    return Schema1(digest_of(payload), raw, payload, SCHEMA1_SIGNED if signed else SCHEMA1, layers, names)
 
 
 def sign(payload: bytes, secret: int = TEST_KEY_SECRET) -> bytes:
