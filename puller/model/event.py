@@ -7,7 +7,7 @@ from typing import TypeAlias
 from puller.model.descriptor import Descriptor
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.model.report import BlobReport, LayerReport, PullReport
+from puller.model.report import BlobReport, ImageReport, LayerReport, PullReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,14 @@ class Unpacked:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """An image of the chain of a schema 1 manifest is in the image graph, now or since earlier."""
+
+    reference: Reference
+    image: ImageReport
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Done, but look."""
 
@@ -104,7 +112,18 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Resolved | Planned | Started | Advanced | Retrying | Verified | Unpacking | Unpacked | Warned | Pulled | Failed
+    Resolved
+    | Planned
+    | Started
+    | Advanced
+    | Retrying
+    | Verified
+    | Unpacking
+    | Unpacked
+    | Registered
+    | Warned
+    | Pulled
+    | Failed
 )
 Report: TypeAlias = Callable[[Event], None]
 

@@ -11,6 +11,7 @@ from puller.model.alteration import Altered
 
 Outcome = Literal["fetched", "resumed", "reused"]
 SCHEMA = 1
+WEAK = "weak: tarsum"  # what a check notes that has nothing but a tarsum to go by (THREATS D1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,30 @@ class UnpackReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageReport:
+    """One image of the chain that a schema 1 manifest makes. IDs are 64 hex digits; `parent` is empty for the base.
+
+    `blob` is its layer as the manifest names it; `reason` why it has the ID it has. `registered` now, or `reused`: it
+    was in the graph.
+    """
+
+    image_id: str
+    parent: str
+    strong_id: str
+    legacy_id: str
+    blob: str
+    outcome: Literal["registered", "reused"]
+    reason: str
+    size: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PullReport:
-    """One pull of one reference. Without `error` all checks passed."""
+    """One pull of one reference. Without `error` all checks passed.
+
+    `images` are those of a schema 1 manifest, base first, and `status` what Docker said at the end of such a pull.
+    """
 
     reference: str
     digest: str | None
@@ -99,6 +122,8 @@ class PullReport:
     warnings: tuple[str, ...] = ()
     error: Mapping[str, object] | None = None
     unpacked: tuple[UnpackReport, ...] = ()
+    images: tuple[ImageReport, ...] = ()
+    status: str = ""
     schema: int = field(default=SCHEMA)
 
     @property

@@ -8,11 +8,11 @@ from dataclasses import replace
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Event, Failed, Pulled, Report, Unpacked, Verified, Warned
+from puller.model.event import Event, Failed, Pulled, Registered, Report, Unpacked, Verified, Warned
 from puller.model.facts import Facts
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.model.report import BlobReport, Check, LayerReport, Outcome, PullReport, UnpackReport
+from puller.model.report import BlobReport, Check, ImageReport, LayerReport, Outcome, PullReport, UnpackReport
 from puller.ops.plan import Depth, Step
 from puller.ops.transfer import Transferred
 
@@ -29,7 +29,9 @@ class Ledger:
         self._started = clock()
         self._blobs: list[BlobReport] = []
         self._unpacked: list[UnpackReport] = []
+        self._images: list[ImageReport] = []
         self._warnings: list[str] = []
+        self.status = ""
         self.root: Descriptor | None = None
         self.platforms: tuple[Platform, ...] = ()
 
@@ -82,6 +84,11 @@ class Ledger:
         for text in alteration_texts(layer for layer in image.layers if layer.outcome == "unpacked"):
             self.warn(text)
 
+    def registered(self, image: ImageReport) -> None:
+        """An image of a chain has its place in the graph."""
+        self._images.append(image)
+        self._report(Registered(self._reference, image))
+
     def done(self) -> PullReport:
         """The pull went well."""
         result = self._sum()
@@ -104,6 +111,8 @@ class Ledger:
             tuple(self._warnings),
             error.facts() if error else None,
             tuple(self._unpacked),
+            tuple(self._images),
+            self.status,
         )
 
 
