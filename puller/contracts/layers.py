@@ -22,15 +22,18 @@ class Unseatable(Unsupported):
 
 @dataclass(frozen=True, slots=True)
 class LayerBlob:
-    """A verified blob, open at `fd` (read from 0, by offset). `compression` is what its media type promises.
+    """A verified blob, open at `fd` and read by offset. `compression` is what its media type promises.
 
-    `diff_id` None: the image does not say what it unpacks to. `fd` stays the caller's, and open until the layer is
-    committed or discarded, for some layers must be read twice.
+    `diff_id` None: the image does not say what it unpacks to. `start` and `size` (bytes) are the window of the file
+    that it lies in, as a layer in an archive does; `size` None: to the end of the file. `fd` stays the caller's, and
+    open until the layer is committed or discarded, for some layers must be read twice.
     """
 
     fd: int
     compression: str | None
     diff_id: Digest | None
+    start: int = 0
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Order:
 
     compression: str | None
     diff_id: Digest | None
+    start: int
+    size: int | None
     alone: bool
     jailed: bool
     manner: Manner
@@ -42,11 +44,13 @@ class Order:
     @classmethod
     def of(cls, job: Job, manner: Manner, *, jailed: bool) -> "Order":
         """The order for `job`."""
-        return cls(job.blob.compression, job.blob.diff_id, job.alone, jailed, manner)
+        blob = job.blob
+        return cls(blob.compression, blob.diff_id, blob.start, blob.size, job.alone, jailed, manner)
 
     def job(self, root: int, blob: int, sidecar: int) -> Job:
         """The job again, with the descriptors that came with it."""
-        return Job(root, LayerBlob(blob, self.compression, self.diff_id), sidecar, self.alone)
+        layer = LayerBlob(blob, self.compression, self.diff_id, self.start, self.size)
+        return Job(root, layer, sidecar, self.alone)
 
     def encode(self) -> bytes:
         """As one packet."""

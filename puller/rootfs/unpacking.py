@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from puller.errors import DiffIDMismatch, LimitExceeded
+from puller.contracts.layers import LayerBlob
+from puller.errors import DiffIDMismatch, LimitExceeded, TruncatedArchive
 from puller.rootfs.applier import LayerApplier
 from puller.rootfs.erasing import Erasing
 from puller.rootfs.failure import tree_error
@@ -41,7 +42,7 @@ def unpack(job: Job, manner: Manner, means: Means, pulse: Callable[[int], None])
     """
     sidecar = SidecarWriter(job.sidecar)
     digester = Digester("sha256" if job.blob.diff_id is None else job.blob.diff_id.algorithm)
-    source = _Source(job.blob.fd)
+    source = _Source(job.blob)
     try:
         with _applier(job, manner, means, sidecar) as applier:
             sink = Tee(digester, TarSink(applier, dialect=SANE))
@@ -60,10 +61,12 @@ def unpack(job: Job, manner: Manner, means: Means, pulse: Callable[[int], None])
 
 
 class _Source:
-    """A blob from its start to its end, in chunks; `read` counts the bytes. Raises as tree_error says."""
+    """A blob from its start to its end, in chunks; `read` counts the bytes. Raises as tree_error says, and
+    TruncatedArchive where the file ends before its window does.
+    """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, blob: LayerBlob) -> None:
+        self._blob = blob
         self.read = 0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -72,10 +75,15 @@ class _Source:
             yield chunk
 
     def _next(self) -> bytes:
+        blob = self._blob
+        most = _CHUNK if blob.size is None else min(_CHUNK, blob.size - self.read)
         try:
-            return os.pread(self._fd, _CHUNK, self.read)
+            chunk = os.pread(blob.fd, most, blob.start + self.read)
         except OSError as error:
             raise tree_error(error, b"") from error
+        if most and not chunk and blob.size is not None:
+            raise TruncatedArchive("the file ends within this layer", wanted=f"{blob.size} bytes", got=self.read)
+        return chunk
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from puller.contracts.layers import Staged, Told, Unpacked
+from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
 from puller.rootfs.copying import copy_tree
 from puller.rootfs.failure import translated
 from puller.rootfs.inside import Root
@@ -62,7 +62,7 @@ class VfsDriver(Shelved):
                 found_root(tree, staging.path)
             else:
                 with self._shelf.opened(parent) as source, translated(staging.path):
-                    copy_tree(Root(source), Root(tree), _ticking(told, layer.blob.fd, self._clock))
+                    copy_tree(Root(source), Root(tree), _ticking(told, layer.blob, self._clock))
             below = [] if parent is None else self.sidecars(parent)
             return merged(staging, Apart(APART, SIDECAR, layer.outcome), tree, below, lambda: self._again(layer, told))
 
@@ -105,9 +105,9 @@ def found_root(tree: int, where: Path) -> None:
         os.utime(tree, ns=(0, 0))
 
 
-def _ticking(told: Told, blob: int, clock: Clock) -> Callable[[], None]:
+def _ticking(told: Told, blob: LayerBlob, clock: Clock) -> Callable[[], None]:
     """Tells, now and then, that all of the blob was read."""
-    size = os.fstat(blob).st_size
+    size = os.fstat(blob.fd).st_size - blob.start if blob.size is None else blob.size
     silent_until = 0.0
 
     def tick() -> None:

@@ -60,9 +60,17 @@ def test_r10_an_outcome_of_too_many_paths_is_not_kept() -> None:
 
 
 ORDERS = (
-    Order(None, None, True, True, Manner()),
-    Order("gzip", DIGEST, False, False, Manner(stepwise=True, keep_setuid=False, devices=True, seconds=0.25)),
-    Order("zstd", Digest.of(b"", "sha512"), True, False, Manner(uids=IdMap(((0, 5, 9), (9, 90, 1))), limits=Limits(7))),
+    Order(None, None, 0, None, True, True, Manner()),
+    Order("gzip", DIGEST, 512, 0, False, False, Manner(stepwise=True, keep_setuid=False, devices=True, seconds=0.25)),
+    Order(
+        "zstd",
+        Digest.of(b"", "sha512"),
+        1,
+        1 << 40,
+        True,
+        False,
+        Manner(uids=IdMap(((0, 5, 9), (9, 90, 1))), limits=Limits(7)),
+    ),
 )
 
 
