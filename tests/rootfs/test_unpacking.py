@@ -90,7 +90,7 @@ def test_a_layer_in_the_middle_of_a_file_is_unpacked_in_its_place(
 
 
 def test_a_window_that_leaves_out_a_byte_is_another_layer(unpacker: Unpacker, scratch: Path) -> None:
-    archive = layer(file("f"))
+    archive = layer(file("f")) + b"behind the end mark"
     with windowed(scratch, archive, len(archive) - 1) as found, pytest.raises(DiffIDMismatch):
         unpacker.unpack(found, quiet)
 
