@@ -25,7 +25,7 @@ from puller.rootfs.jail import Fence, die_with_parent, enter
 from puller.rootfs.openat2 import Opener, kernel_opener, open_stepwise
 from puller.rootfs.powers import Powers
 from puller.rootfs.unpacking import Means, unpack
-from puller.stream.codec import GZIP, ZSTD
+from puller.stream.codec import BZIP2, GZIP, XZ, ZSTD
 from puller.stream.sink import Digester
 
 _DESCRIPTORS: Final = 4  # root, blob, sidecar, answers
@@ -41,7 +41,7 @@ def main(control: int) -> None:
 
 def _warm_up() -> None:
     """Have everything loaded that a job may come to need; from now on nothing is found by name any more."""
-    for codec in (GZIP, ZSTD):
+    for codec in (GZIP, ZSTD, BZIP2, XZ):
         codec.new()
     for algorithm in ("sha256", "sha512"):
         Digester(algorithm)

@@ -1,9 +1,12 @@
-"""Codecs: how one gzip member or one zstd frame is taken apart. Members in a row, limits and sinks are Inflate's.
+"""Codecs: how one gzip member, zstd frame, bzip2 or xz stream is taken apart. Members in a row, limits and sinks are
+Inflate's.
 
 gzip headers are read here and not by the libraries: ISA-L takes reserved flags for granted, and its header checksum
 fails when the header arrives in pieces (isal 1.9).
 """
 
+import bz2
+import lzma
 import sys
 import zlib
 from collections.abc import Callable
@@ -26,6 +29,7 @@ except ImportError:  # no wheel for this machine: the standard library does the 
     _isal = None
 
 ZSTD_WINDOW_LOG: Final = 27  # 128 MiB, what zstd itself takes without --long
+XZ_MEMORY: Final = 128 << 20  # `xz -9` needs 65 MiB to be read; more has to be asked for, and nobody does
 MAX_GZIP_HEADER: Final = 1 << 17  # an extra field of 64 KiB, a name and a comment
 
 _GZIP_MAGIC: Final = b"\x1f\x8b\x08"  # the third byte says deflate
@@ -141,6 +145,10 @@ def _new_zstd() -> Decompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG})
 
 
+def _new_xz() -> Decompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+
 GZIP: Final = Codec(
     "gzip",
     gzip_header,
@@ -149,3 +157,5 @@ GZIP: Final = Codec(
     padded=True,
 )
 ZSTD: Final = Codec("zstd", lambda buffer: 0 if buffer else None, _new_zstd, (zstd.ZstdError,), padded=False)
+BZIP2: Final = Codec("bzip2", lambda buffer: 0 if buffer else None, bz2.BZ2Decompressor, (OSError,), padded=False)
+XZ: Final = Codec("xz", lambda buffer: 0 if buffer else None, _new_xz, (lzma.LZMAError,), padded=True)

@@ -1,15 +1,16 @@
 """Inflate: a push decompressor for layers (gzip, zstd, or plain), bounded in memory, output and members.
 
-Decoding happens in this process only: no program is run for any format (THREATS D7, D8).
+bzip2 and xz, which only archives of old hold, are taken where they are promised and refused everywhere else. Decoding
+happens in this process only: no program is run for any format (THREATS D7, D8).
 """
 
 from typing import Final, Literal, TypeAlias
 
 from puller.errors import InvalidCompression, LimitExceeded, Unsupported
-from puller.stream.codec import GZIP, ZSTD, ZSTD_WINDOW_LOG, Codec, Decompressor
+from puller.stream.codec import BZIP2, GZIP, XZ, XZ_MEMORY, ZSTD, ZSTD_WINDOW_LOG, Codec, Decompressor
 from puller.stream.sink import Chunk, Pulse, Sink, unwatched
 
-Compression: TypeAlias = Literal["gzip", "zstd", "none"]
+Compression: TypeAlias = Literal["gzip", "zstd", "bzip2", "xz", "none"]
 
 OUTPUT_CHUNK: Final = 1 << 19
 RATIO_FROM: Final = 16 << 20  # a small layer of zeros may well shrink a thousandfold
@@ -19,8 +20,9 @@ MAX_EMPTY_MEMBERS: Final = 1024
 SHORT_MEMBERS: Final = 10_000
 MEMBER_AVERAGE: Final = 256  # bytes of output, from the 10,000th member on
 
-_CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (GZIP, ZSTD)}
-_SNIFFED: Final = 6
+_CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (GZIP, ZSTD, BZIP2, XZ)}
+SNIFFED: Final = 6  # bytes that tell a compression
+_OLD: Final = frozenset(("bzip2", "xz"))  # Docker takes them in archives; no media type of a registry names them
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 _ZSTD_MAGIC, _SKIPPABLE_MAGIC = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 # What follows the end of a member is handed back as a copy. Small first windows keep thousands of short members from
@@ -29,22 +31,24 @@ _FIRST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 17
 
 
 def sniff(first: bytes) -> Compression:
-    """The compression of a stream by its first bytes (six are enough). Raises Unsupported for bzip2 and xz."""
+    """The compression of a stream by its first six bytes."""
     if first.startswith(b"\x1f\x8b"):
         return "gzip"
     if first.startswith(_ZSTD_MAGIC) or (first[1:4] == _SKIPPABLE_MAGIC and first[0] >> 4 == 5):
         return "zstd"
-    for name, magic in (("bzip2", _BZIP2), ("xz", _XZ)):
-        if first.startswith(magic):
-            raise Unsupported(f"{name} compression", wanted="gzip, zstd or no compression")
-    return "none"
+    if first.startswith(_BZIP2):
+        return "bzip2"
+    return "xz" if first.startswith(_XZ) else "none"
 
 
 def check_compression(promised: str | None, found: Compression) -> None:
     """Hold a layer to its media type (`mediatype.compression_of`; None promises nothing). Raises InvalidCompression.
 
-    A gzip blob under a plain type and the reverse are two readings of one layer (THREATS D7).
+    A gzip blob under a plain type and the reverse are two readings of one layer (THREATS D7). Raises Unsupported for
+    bzip2 and xz that were not promised.
     """
+    if found in _OLD and promised != found:
+        raise Unsupported(f"{found} compression", wanted="gzip, zstd or no compression")
     if promised is not None and promised != found:
         raise InvalidCompression("layer is not compressed as its media type says", wanted=promised, got=found)
 
@@ -70,7 +74,7 @@ class Inflate:
         pulse: Pulse = unwatched,
     ) -> None:
         self._output = _Output(sink, limit, max_ratio, pulse)
-        self._promised = promised
+        self._promised = compression if promised is None else promised
         self._first = b""
         self._decoder: _Members | _Output | None = None
         self.compression = compression
@@ -87,7 +91,7 @@ class Inflate:
         self._output.received += len(chunk)
         if self._decoder is None:
             self._first += chunk
-            if len(self._first) >= _SNIFFED:
+            if len(self._first) >= SNIFFED:
                 self._recognise()
         else:
             self._decoder.write(chunk)
@@ -138,7 +142,7 @@ class _Output:
 
 
 class _Members:
-    """Takes members (gzip) or frames (zstd) apart, one behind the other."""
+    """Takes members (gzip), frames (zstd) or streams (bzip2, xz) apart, one behind the other."""
 
     def __init__(self, codec: Codec, output: _Output) -> None:
         self._codec = codec
@@ -213,6 +217,8 @@ class _Members:
     def _failure(self, error: Exception) -> InvalidCompression | LimitExceeded:
         if "too much memory" in str(error):
             return LimitExceeded("zstd window too large", wanted=f"at most {1 << (ZSTD_WINDOW_LOG - 20)} MiB")
+        if "Memory usage limit" in str(error):
+            return LimitExceeded("xz dictionary too large", wanted=f"at most {XZ_MEMORY >> 20} MiB of memory")
         return self._broken(str(error))
 
     def _broken(self, reason: str) -> InvalidCompression:

@@ -1,11 +1,14 @@
 """Which compression a stream has: by its first bytes, by its promise, and never by an outside program."""
 
+import bz2
+import lzma
+
 import pytest
 
-from puller.errors import InvalidCompression, Unsupported
+from puller.errors import InvalidCompression, LimitExceeded, Unsupported
 from puller.stream.inflate import Compression, Inflate, check_compression, sniff
 from puller.stream.sink import Counter
-from tests.stream.pieces import CUTS, Cut, feed
+from tests.stream.pieces import CUTS, Cut, Kept, feed
 from tests.stream.test_inflate import TEXT, gz, inflated, refused, skippable, zs
 
 # -- D7: which compression -------------------------------------------------------------------------------------------
@@ -19,11 +22,44 @@ def test_d7_streams_are_recognised_by_their_first_bytes(first: bytes, expected: 
     assert sniff(first[:6]) == expected
 
 
+@pytest.mark.parametrize("promised", [None, "gzip", "none"])
 @pytest.mark.parametrize("first", [b"BZh91AY&SY", b"\xfd7zXZ\0\0"])
 @pytest.mark.parametrize("cut", CUTS)
-def test_d7_bzip2_and_xz_are_unsupported_and_no_program_is_run(first: bytes, cut: Cut) -> None:
+def test_d7_bzip2_and_xz_are_unsupported_and_no_program_is_run(first: bytes, cut: Cut, promised: str | None) -> None:
     with pytest.raises(Unsupported, match="compression"):
-        feed(Inflate(Counter()), first, cut)
+        feed(Inflate(Counter(), promised=promised), first, cut)
+
+
+OLD = {"bzip2": bz2.compress(TEXT), "xz": lzma.compress(TEXT)}
+
+
+@pytest.mark.parametrize("kind", OLD)
+@pytest.mark.parametrize("cut", CUTS)
+def test_d7_bzip2_and_xz_are_read_where_they_are_promised(kind: str, cut: Cut) -> None:
+    feed(Inflate(kept := Kept(), promised=kind), OLD[kind] * 2, cut)
+    assert bytes(kept.content) == TEXT * 2
+
+
+@pytest.mark.parametrize("kind", OLD)
+def test_d7_old_compressions_are_held_to_their_end(kind: str) -> None:
+    whole = OLD[kind]
+    assert "truncated" in refused(whole[:-9], promised=kind)
+    assert "broken" in refused(whole + b"what trails it", promised=kind)
+    assert "broken" in refused(whole[:40] + bytes(9) + whole[49:], promised=kind)
+    assert inflated(lzma.compress(TEXT) + bytes(8), promised="xz") == TEXT
+
+
+def test_d6_an_xz_dictionary_that_takes_too_much_memory_is_refused() -> None:
+    greedy = lzma.compress(TEXT, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 512 << 20, "mode": lzma.MODE_FAST}])
+    with pytest.raises(LimitExceeded, match="dictionary too large"):
+        feed(Inflate(Counter(), promised="xz"), greedy)
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_d6_old_compressions_are_bounded_in_output(pack: object) -> None:
+    bomb = pack(bytes(4 << 20))  # type: ignore[operator]  # one of the two above
+    with pytest.raises(LimitExceeded, match="too large"):
+        feed(Inflate(Counter(), promised="bzip2" if pack is bz2.compress else "xz", limit=1 << 20), bomb)
 
 
 KINDS: dict[Compression, bytes] = {"gzip": gz(TEXT), "zstd": zs(TEXT), "none": TEXT}
