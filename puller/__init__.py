@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from puller.model.platform import Platform as Platform
     from puller.model.reference import Reference as Reference
     from puller.ops.plan import Depth as Depth
-    from puller.ops.pull import Wish as Wish
+    from puller.ops.plan import Wish as Wish
     from puller.ops.pull import pull as pull
     from puller.ops.shelves import shelves as shelves
     from puller.registry.client import RegistryClient as RegistryClient
@@ -27,7 +27,7 @@ _HOMES = {
     "PullerError": "puller.errors",
     "Reference": "puller.model.reference",
     "RegistryClient": "puller.registry.client",
-    "Wish": "puller.ops.pull",
+    "Wish": "puller.ops.plan",
     "pull": "puller.ops.pull",
     "shelves": "puller.ops.shelves",
 }

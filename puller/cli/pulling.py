@@ -25,8 +25,8 @@ from puller.model.reference import Reference
 from puller.model.report import SCHEMA, PullReport
 from puller.ops.collect import discard_blobs
 from puller.ops.ledger import Ledger
-from puller.ops.plan import Depth
-from puller.ops.pull import Wish, pull
+from puller.ops.plan import Depth, Wish
+from puller.ops.pull import pull
 from puller.ops.shelves import Shelves
 from puller.store.disk import DiskStore
 

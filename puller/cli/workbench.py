@@ -11,7 +11,8 @@ from puller.model.event import Event, Pulled, Report
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.ledger import Ledger
-from puller.ops.pull import DEFAULT_JOBS, Wish, pull
+from puller.ops.plan import Wish
+from puller.ops.pull import DEFAULT_JOBS, pull
 from puller.ops.shelves import Shelves, shelves
 from puller.ops.stored import Fetch
 from puller.ops.trees import Shelved, shelved

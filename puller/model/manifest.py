@@ -111,7 +111,7 @@ def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
     document = load_document(raw, what="manifest")
     actual = _media_type(document, media_type)
     if actual in mediatype.SCHEMA1_MANIFESTS:
-        raise schema1_refusal(actual)
+        raise Unsupported("a manifest of schema 1 among those of today", got=actual)
     if actual == mediatype.OCI_ARTIFACT:
         return _decode_artifact(raw, document)
     version = document.get("schemaVersion")
@@ -120,9 +120,14 @@ def parse_manifest(raw: bytes, media_type: str | None) -> Manifest | Index:
     return (_decode_index if mediatype.is_index(actual) else _decode_manifest)(raw, document, actual)
 
 
-def schema1_refusal(media_type: str) -> Unsupported:
-    """The error for a manifest of schema 1."""
-    return Unsupported("schema 1 manifest", got=media_type, hint="Only images of schema 2 and OCI can be pulled here.")
+def kind_of(raw: bytes) -> str:
+    """The media type of a document of which nothing was said, by its own word or its keys.
+
+    Raises InvalidManifest, and MediaTypeMismatch for one of two kinds at once.
+    """
+    document = load_document(raw, what="manifest")
+    kind = _media_type(document, None)
+    return mediatype.SCHEMA1_SIGNED if kind == mediatype.SCHEMA1 and "signatures" in document else kind
 
 
 def _media_type(document: dict[str, Any], claimed: str | None) -> str:

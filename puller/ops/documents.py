@@ -1,15 +1,14 @@
 """Documents of a pull: manifests, indexes and configs. Small, and decoded before they exist in the store."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
-from puller.errors import Unsupported, WeakDigest
+from puller.errors import Unsupported
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
-from puller.model.manifest import Index, Manifest, parse_manifest, schema1_refusal
-from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
+from puller.model.manifest import Index, Manifest, parse_manifest
+from puller.model.mediatype import OCTETS
 from puller.ops.gate import Gate
 from puller.ops.ledger import content_checks
 from puller.ops.plan import Step
@@ -35,9 +34,6 @@ class Documents:
         self._manifests += 1
         if self._manifests > MAX_DOCUMENTS:
             raise Unsupported("too many manifests under one name", wanted=f"at most {MAX_DOCUMENTS}")
-        if wanted.media_type in SCHEMA1_MANIFESTS:
-            # Its digest is that of its payload without signatures, so no gate could find these bytes right.
-            raise schema1_refusal(wanted.media_type)
         claimed = None if wanted.media_type in ("", OCTETS) else wanted.media_type
         return await self._bring(role, wanted, lambda raw: parse_manifest(raw, claimed))
 
@@ -75,24 +71,3 @@ class Documents:
         self._total += size
         if self._total > MAX_TOTAL:
             raise Unsupported("too much metadata under one name", wanted=f"at most {MAX_TOTAL} bytes", got=self._total)
-
-
-@contextmanager
-def weakness_named(*, strong: bool) -> Iterator[None]:
-    """Where `strong` digests are asked for, a refused schema 1 manifest is weak before it is unsupported.
-
-    Its layers may be named by tarsum alone (LEGACY.md), which proves far less than a digest of their bytes.
-    """
-    try:
-        yield
-    except Unsupported as error:
-        if not strong or str(error.got) not in SCHEMA1_MANIFESTS:
-            raise
-        context = {name: getattr(error, name) for name in error.context}
-        raise WeakDigest(
-            "a schema 1 manifest may name its layers by tarsum only",
-            wanted="sha256 or sha512 digests",
-            got=error.got,
-            hint="Ask for an image of schema 2 or OCI: its owner can push it again with a tool of today.",
-            **context,
-        ) from error

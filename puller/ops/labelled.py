@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import anyio
 from anyio import to_thread
@@ -27,6 +26,7 @@ from puller.ops.ledger import proved_earlier
 from puller.ops.plan import Step
 from puller.ops.transfer import Transferred, copy_blob
 from puller.ops.watch import stop_when_cancelled
+from puller.store.disk import DiskStore
 from puller.store.failure import translated
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Digester, Tee
@@ -37,12 +37,12 @@ _FACT = "tarsum.v1+sha256"  # the one label that facts of a blob speak of
 
 
 class Labelled:
-    """Brings such layers into the store; `folder` is where they are written first, on the store's own disk."""
+    """Brings such layers into the store; they are written first where its unfinished blobs are."""
 
-    def __init__(self, gate: Gate, limiter: anyio.CapacityLimiter, folder: Path, *, max_unpacked: int) -> None:
+    def __init__(self, gate: Gate, limiter: anyio.CapacityLimiter, *, max_unpacked: int) -> None:
         self._gate = gate
         self._limiter = limiter
-        self._folder = folder
+        self._folder = gate.store.layout.ingests if isinstance(gate.store, DiskStore) else None
         self._max_unpacked = max_unpacked
 
     async def bring(self, role: str, written: str) -> Descriptor:

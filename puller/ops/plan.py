@@ -10,6 +10,8 @@ from puller.model.config import ImageConfig
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Manifest
+from puller.model.platform import Platform
+from puller.stream.layer import MAX_UNPACKED
 
 
 class Depth(enum.Enum):
@@ -18,6 +20,24 @@ class Depth(enum.Enum):
     FULL = "digest, diff ID and tarsum"
     NO_TARSUM = "digest and diff ID"
     DIGEST_ONLY = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What of a reference is wanted: `platforms` None means all of them.
+
+    A layer that would be more than `max_unpacked` bytes when unpacked is refused while it flows (THREATS D6). `strong`
+    asks for content named by sha256 or sha512 alone: a layer that is named by tarsum is refused as WeakDigest. `signed`
+    asks for signatures on manifests of schema 1. `verify_disk` has what is reused of an image graph put together again
+    from its files and hashed.
+    """
+
+    platforms: Sequence[Platform] | None
+    depth: Depth = Depth.FULL
+    max_unpacked: int = MAX_UNPACKED
+    strong: bool = False
+    signed: bool = False
+    verify_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

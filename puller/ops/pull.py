@@ -1,7 +1,7 @@
 """pull: bring what a reference names into a store, every byte verified, the tag moved last."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
@@ -13,39 +13,26 @@ from puller.model.digest import Digest
 from puller.model.event import Planned, Report, Resolved, unheard
 from puller.model.facts import Facts
 from puller.model.manifest import Index, Manifest
+from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
-from puller.ops.documents import Documents, weakness_named
+from puller.ops.documents import Documents
 from puller.ops.gate import Gate
+from puller.ops.graphdoor import GraphDoor
 from puller.ops.hints import hint_for
 from puller.ops.layers import Layers
 from puller.ops.ledger import Ledger
-from puller.ops.plan import Depth, Image, plan
+from puller.ops.plan import Image, Wish, plan
 from puller.ops.shelves import Shelves
 from puller.ops.shelving import Shelving
 from puller.ops.stored import MAX_NESTING
 from puller.ops.tasks import one_error
-from puller.stream.layer import MAX_UNPACKED
 
 DEFAULT_JOBS = 3  # as docker does
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What of a reference is wanted: `platforms` None means all of them.
-
-    A layer that would be more than `max_unpacked` bytes when unpacked is refused while it flows (THREATS D6). `strong`
-    asks for content named by sha256 or sha512 alone: what may be named by tarsum is refused as WeakDigest.
-    """
-
-    platforms: Sequence[Platform] | None
-    depth: Depth = Depth.FULL
-    max_unpacked: int = MAX_UNPACKED
-    strong: bool = False
 
 
 async def pull(
@@ -55,12 +42,14 @@ async def pull(
     wish: Wish,
     *,
     shelves: Shelves | None = None,
+    graph: GraphDoor | None = None,
     limiter: anyio.CapacityLimiter | None = None,
     report: Report = unheard,
 ) -> PullReport:
     """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once (3 without one).
 
-    With `shelves` every layer is unpacked there too, from its verified blob, while others still flow.
+    With `shelves` every layer is unpacked there too, from its verified blob, while others still flow. With `graph` the
+    images of a schema 1 manifest are registered there, and layers that it has are not fetched again.
 
     A digest decides over a tag that stands beside it; a digest-pinned reference that is wholly in the store makes no
     request. Blobs that were verified stay in the store when the pull fails, so a second try does not fetch them again;
@@ -73,8 +62,9 @@ async def pull(
     async def work() -> None:
         async with store.lease() as lease:
             blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
-            with weakness_named(strong=wish.strong):
-                reports.append(await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs, shelves).run())
+            reports.append(
+                await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs, shelves, graph).run()
+            )
 
     try:
         # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
@@ -97,7 +87,9 @@ class _Pull:
         gate: Gate,
         limiter: anyio.CapacityLimiter,
         shelves: Shelves | None,
+        graph: GraphDoor | None,
     ) -> None:
+        self._graph = graph
         self._reference = reference
         self._shelving = Shelving(gate, shelves)
         self._wish = wish
@@ -111,6 +103,8 @@ class _Pull:
     async def run(self) -> PullReport:
         ledger = self._gate.ledger
         root = await self._resolve()
+        if root.media_type in SCHEMA1_MANIFESTS:
+            return await self._schema1(root)
         document = await self._documents.manifest("index or manifest", root)
         root = replace(root, media_type=document.media_type, size=len(document.raw))
         ledger.root = root
@@ -130,6 +124,14 @@ class _Pull:
         await self._record_absent()
         await self._gate.store.tag(_name_of(self._reference), root)
         return ledger.done()
+
+    async def _schema1(self, root: Descriptor) -> PullReport:
+        from puller.ops.schema1pull import Schema1Pull  # the old world is seldom needed
+
+        graph = None if self._graph is None else self._graph.open()
+        return await Schema1Pull(
+            self._reference, self._wish, self._gate, self._layers, graph, limiter=self._limiter
+        ).run(root)
 
     async def _resolve(self) -> Descriptor:
         gate, reference = self._gate, self._reference

@@ -9,7 +9,7 @@ from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
-from puller.model.manifest import parse_manifest
+from puller.model.manifest import kind_of
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
@@ -129,7 +129,7 @@ class Repository:
 
     async def _read(self, name: str, pinned: Digest | None) -> Descriptor:
         answer, raw = await self._session.read(self._manifest_request("GET", name), limit=MAX_BYTES)
-        kind = _document_type(answer)
+        kind = _document_type(answer) or kind_of(raw)
         claimed = content_digest(answer.header("Docker-Content-Digest"))
         if kind in mediatype.SCHEMA1_MANIFESTS:
             # Its digest is that of the payload without signatures, which is not computed here.
@@ -138,7 +138,6 @@ class Repository:
         for promised in (pinned, claimed):
             if promised is not None and promised.algorithm == actual.algorithm and promised != actual:
                 raise DigestMismatch("the manifest is not the one promised", wanted=promised, got=actual)
-        kind = kind or parse_manifest(raw, None).media_type
         return self._keep(Descriptor(kind, actual, len(raw)), raw, answer)
 
     def _keep(self, descriptor: Descriptor, raw: bytes, answer: Answer) -> Descriptor:

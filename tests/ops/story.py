@@ -14,8 +14,8 @@ from puller.model.event import Event, Warned
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, PullReport
-from puller.ops.plan import Depth
-from puller.ops.pull import Wish, pull
+from puller.ops.plan import Depth, Wish
+from puller.ops.pull import pull
 from puller.ops.shelves import Shelves
 from puller.registry.client import RegistryClient
 from puller.registry.patience import Patience
