@@ -13,6 +13,7 @@ from puller.errors import InvalidManifest
 from puller.legacy.gosyntax import END, syntax_error
 from puller.legacy.gotext import whole
 from puller.model.document import depth_of
+from puller.model.gostring import quote
 
 # Go had no bound. Deeper texts are refused, typed, before anything recurses over them.
 MAX_DEPTH: Final = 256
@@ -52,8 +53,6 @@ _BLANK = re.compile("[ \t\r\n]*")
 _BLANKS: Final = frozenset(" \t\r\n")
 _LONE = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
 _SPACE = b" \t\r\n"
-_UNSAFE = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
-_SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # Go 1.5; \b and \f came with 1.22
 _RAW_ESCAPES: Final = (
     (b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"),
     (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"),
@@ -177,23 +176,10 @@ def indented(raw: bytes, *, prefix: str = "", indent: str) -> bytes:
     return b"".join(out)
 
 
-def quote(text: str) -> bytes:
-    """A string as json.Marshal of Go 1.5 writes it; lone surrogates stand for bytes that are no UTF-8."""
-    return b'"' + _UNSAFE.sub(_escape, text).encode("utf-8") + b'"'
-
-
 def encode_object(items: dict[str, bytes]) -> bytes:
     """An object of values that are encoded already, its keys in the order of their UTF-8 bytes."""
     # Code points order as their UTF-8 does.
     return b"{" + b",".join(quote(key) + b":" + items[key] for key in sorted(items)) + b"}"
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in _SHORT:
-        return _SHORT[character]
-    code = ord(character)
-    return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
 
 
 def _check_depth(raw: bytes) -> None:

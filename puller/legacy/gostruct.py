@@ -9,9 +9,10 @@ from dataclasses import field as data_field
 from typing import Any, Final, Protocol
 
 from puller.errors import InvalidManifest
-from puller.legacy.gojson import Member, Node, Number, Pairs, load, quote
+from puller.legacy.gojson import Member, Node, Number, Pairs, load
 from puller.legacy.gotext import shown
 from puller.legacy.gotime import GoTime
+from puller.model.gostring import quote
 
 Faults = list[str]  # sentences about wrong types: decoding goes on after them, and the first is what it ends with
 _INT64: Final = range(-(2**63), 2**63)

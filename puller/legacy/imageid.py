@@ -5,8 +5,9 @@ from typing import Final
 
 from puller.errors import InvalidDigest, InvalidManifest
 from puller.legacy import olddigest, version
-from puller.legacy.gojson import encode_object, quote
+from puller.legacy.gojson import encode_object
 from puller.legacy.v1image import V1Image
+from puller.model.gostring import quote
 
 RAW_SINCE: Final = "1.8.3"  # builds before it are hashed as its struct would print them, not as they were written
 PREFIX: Final = "sha256:"

@@ -12,9 +12,10 @@ from typing import Any, Final, Self
 
 from puller.errors import InvalidManifest, SignatureInvalid
 from puller.legacy import joseb64
-from puller.legacy.gojson import Member, Node, Number, Pairs, indented, load, load_members, quote
+from puller.legacy.gojson import Member, Node, Number, Pairs, indented, load, load_members
 from puller.legacy.gostruct import STRING, STRINGS, Faults, Field, ListOf, Slice, Struct, mismatch
 from puller.legacy.keys import PublicKey, parse_certificate, parse_jwk
+from puller.model.gostring import quote
 
 KEY: Final = "signatures"
 MAX_SIGNATURES: Final = 64  # THREATS C17: each costs a verification

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from puller.errors import InvalidManifest, SignatureInvalid
 from puller.legacy import der, joseb64
-from puller.legacy.gojson import Node, Number, Pairs, encode_object, quote
+from puller.legacy.gojson import Node, Number, Pairs, encode_object
 from puller.legacy.gostruct import mismatch
 from puller.legacy.gotext import quoted, shown
+from puller.model.gostring import quote
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve, EllipticCurvePublicNumbers

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from puller.errors import DigestMismatch, InvalidDigest, InvalidManifest, SignatureInvalid, Unsupported
 from puller.legacy import jws
-from puller.legacy.gojson import compact, indented, load_members, quote
+from puller.legacy.gojson import compact, indented, load_members
 from puller.legacy.gostruct import fold
 from puller.legacy.history import V1Layer, fold_layers
 from puller.model.digest import Digest, TarsumDigest
 from puller.model.document import MAX_BYTES, list_of, load_document, text_of
+from puller.model.gostring import quote
 
 _WHAT: Final = "schema 1 manifest"
 _FIELDS: Final = ("schemaVersion", "name", "tag", "architecture", "fsLayers", "history")

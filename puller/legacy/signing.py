@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from puller.errors import InvalidManifest
 from puller.legacy import joseb64, jws
-from puller.legacy.gojson import Number, Pairs, encode_object, load, load_members, quote
+from puller.legacy.gojson import Number, Pairs, encode_object, load, load_members
 from puller.legacy.keys import (
     COORDINATE_SIZE,
     EC_ALGORITHMS,
@@ -25,6 +25,7 @@ from puller.legacy.keys import (
     parse_certificate,
     parse_jwk,
 )  # fmt: skip
+from puller.model.gostring import quote
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -18,7 +18,6 @@ from puller.legacy.gojson import (
     indented,
     load,
     load_members,
-    quote,
 )  # fmt: skip
 from puller.legacy.gosyntax import syntax_error
 
