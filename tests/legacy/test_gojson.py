@@ -20,6 +20,7 @@ from puller.legacy.gojson import (
     load_members,
 )  # fmt: skip
 from puller.legacy.gosyntax import syntax_error
+from puller.model.gostring import quote
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
