@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from puller.model.report import BlobReport, Check, PullReport
+from puller.model.report import WEAK, BlobReport, Check, ImageReport, PullReport
 from puller.model.text import printable
 
-_CHECK_NAMES = {"digest": "digest", "diff_id": "diff ID", "tarsum": "tarsum"}
+_CHECK_NAMES = {"digest": "digest", "signature": "signature", "diff_id": "diff ID", "tarsum": "tarsum"}
 
 
 def size_text(size: float | None) -> str:
@@ -34,9 +34,17 @@ def blob_line(blob: BlobReport) -> str:
     words: str = blob.outcome
     if blob.outcome == "resumed":
         words = f"resumed at {size_text(blob.resumed)}"
+    if blob.graph:
+        words = f"reused from graph {blob.graph[:12]}"
     line = f"{printable(blob.role):<9} {short(blob.digest)}  {size_text(blob.size):>9}  {words}"
     checks = checks_text(blob.checks)
     return f"{line:<52}  {checks}".rstrip() if checks else line
+
+
+def image_line(image: ImageReport) -> str:
+    """One image of a chain: `image     5c2630d8aeeb    51.4 MB  registered  strong ID`."""
+    line = f"{'image':<9} {image.image_id[:12]}  {size_text(image.size):>9}  {image.outcome}"
+    return f"{line:<52}  {printable(image.reason, limit=160)}"
 
 
 def checks_text(checks: Iterable[Check]) -> str:
@@ -47,7 +55,7 @@ def checks_text(checks: Iterable[Check]) -> str:
         if name is None:
             continue
         if check.passed:
-            words.append(f"{name} ✓")
+            words.append(f"{WEAK} ✓" if check.note == WEAK else f"{name} ✓")
         elif check.name == "tarsum" and check.note:
             words.append(f"tarsum: {printable(check.note, limit=120)}")
     return " ".join(words)

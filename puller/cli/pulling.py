@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from puller.cli import interrupt
-from puller.cli.environment import host_platform
+from puller.cli.environment import host_platform, processors
 from puller.cli.failure import exit_code, gravest
 from puller.cli.lines import counted, size_text
 from puller.cli.logs import Show, unheard_of
@@ -24,6 +24,7 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, PullReport
 from puller.ops.collect import discard_blobs
+from puller.ops.graphdoor import GraphDoor
 from puller.ops.ledger import Ledger
 from puller.ops.plan import Depth, Wish
 from puller.ops.pull import pull
@@ -44,18 +45,21 @@ class Order:
     tarsum: bool
     digest_only: bool
     strong: bool
+    signed: bool
     jobs: int
     access: Access
     unpack: bool = False
     driver: str | None = None
     discard: bool = False
+    graph: Path | None = None
+    verify_disk: bool = False
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
         chosen = None if self.platforms is None else tuple(map(Platform.parse, self.platforms))
         platforms = (host_platform(),) if chosen == () else chosen
         depth = Depth.DIGEST_ONLY if self.digest_only else Depth.FULL if self.tarsum else Depth.NO_TARSUM
-        return Wish(platforms, depth, strong=self.strong)
+        return Wish(platforms, depth, strong=self.strong, signed=self.signed, verify_disk=self.verify_disk)
 
     def parsed(self) -> list[Reference]:
         """The references, each once. Raises InvalidReference before anything is fetched."""
@@ -82,11 +86,14 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 
         async def main() -> int:
             place = await open_store(store)
-            with open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves:
+            with (
+                open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves,
+                GraphDoor(place, order.graph, workers=processors()) as graph,
+            ):
                 from puller.cli.registries import open_client  # while the process that unpacks gets ready
 
                 async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                    pulls = _Pulls(client, place, wish, screen, order, shelves, say)
+                    pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say)
                     return await pulls.run(references, report=listen)
 
         try:
@@ -107,9 +114,11 @@ class _Pulls:
         screen: Screen,
         order: Order,
         shelves: Shelves | None,
+        graph: GraphDoor,
         say: Show,
     ) -> None:
         self._say = say
+        self._graph = graph
         self._client = client
         self._store = store
         self._wish = wish
@@ -147,6 +156,7 @@ class _Pulls:
                     self._store,
                     self._wish,
                     shelves=self._shelves,
+                    graph=self._graph,
                     limiter=self._blobs,
                     report=report,
                 )

@@ -14,10 +14,21 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 import click
 
 from puller.cli.failure import text_of
-from puller.cli.lines import blob_line, pulled_line, size_text
+from puller.cli.lines import blob_line, image_line, pulled_line, size_text
 from puller.errors import PullerError
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Event, Planned, Pulled, Retrying, Started, Unpacking, Verified, Warned
+from puller.model.event import (
+    Advanced,
+    Event,
+    Planned,
+    Pulled,
+    Registered,
+    Retrying,
+    Started,
+    Unpacking,
+    Verified,
+    Warned,
+)
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
@@ -111,12 +122,16 @@ class Told(Quiet):
                 self._finished(event)
             case Verified():  # documents come before the plan; their lines belong under its header
                 self._early.setdefault(event.reference, []).append(event)
+            case Registered():
+                self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
                 self.note(f"warning: {printable(event.text)} ({event.reference})")
             case Retrying():
                 self.note(retrying_line(event))
             case Pulled():
                 self.result(pulled_line(event.report))
+                if event.report.status:
+                    self.note(f"Status: {event.report.status}")
             case _:
                 self.progress(event)
 
@@ -124,10 +139,13 @@ class Told(Quiet):
         """Show what changes all the time."""
 
     def _finished(self, event: Verified) -> None:
-        if event.blob.role.startswith(("index", "manifest")):
+        is_signed = any(check.name == "signature" for check in event.blob.checks)
+        if event.blob.role.startswith(("index", "manifest")) and not is_signed:
             return
-        prefix = f"{event.reference.familiar()}  " if self._several else ""
-        self.note(prefix + blob_line(event.blob))
+        self.note(self._prefix(event.reference) + blob_line(event.blob))
+
+    def _prefix(self, reference: Reference) -> str:
+        return f"{reference.familiar()}  " if self._several else ""
 
 
 class Plain(Told):

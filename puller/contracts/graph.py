@@ -11,6 +11,7 @@ from typing import Protocol
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.legacy.judge import StoredImage
 from puller.legacy.v1image import V1Image
+from puller.model.digest import Digest
 
 
 class GraphDriver(Protocol):
@@ -58,6 +59,10 @@ class GraphDriver(Protocol):
 
     def diff(self, image_id: str, parent: str | None) -> Iterator[bytes]:
         """What the image holds and `parent` does not, as an uncompressed layer."""
+        ...
+
+    def diff_id(self, image_id: str) -> Digest | None:
+        """What the layer was whose tree `make` has made, uncompressed; None for trees that Docker made."""
         ...
 
     def size(self, image_id: str, parent: str | None) -> int:

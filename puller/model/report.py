@@ -37,7 +37,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class BlobReport:
-    """One blob of a pull. Byte counts are of the blob as stored; the three add up to its size when all went well."""
+    """One blob of a pull. Byte counts are of the blob as stored; the three add up to its size when all went well.
+
+    `graph` is the image of an image graph whose layer stands for it; the blob itself is not in the store then.
+    """
 
     role: str
     digest: str
@@ -50,6 +53,7 @@ class BlobReport:
     origin: Origin | None = None
     checks: tuple[Check, ...] = ()
     seconds: float = 0.0
+    graph: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,18 @@ class Ledger:
         self._warnings.append(text)
         self._report(Warned(self._reference, text))
 
-    def add(self, step: Step, transferred: Transferred | None, checks: tuple[Check, ...], started: float) -> None:
-        """A blob is in the store and passed its checks; `transferred` None: it was there before."""
+    def add(
+        self,
+        step: Step,
+        transferred: Transferred | None,
+        checks: tuple[Check, ...],
+        started: float,
+        *,
+        graph: str = "",
+    ) -> None:
+        """A blob is in the store and passed its checks; `transferred` None: it was there before, or the layer of the
+        image `graph` stands for it.
+        """
         descriptor = step.descriptor if transferred is None else transferred.descriptor
         size = descriptor.size
         blob = BlobReport(
@@ -68,6 +78,7 @@ class Ledger:
             origin=transferred.origin if transferred else None,
             checks=checks,
             seconds=round(self._clock() - started, 3),
+            graph=graph,
         )
         self._blobs.append(blob)
         self._report(Verified(self._reference, blob))

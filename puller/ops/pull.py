@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -28,6 +28,10 @@ from puller.ops.shelves import Shelves
 from puller.ops.shelving import Shelving
 from puller.ops.stored import MAX_NESTING
 from puller.ops.tasks import one_error
+
+if TYPE_CHECKING:
+    from puller.ops.graphreuse import GraphReuse
+    from puller.ops.graphs import Graph
 
 DEFAULT_JOBS = 3  # as docker does
 
@@ -90,6 +94,7 @@ class _Pull:
         graph: GraphDoor | None,
     ) -> None:
         self._graph = graph
+        self._shelves = shelves
         self._reference = reference
         self._shelving = Shelving(gate, shelves)
         self._wish = wish
@@ -112,25 +117,53 @@ class _Pull:
         chosen = await self._select(root, document, nesting=0)
         images = await self._all(self._image, chosen)
         ledger.platforms = tuple(i.config.platform for i in images if i.config is not None and i.config.platform)
-        steps = await self._shelving.spared(
-            plan(images), [(named, image) for (named, _), image in zip(chosen, images, strict=True)]
-        )
+        graph = None if self._graph is None else self._graph.open_if_used()
+        named = [(descriptor, image) for (descriptor, _), image in zip(chosen, images, strict=True)]
+        plan(images)  # what contradicts itself is refused before a byte of it is looked for
+        if graph is None:
+            await self._bring(root, named, None)
+            await self._gate.store.tag(_name_of(self._reference), root)
+        else:
+            await self._bring_with(graph, root, named)
+        return ledger.done()
+
+    async def _bring_with(self, graph: "Graph", root: Descriptor, images: Sequence[tuple[Descriptor, Image]]) -> None:
+        """The same where a graph is at hand: it may have layers, and the name."""
+        from puller.ops.graphreuse import reusing
+        from puller.ops.names import name_content
+
+        async with reusing(self._gate, graph, self._shelves) as reuse:
+            await self._bring(root, [(named, await reuse.substituted(named, image)) for named, image in images], reuse)
+        await name_content(_name_of(self._reference), root, graph.store, graph)
+
+    async def _bring(
+        self, root: Descriptor, images: Sequence[tuple[Descriptor, Image]], reuse: "GraphReuse | None"
+    ) -> None:
+        """All blobs of these images, each named by its descriptor, and their trees."""
+        ledger = self._gate.ledger
+        steps = await self._shelving.spared(plan(image for _, image in images), images)
         ledger.tell(Planned(self._reference, root, ledger.platforms, tuple((s.role, s.descriptor) for s in steps)))
+        if reuse is not None:
+            for archive in reuse.taken.values():
+                self._shelving.arrived(archive)
+            steps = [step for step in steps if not reuse.has(step)]
         with one_error():
             async with anyio.create_task_group() as group:
                 group.start_soon(self._layers.bring, steps, self._shelving.arrived)
                 group.start_soon(self._shelving.put, self._layers.again)
         await self._shelving.record_present()
+        if reuse is not None:
+            await reuse.record_lacking()
         await self._record_absent()
-        await self._gate.store.tag(_name_of(self._reference), root)
-        return ledger.done()
 
     async def _schema1(self, root: Descriptor) -> PullReport:
         from puller.ops.schema1pull import Schema1Pull  # the old world is seldom needed
 
-        graph = None if self._graph is None else self._graph.open()
+        door = self._graph
+        graph = door.open() if door is not None and self._shelves is not None else None
+        other = door.open_if_used() if door is not None and graph is None else None
         return await Schema1Pull(
-            self._reference, self._wish, self._gate, self._layers, graph, limiter=self._limiter
+            self._reference, self._wish, self._gate, self._layers, graph, limiter=self._limiter, beside=other
         ).run(root)
 
     async def _resolve(self) -> Descriptor:

@@ -32,7 +32,7 @@ from puller.ops.gate import Gate
 from puller.ops.graphs import Graph
 from puller.ops.labelled import Labelled
 from puller.ops.layers import Layers
-from puller.ops.names import name_image
+from puller.ops.names import name_content, name_image
 from puller.ops.plan import Step, Wish
 from puller.ops.tasks import one_error
 from puller.ops.transfer import Transferred, copy_blob
@@ -52,7 +52,9 @@ class Served:
 
 
 class Schema1Pull:
-    """Pulls one reference whose manifest is of schema 1. `graph` None: blobs and manifest only, nothing unpacked."""
+    """Pulls one reference whose manifest is of schema 1. `graph` None: blobs and manifest only, nothing is unpacked;
+    then `beside` is a graph that may have another image under the name.
+    """
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Schema1Pull:
         graph: Graph | None,
         *,
         limiter: anyio.CapacityLimiter,
+        beside: Graph | None = None,
     ) -> None:
         self._reference = reference
         self._wish = wish
@@ -70,6 +73,7 @@ class Schema1Pull:
         self._layers = layers
         self._labelled = Labelled(gate, limiter, max_unpacked=wish.max_unpacked)
         self._graph = graph
+        self._beside = beside
         self._arrived: dict[str, Descriptor] = {}
         self._news: dict[str, anyio.Event] = {}
 
@@ -96,7 +100,10 @@ class Schema1Pull:
             await self._keep(served)
             if self._graph is not None and registrar is not None:
                 await self._name(self._graph, manifest, links[-1].choice.image_id, is_new=registrar.is_new)
-            await gate.store.tag(self._reference, _stored(served))
+            if self._beside is not None:
+                await name_content(self._reference, _stored(served), self._beside.store, self._beside)
+            else:
+                await gate.store.tag(self._reference, _stored(served))
         return gate.ledger.done()
 
     async def _manifest(self, root: Descriptor) -> Served:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, driver_option, registry_options, store_option
+from puller.cli.options import Access, driver_option, graph_option, registry_options, store_option
 
 
 @click.command("pull", short_help="Pull images into the store, every byte verified, and unpack them there.")
@@ -15,14 +15,19 @@ from puller.cli.options import Access, driver_option, registry_options, store_op
 @store_option
 @click.option("--no-unpack", is_flag=True, help="Keep the blobs only. --all-platforms never unpacks.")
 @driver_option
+@graph_option
+@click.option(
+    "--verify-disk", is_flag=True, help="Hash what is reused of the image graph, put together from its files."
+)
 @click.option("--discard-blobs", is_flag=True, help="Give up layer blobs once they are unpacked.")
 @click.option("--no-tarsum", is_flag=True, help="Leave out the tarsum.")
 @click.option("--digest-only", is_flag=True, help="Check blob digests only; diff IDs are left to unpacking.")
 @click.option(
     "--require-strong-digests",
     is_flag=True,
-    help="Refuse schema 1 as wrong (exit 3): it may name layers by tarsum only.",
+    help="Refuse layers that are named by tarsum only, as some manifests of schema 1 do (exit 3).",
 )
+@click.option("--require-signature", is_flag=True, help="Refuse unsigned manifests of schema 1 (exit 3).")
 @click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
 @click.option(
     "--report",
@@ -41,10 +46,13 @@ def command(
     store: Path | None,
     no_unpack: bool,
     driver: str | None,
+    graph: Path | None,
+    verify_disk: bool,
     discard_blobs: bool,
     no_tarsum: bool,
     digest_only: bool,
     require_strong_digests: bool,
+    require_signature: bool,
     jobs: int,
     report: Path | None,
     as_json: bool,
@@ -54,6 +62,7 @@ def command(
     """Pull images into the store, every byte verified, and unpack them there; names move last.
 
     A reference is what docker takes: alpine, alpine:3.20, ghcr.io/team/app:1, 127.0.0.1:5000/app@sha256:….
+    An image of schema 1 goes to the image graph, under the IDs that Docker 1.9 would have given it.
     """
     from puller.cli.pulling import Order, pull_all
 
@@ -69,6 +78,9 @@ def command(
         tarsum=not no_tarsum,
         digest_only=digest_only,
         strong=require_strong_digests,
+        signed=require_signature,
+        graph=graph,
+        verify_disk=verify_disk,
         jobs=jobs,
         access=access,
         unpack=unpack,
