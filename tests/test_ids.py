@@ -9,13 +9,14 @@ from tests.conftest import ROOT
 
 FAULTS = [f"n{number}" for number in range(1, 35)] + ["l1", "l2", "l3", "l4", "l7"]
 THREATS = [
-    *("a2", "a3", "a4", "a6", "a7"),
-    *(f"b{number}" for number in range(1, 21) if number != 10),
+    *("a1", "a2", "a3", "a4", "a6", "a7", "a8", "a9"),
+    *(f"b{number}" for number in range(1, 21)),
     *(f"c{number}" for number in range(1, 20)),
-    *("c21", "c22"),
+    *("c21", "c22", "c23"),
     *(f"d{number}" for number in (*range(1, 10), 11)),
     *(f"e{number}" for number in range(1, 16)),
     *(f"f{number}" for number in range(1, 15)),
+    *(f"g{number}" for number in range(1, 10)),
 ]
 PROMISES = ["r3", "r4", "r10", "r11"]
 _NAMED = re.compile(r"^\s*(?:async )?def (test_[a-z0-9_]+)", re.MULTILINE)
