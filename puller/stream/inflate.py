@@ -56,8 +56,8 @@ def check_compression(promised: str | None, found: Compression) -> None:
 class Inflate:
     """Hands the uncompressed stream to `sink`, in chunks of at most 512 KiB (a plain stream as it comes).
 
-    `compression` None: recognised by its first bytes; `promised` is then checked against it. `limit` is the most bytes
-    of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None: `limit` decides, for honest
+    `what` it is, for errors. `compression` None: recognised by its first bytes; `promised` is then checked against it.
+    `limit` is the most bytes of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None: `limit` decides, for honest
     zeros reach all that the formats can do: 1,032 : 1 in gzip, 32,768 : 1 in zstd). `pulse` is called before each chunk
     of output; what it raises ends the pass. Raises InvalidCompression for broken, truncated or trailing data,
     LimitExceeded, Unsupported.
@@ -67,13 +67,14 @@ class Inflate:
         self,
         sink: Sink,
         *,
+        what: str = "layer",
         compression: Compression | None = None,
         promised: str | None = None,
         limit: int | None = None,
         max_ratio: int | None = None,
         pulse: Pulse = unwatched,
     ) -> None:
-        self._output = _Output(sink, limit, max_ratio, pulse)
+        self._output = _Output(sink, what, limit, max_ratio, pulse)
         self._promised = compression if promised is None else promised
         self._first = b""
         self._decoder: _Members | _Output | None = None
@@ -119,8 +120,9 @@ class Inflate:
 class _Output:
     """Counts and limits what goes to the sink."""
 
-    def __init__(self, sink: Sink, limit: int | None, max_ratio: int | None, pulse: Pulse) -> None:
+    def __init__(self, sink: Sink, what: str, limit: int | None, max_ratio: int | None, pulse: Pulse) -> None:
         self._sink = sink
+        self._what = what
         self._pulse = pulse
         self._limit = limit
         self._max_ratio = max_ratio
@@ -131,10 +133,10 @@ class _Output:
         self._pulse()
         self.size += len(chunk)
         if self._limit is not None and self.size > self._limit:
-            raise LimitExceeded("layer too large when unpacked", wanted=f"at most {self._limit} bytes", got="more")
+            raise LimitExceeded(f"{self._what} too large when unpacked", wanted=f"at most {self._limit} bytes", got="more")
         if self._max_ratio is not None and self.size > max(RATIO_FROM, self.received * self._max_ratio):
             got = f"{self.size} bytes from {self.received}"
-            raise LimitExceeded("layer expands too much", wanted=f"at most {self._max_ratio} : 1", got=got)
+            raise LimitExceeded(f"{self._what} expands too much", wanted=f"at most {self._max_ratio} : 1", got=got)
         self._sink.write(chunk)
 
     def finish(self) -> None:
