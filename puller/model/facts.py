@@ -1,6 +1,7 @@
 """Facts: what was proved of a blob by reading all of it, so that nobody has to read it again."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from puller.model.digest import Digest, TarsumDigest
@@ -14,6 +15,8 @@ class Facts:
     `verified`: this program hashed its bytes and found them right, so they are its own and not just found in the store.
     `absent`, of an index, holds the entries that nobody asked for: not pulled, not missing (RELIABILITY R2).
     `discarded`, of a manifest, holds layers whose blobs were given up once they were unpacked: not missing either.
+    `labels`, of a schema 1 manifest: the blobs that its tarsum labels named. A label that it does not list was never
+    fetched, since the image was here.
     """
 
     diff_id: Digest | None = None
@@ -23,6 +26,7 @@ class Facts:
     absent: tuple[Digest, ...] | None = None
     verified: bool = False
     discarded: tuple[Digest, ...] | None = None
+    labels: Mapping[str, Digest] | None = field(default=None, hash=False)
 
     def merged(self, newer: "Facts") -> Self:
         """These facts with those of `newer` on top; `absent` only ever shrinks, so pulls side by side lose nothing.
@@ -39,7 +43,12 @@ class Facts:
             absent=_common(self.absent, newer.absent),
             verified=self.verified or newer.verified,
             discarded=self.discarded if newer.discarded is None else newer.discarded,
+            labels=self.labels if newer.labels is None else {**(self.labels or {}), **newer.labels},
         )
+
+    def left_out(self) -> Self:
+        """Of these facts those that no reading of a blob brings back: what it names and was left out, or by a label."""
+        return type(self)(absent=self.absent, discarded=self.discarded, labels=self.labels)
 
     def encode(self) -> dict[str, Any]:
         """Plain data, known facts only."""
@@ -51,6 +60,9 @@ class Facts:
             "absent": None if self.absent is None else [str(digest) for digest in self.absent],
             "verified": self.verified or None,
             "discarded": None if self.discarded is None else [str(digest) for digest in self.discarded],
+            "labels": None
+            if self.labels is None
+            else {label: str(self.labels[label]) for label in sorted(self.labels)},
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -71,13 +83,21 @@ class Facts:
             TarsumDigest.parse(tarsum)
         absent, discarded = _digests(document.get("absent")), _digests(document.get("discarded"))
         known = None if diff_id is None else Digest.parse(diff_id)
-        return cls(known, size, tarsum, refusal, absent, verified, discarded)
+        return cls(known, size, tarsum, refusal, absent, verified, discarded, _labels(document.get("labels")))
 
 
 def _digests(texts: object) -> tuple[Digest, ...] | None:
     if not isinstance(texts, list | None):
         raise ValueError("facts of another shape")
     return None if texts is None else tuple(Digest.parse(str(text)) for text in texts)
+
+
+def _labels(texts: object) -> dict[str, Digest] | None:
+    if not isinstance(texts, dict | None):
+        raise ValueError("facts of another shape")
+    return (
+        None if texts is None else {str(TarsumDigest.parse(label)): Digest.parse(str(texts[label])) for label in texts}
+    )
 
 
 def _common(older: tuple[Digest, ...] | None, newer: tuple[Digest, ...] | None) -> tuple[Digest, ...] | None:

@@ -10,15 +10,17 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import INDEXES, MANIFESTS, OCI_ARTIFACT
+from puller.model.mediatype import INDEXES, MANIFESTS, OCI_ARTIFACT, SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
+from puller.store.reach import children
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One blob on the way. `document` is set for indexes and manifests that are here and can be read.
 
-    `damaged`: its bytes, or those of its config, are not what their names say.
+    `blobs` are those of a schema 1 manifest. `damaged`: its bytes, or those of its config, are not what their names
+    say, or what it needs is not known any more.
     """
 
     descriptor: Descriptor
@@ -26,6 +28,7 @@ class Node:
     document: Manifest | Index | None = None
     config: ImageConfig | None = None
     damaged: bool = False
+    blobs: tuple[Descriptor, ...] = ()
 
     @property
     def platform(self) -> Platform | None:
@@ -44,11 +47,12 @@ async def walk(store: ContentStore, root: Descriptor) -> AsyncIterator[Node]:
         seen.add(descriptor.digest)
         node = await _node(store, descriptor)
         yield node
-        if node.document is not None:
-            waiting += reversed(node.document.children)
+        waiting += reversed(node.blobs if node.document is None else node.document.children)
 
 
 async def _node(store: ContentStore, descriptor: Descriptor) -> Node:
+    if descriptor.media_type in SCHEMA1_MANIFESTS:
+        return await _schema1(store, descriptor)
     if descriptor.media_type not in INDEXES | MANIFESTS | {OCI_ARTIFACT}:
         return Node(descriptor, await store.exists(descriptor))
     try:
@@ -63,6 +67,18 @@ async def _node(store: ContentStore, descriptor: Descriptor) -> Node:
         return Node(descriptor, present=True, document=document, config=await _config(store, document))
     except ContentCorrupt:
         return Node(descriptor, present=True, document=document, damaged=True)
+
+
+async def _schema1(store: ContentStore, descriptor: Descriptor) -> Node:
+    try:
+        return Node(descriptor, present=True, blobs=await children(store, descriptor))
+    except ContentMissing:
+        is_here = await store.exists(descriptor)
+        return Node(descriptor, present=is_here, damaged=is_here)
+    except ContentCorrupt:
+        return Node(descriptor, present=True, damaged=True)
+    except LimitExceeded:
+        return Node(descriptor, present=True)
 
 
 async def _config(store: ContentStore, document: Manifest | Index) -> ImageConfig | None:

@@ -118,7 +118,7 @@ class DiskStore:
 
         All of it is leased from before it is looked at, so what is being named cannot be collected in between.
         """
-        naming.check_pin(reference, descriptor)
+        await naming.check_pin(self, reference, descriptor)
         async with self.lease() as lease:
             size = await check_whole(self, lease, reference, descriptor)
             await self._tags.put(naming.entry_for(reference, descriptor, size))
@@ -135,10 +135,7 @@ class DiskStore:
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What a name stands for. A pinned reference needs no tag: its blob is enough. Raises ContentMissing."""
-        entries = await self._tags.entries()
-        if reference.digest is None:
-            return naming.named(entries, reference)
-        return await naming.pinned(self, entries, reference.digest)
+        return await naming.resolved(self, await self._tags.entries(), reference)
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[StoredBody]:

@@ -17,7 +17,7 @@ from puller.store.locks import Locks
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 1 << 20  # an index of ten thousand absent entries stays below
+LIMIT = 4 << 20  # an index of ten thousand absent entries stays below, and so do the labels of 12,700 layers
 
 
 class FactShelf:
@@ -44,7 +44,8 @@ class FactShelf:
         """Add `facts` to what is known.
 
         Not synced, since a loss costs only time; except for absent platforms and discarded blobs, which no reading of
-        a blob brings back and without which a power loss would make `verify` report them as missing (RELIABILITY R2).
+        a blob brings back and without which a power loss would make `verify` report them as missing (RELIABILITY R2),
+        and for the blobs behind tarsum labels, which nothing else tells.
         """
         async with self._locks.held(self._layout.locks / "facts"):
             await self._write(digest, (await self.read(digest)).merged(facts))
@@ -53,14 +54,18 @@ class FactShelf:
         """Forget what was proved of bytes that have gone bad; what was left out on purpose stays known."""
         async with self._locks.held(self._layout.locks / "facts"):
             known = await self.read(digest)
-            await self._write(digest, Facts(absent=known.absent, discarded=known.discarded))
+            await self._write(digest, known.left_out())
 
     async def _write(self, digest: Digest, facts: Facts) -> None:
         path, scratch = self._layout.fact(digest), self._layout.scratch("facts")
         with translated():
             await self._files.replace(
-                path, encode(facts, digest), scratch=scratch, durable=bool(facts.absent or facts.discarded)
+                path, encode(facts, digest), scratch=scratch, durable=_is_told_nowhere_else(facts)
             )
+
+
+def _is_told_nowhere_else(facts: Facts) -> bool:
+    return bool(facts.absent or facts.discarded) or facts.labels is not None
 
 
 def encode(facts: Facts, digest: Digest) -> bytes:

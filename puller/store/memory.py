@@ -157,7 +157,7 @@ class MemoryStore:
 
     async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
         """Name it. Raises ContentMissing where what it needs is not all here, DigestMismatch for another pin."""
-        naming.check_pin(reference, descriptor)
+        await naming.check_pin(self, reference, descriptor)
         async with self.lease() as lease:
             size = await check_whole(self, lease, reference, descriptor)
             self._tags[naming.name_of(reference)] = naming.entry_for(reference, descriptor, size)
@@ -169,10 +169,7 @@ class MemoryStore:
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What a name stands for; a pinned one needs no tag. Raises ContentMissing."""
-        entries = await self.roots()
-        if reference.digest is None:
-            return naming.named(entries, reference)
-        return await naming.pinned(self, entries, reference.digest)
+        return await naming.resolved(self, await self.roots(), reference)
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[MemoryBody]:
@@ -283,7 +280,7 @@ class MemoryStore:
     async def set_aside(self, digest: Digest) -> None:
         """Remove a damaged blob and forget what was proved of it; the caller holds its lock."""
         known = await self.facts(digest)
-        self._facts[digest] = Facts(absent=known.absent, discarded=known.discarded)
+        self._facts[digest] = known.left_out()
         self.blobs.pop(digest, None)
 
     async def leased(self) -> set[Digest]:

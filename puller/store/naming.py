@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InputError, VerificationError
+from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InputError, Unsupported, VerificationError
+from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import parse_manifest
-from puller.model.mediatype import OCI_MANIFEST, OCTETS
+from puller.model.mediatype import OCI_MANIFEST, OCTETS, SCHEMA1, SCHEMA1_MANIFESTS, SCHEMA1_SIGNED
 from puller.model.reference import Reference
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -36,9 +37,16 @@ def name_of(reference: Reference) -> str:
     return str(reference.tagged() if reference.digest is None else replace(reference, tag=None))
 
 
-def check_pin(reference: Reference, descriptor: Descriptor) -> None:
-    """Refuse to put a name with a digest on other content. Raises DigestMismatch."""
-    if reference.digest is not None and reference.digest != descriptor.digest:
+async def check_pin(store: Readable, reference: Reference, descriptor: Descriptor) -> None:
+    """Refuse to put a name with a digest on other content. Raises DigestMismatch.
+
+    The digest that registries give to a manifest of schema 1 is that of what was signed, not of all its bytes.
+    """
+    if reference.digest is None or reference.digest == descriptor.digest:
+        return
+    if descriptor.media_type in SCHEMA1_MANIFESTS:
+        parse_signed_manifest(await store.read(descriptor, limit=MAX_BYTES), expected=reference.digest)
+    else:
         raise DigestMismatch(
             "the name is pinned to another digest", reference=reference, wanted=reference.digest, got=descriptor.digest
         )
@@ -79,6 +87,19 @@ def named(entries: Sequence[Descriptor], reference: Reference) -> Descriptor:
     raise ContentMissing("the store has no such name", reference=reference.tagged())
 
 
+async def resolved(store: Readable, entries: Sequence[Descriptor], reference: Reference) -> Descriptor:
+    """What `reference` stands for; one with a digest needs no name, its blob is enough. Raises ContentMissing."""
+    if reference.digest is None:
+        return named(entries, reference)
+    try:
+        return await pinned(store, entries, reference.digest)
+    except ContentMissing:
+        entry = by_name(entries).get(name_of(reference))
+        if entry is None or entry.media_type not in SCHEMA1_MANIFESTS:
+            raise
+        return entry  # its blob has another digest than what was signed of it: see check_pin
+
+
 async def guessed(store: Readable, digest: Digest) -> Descriptor:
     """As `pinned`; plain octets where it is not here, a manifest where damage hides what it is."""
     try:
@@ -103,8 +124,18 @@ async def pinned(store: Readable, entries: Sequence[Descriptor], digest: Digest)
     media_type = OCTETS
     if size <= MAX_BYTES:
         raw = await store.read(Descriptor(OCTETS, digest, size), limit=MAX_BYTES)
-        try:
-            media_type = parse_manifest(raw, None).media_type
-        except (InputError, VerificationError):
-            media_type = OCTETS
+        media_type = _type_of(raw)
     return Descriptor(media_type, digest, size)
+
+
+def _type_of(raw: bytes) -> str:
+    try:
+        return parse_manifest(raw, None).media_type
+    except Unsupported:  # schema 1, perhaps
+        pass
+    except (InputError, VerificationError):
+        return OCTETS
+    try:
+        return SCHEMA1_SIGNED if parse_signed_manifest(raw).is_signed else SCHEMA1
+    except (InputError, VerificationError):
+        return OCTETS
