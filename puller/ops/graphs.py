@@ -93,5 +93,6 @@ def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: in
 
 
 def _make_private(folder: Path) -> None:
+    folder.parents[2].mkdir(parents=True, exist_ok=True)
     for path in (folder.parent.parent, folder.parent, folder):
         path.mkdir(0o700, exist_ok=True)

@@ -1,0 +1,70 @@
+"""Holds: which images are in use, told across tasks and processes by shared locks that the kernel frees when we die."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from puller.graph import files
+
+
+class Holds:
+    """Lock files `held-<id>` in a folder; `place` gives it, made if missing. Raises OSError."""
+
+    def __init__(self, place: Callable[[], Path]) -> None:
+        self._place = place
+
+    @contextmanager
+    def held(self, image_ids: Sequence[str]) -> Iterator[None]:
+        """For the block nobody can have any of them for themselves."""
+        taken: list[tuple[int, Path]] = []
+        try:
+            for image_id in sorted(set(image_ids)):
+                held = self._shared(image_id)
+                if held is None:
+                    break
+                taken.append(held)
+            yield
+        finally:
+            for fd, path in taken:
+                _release(fd, path)
+
+    @contextmanager
+    def alone(self, image_id: str) -> Iterator[bool]:
+        """Whether nobody holds it, which for the block nobody then can."""
+        path = self._path(image_id)
+        fd = files.lock_file(path)
+        try:
+            is_alone = files.locked(fd) and files.is_at(fd, path)
+            yield is_alone
+            if is_alone:
+                path.unlink()  # whoever waits for it finds it gone, and takes a new one
+        finally:
+            os.close(fd)
+
+    def _shared(self, image_id: str) -> tuple[int, Path] | None:
+        """A shared lock; None on a file system that is read-only, where nobody can remove anything."""
+        while True:
+            try:
+                path = self._path(image_id)
+                fd = files.lock_file(path)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                return None
+            files.locked(fd, shared=True, wait=True)
+            if files.is_at(fd, path):
+                return fd, path
+            os.close(fd)
+
+    def _path(self, image_id: str) -> Path:
+        return self._place() / f"held-{image_id}"
+
+
+def _release(fd: int, path: Path) -> None:
+    try:
+        if files.locked(fd) and files.is_at(fd, path):
+            path.unlink()
+    finally:
+        os.close(fd)
