@@ -9,11 +9,11 @@ graph's, then the store's own, which stands for the manifest as it was served.
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import anyio
 
-from puller.errors import DigestMismatch, InvalidManifest, SizeMismatch, WeakDigest
+from puller.errors import DigestMismatch, InvalidManifest, MediaTypeMismatch, SizeMismatch, WeakDigest
 from puller.legacy.idchain import Candidate, id_chain
 from puller.legacy.reuse import Choice
 from puller.legacy.schema1 import SignedManifest, parse_signed_manifest
@@ -22,7 +22,8 @@ from puller.model.digest import Digest, TarsumDigest
 from puller.model.document import MAX_BYTES
 from puller.model.event import Planned, Resolved, unheard
 from puller.model.facts import Facts
-from puller.model.mediatype import OCTETS
+from puller.model.manifest import kind_of
+from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import WEAK, Check, Origin, PullReport
@@ -32,7 +33,8 @@ from puller.ops.gate import Gate
 from puller.ops.graphs import Graph
 from puller.ops.labelled import Labelled
 from puller.ops.layers import Layers
-from puller.ops.names import name_content, name_image
+from puller.ops.names import name_content, name_pulled
+from puller.ops.places import place_of
 from puller.ops.plan import Step, Wish
 from puller.ops.tasks import one_error
 from puller.ops.transfer import Transferred, copy_blob
@@ -99,8 +101,8 @@ class Schema1Pull:
             await self._bring(named, links, registrar)
             await self._keep(served)
             if self._graph is not None and registrar is not None:
-                await self._name(self._graph, manifest, links[-1].choice.image_id, is_new=registrar.is_new)
-            if self._beside is not None:
+                await self._name(self._graph, served, links[-1].choice.image_id, is_new=registrar.is_new)
+            elif self._beside is not None:
                 await name_content(self._reference, _stored(served), self._beside.store, self._beside)
             else:
                 await gate.store.tag(self._reference, _stored(served))
@@ -117,6 +119,8 @@ class Schema1Pull:
             # Where a registry names no digest its client makes one of all bytes, signatures included.
             expected = pinned or (None if root.digest == Digest.of(raw) else root.digest)
         manifest = parse_signed_manifest(raw, expected=expected, require_signature=self._wish.signed)
+        if kind_of(manifest.payload) not in SCHEMA1_MANIFESTS:  # THREATS C4: not one of today's under an old name
+            raise MediaTypeMismatch("the document is of another kind", wanted=root.media_type)
         return Served(raw, root.media_type, manifest, origin)
 
     async def _fetched(self, root: Descriptor) -> tuple[bytes, Origin]:
@@ -232,13 +236,11 @@ class Schema1Pull:
         labels = {label: self._arrived[label].digest for label in weak if label in self._arrived}
         await store.prove(stored.digest, Facts(verified=True, labels=labels or None, discarded=tuple(lacking)))
 
-    async def _name(self, graph: Graph, manifest: SignedManifest, image_id: str, *, is_new: bool) -> None:
-        """Give the image its name in the graph, and say what Docker said then."""
+    async def _name(self, graph: Graph, served: Served, image_id: str, *, is_new: bool) -> None:
+        """Give the image its names, and say what Docker said then."""
         reference = self._reference
-        repository = replace(reference, tag=None, digest=None).familiar()
-        ref = str(reference.digest) if reference.digest is not None else reference.tag or "latest"
-        known = await graph.run(graph.tags.get, repository, ref)
-        await name_image(reference, image_id, graph.store, graph)
+        known = await graph.run(graph.tags.get, *place_of(reference))
+        await name_pulled(reference, image_id, _stored(served), graph.store, graph)
         said = "Downloaded newer image for" if is_new or known is None else "Image is up to date for"
         self._gate.ledger.status = f"{said} {reference.familiar()}"
 
