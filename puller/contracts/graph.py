@@ -188,6 +188,14 @@ class ImageGraph(Protocol):
         """Retain images for as long as the block runs, against every process that would delete them."""
         ...
 
+    def is_held(self, image_id: str) -> bool:
+        """Whether somebody retains it now."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what dead processes left of images that they made or removed, their trees included."""
+        ...
+
 
 class TagStore(Protocol):
     """The file `repositories-<driver>`: names of images (LEGACY.md d.5). The caller holds its lock around changes.

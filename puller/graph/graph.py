@@ -240,6 +240,19 @@ class DiskGraph:
                 stack.enter_context(self._holds.held(image_ids))
             yield
 
+    def is_held(self, image_id: str) -> bool:
+        """Whether somebody retains it now."""
+        self._folder(image_id)
+        with translated(self._graph), self._holds.alone(image_id) as is_alone:
+            return not is_alone
+
+    def sweep(self) -> None:
+        """Remove what dead processes left; else that is done before the first change."""
+        if self._driver.is_writable:
+            with translated(self._graph):
+                self._is_swept = True
+                self._scratch.sweep(self._driver.remove)
+
     def _known(self, prefix: str) -> set[str]:
         """Every image here whose ID begins so."""
         with translated(self._graph):
@@ -315,8 +328,7 @@ class DiskGraph:
 
     def _sweep_once(self) -> None:
         if not self._is_swept:
-            self._is_swept = True
-            self._scratch.sweep(self._driver.remove)
+            self.sweep()
 
     def _refuse_read_only(self) -> None:
         if not self._driver.is_writable:

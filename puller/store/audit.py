@@ -53,9 +53,13 @@ def untold(digest: Digest, size: int) -> None:
 
 
 async def audit(
-    store: Auditable, references: Sequence[Reference] | None = None, *, jobs: int = JOBS, told: Told = untold
+    store: Auditable,
+    references: Sequence[Reference | Descriptor] | None = None,
+    *,
+    jobs: int = JOBS,
+    told: Told = untold,
 ) -> Audited:
-    """Hash what `references` need, or all of the store, and look for what is missing.
+    """Hash what `references` (or roots without a name) need, or all of the store, and look for what is missing.
 
     Corrupt blobs are set aside, so the next pull fetches them again. Entries of an index that its facts call absent
     were never pulled and are not missing (RELIABILITY R2). `jobs` blobs are read at once; `told` hears of each, with
@@ -74,7 +78,9 @@ async def audit(
     return await auditing.run(jobs)
 
 
-async def _rooted(store: Auditable, reference: Reference) -> Descriptor:
+async def _rooted(store: Auditable, reference: Reference | Descriptor) -> Descriptor:
+    if isinstance(reference, Descriptor):
+        return reference
     found = await store.resolve(reference)
     return replace(found, annotations={REF_NAME: str(reference.tagged())})
 
@@ -107,7 +113,11 @@ class _Audit:
     async def _needs(self, descriptor: Descriptor) -> list[Descriptor]:
         try:
             inner = await children(self._store, descriptor)
-        except (ContentMissing, ContentCorrupt, LimitExceeded):
+        except ContentMissing as error:
+            if await self._store.size(descriptor.digest) is not None:
+                self._find("missing", descriptor.digest, error.what)
+            return []
+        except (ContentCorrupt, LimitExceeded):
             return []
         # An absent entry that has come since, by another name, is looked at under that name.
         unasked = await absent(self._store, descriptor)

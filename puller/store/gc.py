@@ -90,14 +90,17 @@ async def collect(
 
 
 async def release(store: Collectable, reference: Reference) -> Collected:
-    """Take a name away and free what nothing else reaches; `kept` counts what others still need.
+    """Take a name away, and then as `abandon`. Raises ContentMissing where there is no such name."""
+    return await abandon(store, await store.untag(reference))
 
-    Where a damaged or missing document hides what is needed, or the disk fails, the name goes, nothing more is freed,
-    and the result says why (`hindrance`).
-    Raises ContentMissing where there is no such name.
+
+async def abandon(store: Collectable, root: Descriptor) -> Collected:
+    """Free what nothing reaches but `root`, which has lost its name; `kept` counts what others still need.
+
+    Where a damaged or missing document hides what is needed, or the disk fails, nothing more is freed, and the result
+    says why (`hindrance`).
     """
     freeing = _Freeing(store, _Needed(store), dry_run=False)
-    root = await store.untag(reference)
     stored: list[Digest] = []
     try:
         family = await reach(store, [root], lacking=True)
