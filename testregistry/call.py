@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from aiohttp import StreamReader
 from multidict import MultiMapping
 
 from testregistry import errors
@@ -18,6 +17,32 @@ from testregistry.target import Target
 PIECE = 1024 * 1024
 
 
+class Content(Protocol):
+    """The body of a request as it arrives."""
+
+    def iter_chunked(self, n: int, /) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A request's body that ends after so many bytes: as if that were all, or with the connection."""
+
+    content: Content
+    after: int
+    quiet: bool
+
+    async def iter_chunked(self, n: int, /) -> AsyncIterator[bytes]:
+        left = self.after
+        async for piece in self.content.iter_chunked(n):
+            if left:
+                yield piece[:left]
+            left = max(left - len(piece), 0)
+            if not left:
+                break
+        if not self.quiet:
+            raise ConnectionResetError("the request was cut")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request as the handlers see it; `record` is its line in the journal."""
@@ -26,7 +51,7 @@ class Call:
     target: Target
     headers: Mapping[str, str]
     query: MultiMapping[str]
-    content: StreamReader
+    content: Content
     record: Request
 
     @property

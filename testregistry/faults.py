@@ -7,23 +7,25 @@ GET requests only, unless a method is given. Counts are body bytes of the answer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, Unpack
 
 from testregistry.answer import Answer, Delivery, Ending, Framing, Silence
 from testregistry.body import Body, BytesBody, EndlessBody, JoinedBody, length, read
-from testregistry.call import Call, Handler
+from testregistry.call import Broken, Call, Handler
 from testregistry.encoding import encode
 from testregistry.fault import Act, Fault, Match, Powers, Where
 from testregistry.journal import Request
 
 __all__ = [
-    "Fault", "Match", "answer", "body", "close_delimited", "content_encoding", "cut", "drip", "drop", "endless",
-    "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "redirect", "reset", "stall", "status",
-    "swap", "wrong_length", "wrong_range",
+    "Fault", "Match", "answer", "body", "close_delimited", "content_encoding", "cut", "cut_upload", "drip", "drop",
+    "endless", "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "redirect", "reset", "stall",
+    "status", "swap", "wrong_length", "wrong_range",
 ]  # fmt: skip
 
 Target = str | Match | None
+_FRAMING = ("content-length", "content-range")
 WrongRange = Literal["first", "total", "star", "two-headers", "multipart", "missing"]
 
 
@@ -88,6 +90,21 @@ def hang(target: Target = None, /, **where: Unpack[Where]) -> Fault:
 def drop(target: Target = None, /, **where: Unpack[Where]) -> Fault:
     """Take the request and close the connection instead of answering, as servers do with idle ones."""
     return _fault("drop", target, where, _delivering(lambda delivery: replace(delivery, silence=Silence.DROP)))
+
+
+def cut_upload(target: Target = None, /, *, after: int = 0, keep: bool = True, **where: Unpack[Where]) -> Fault:
+    """Take so many bytes of what is sent, then reset the connection (RST).
+
+    `keep`: the upload holds them, as in most registries; else it holds what it did before this request.
+    """
+
+    async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
+        headers = {key: value for key, value in call.headers.items() if not (keep and key.lower() in _FRAMING)}
+        with suppress(ConnectionResetError):
+            await handler(replace(call, headers=headers, content=Broken(call.content, after, quiet=keep)))
+        return Answer(500, delivery=Delivery(silence=Silence.DROP, ending=Ending.RESET))
+
+    return _fault("cut_upload", target, where, act, kind="upload", method="PATCH")
 
 
 def drip(target: Target = None, /, *, rate: float, **where: Unpack[Where]) -> Fault:

@@ -60,6 +60,8 @@ class Reply(web.StreamResponse):
             await _for_ever()
         if answer.delivery.silence is Silence.DROP:
             self._keeps = False
+            if answer.delivery.ending is Ending.RESET:
+                await _reset(request.transport)
             return
         self._keeps = bool(request.keep_alive) and _is_whole(answer)
         await writer.write(_head(answer, request.method, keeps=self._keeps))

@@ -66,12 +66,15 @@ class RegistryClient:
         self._resolver = resolver
         self._sessions: dict[str, Session] = {}
 
-    def repository(self, reference: Reference) -> Repository:
-        """The repository of `reference`, as a Source. Raises InvalidConfig for unusable credentials or CA file."""
+    def repository(self, reference: Reference, *, mount_from: str | None = None) -> Repository:
+        """The repository of `reference`. Raises InvalidConfig for unusable credentials or CA file.
+
+        `mount_from`: another repository of the same registry, which may lend blobs that are to be brought here.
+        """
         registry = reference.registry
         if registry not in self._sessions:
             self._sessions[registry] = self._session(registry)
-        return Repository(self._sessions[registry], reference)
+        return Repository(self._sessions[registry], reference, mount_from=mount_from)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -3,6 +3,8 @@
 Foreign exceptions of the connection are translated in `wire`, not here.
 """
 
+from typing import Any
+
 from puller.errors import (
     InvalidManifest,
     NotFound,
@@ -68,16 +70,21 @@ def _told(status: int, body: bytes) -> str:
     return f"HTTP {status}: {told}" if told else f"HTTP {status}"
 
 
+def codes(body: bytes) -> list[str]:
+    """The first codes of an error document; none where `body` is none."""
+    found = (entry.get("code") for entry in _entries(body))
+    return [code for code in found if isinstance(code, str)]
+
+
 def _messages(body: bytes) -> list[str]:
+    words = ((entry.get("code"), entry.get("message")) for entry in _entries(body))
+    shown = [printable(" ".join(w for w in pair if isinstance(w, str)), limit=_SHOWN) for pair in words]
+    return [text for text in shown if text]
+
+
+def _entries(body: bytes) -> list[dict[str, Any]]:
     try:
         errors = load_document(body, what="error", limit=MAX_ERROR).get("errors")
     except InvalidManifest:
         return []
-    if not isinstance(errors, list):
-        return []
-    shown = []
-    for entry in errors[:_MAX_LISTED]:
-        if isinstance(entry, dict):
-            words = (entry.get("code"), entry.get("message"))
-            shown.append(printable(" ".join(w for w in words if isinstance(w, str)), limit=_SHOWN))
-    return [text for text in shown if text]
+    return [entry for entry in errors[:_MAX_LISTED] if isinstance(entry, dict)] if isinstance(errors, list) else []

@@ -1,4 +1,7 @@
-"""Redirect: where a registry may send us on, decided hop by hop (THREATS B5–B8). Pure: the session does the going."""
+"""Redirect: where a registry may send us on, decided hop by hop (THREATS B5–B8), and where an upload may go on (B10).
+
+Pure: the session does the going.
+"""
 
 import re
 from collections.abc import Sequence
@@ -59,21 +62,46 @@ class Trail:
         self.at_home = self.at_home and origin == self._home
 
     def _target(self, locations: Sequence[str]) -> URL:
-        if len(set(locations)) != 1:
-            raise self._unsafe("redirect without exactly one Location", got=f"{len(locations)} of them")
-        location = locations[0]
-        if len(location) > MAX_LOCATION or not _LOCATION.fullmatch(location):
-            raise self._unsafe("redirect to what is no URL")
-        authority = _AUTHORITY.match(location)
-        if authority is not None and "@" in authority[1]:
-            raise self._unsafe("redirect that chooses credentials", got=redacted(location))
-        if authority is not None and not _HOST_PORT.fullmatch(authority[1]):
-            raise self._unsafe("redirect to what is no host")
         try:
-            # `encoded`: a signature covers the query byte for byte, so nothing may be quoted again.
-            return self.url.join(URL(location, encoded=True)).with_fragment(None)
-        except ValueError:
-            raise self._unsafe("redirect to what is no URL") from None
+            return _read_location(locations, self.url, "redirect")
+        except UnsafeRedirect as error:
+            raise error.at(host=self._home.netloc) from None
 
     def _unsafe(self, what: str, *, wanted: str | None = None, got: str | None = None) -> UnsafeRedirect:
         return UnsafeRedirect(what, where=redacted(self.url), wanted=wanted, got=got, host=self._home.netloc)
+
+
+def upload_location(locations: Sequence[str], base: URL) -> URL:
+    """Where an upload goes on, by the `Location` of the registry's answer to a request to `base`; its query is kept.
+
+    Blobs and credentials go to the registry's own origin only (THREATS B10). Raises UnsafeRedirect.
+    """
+    home = Origin.of(base)
+    url = _read_location(locations, base, "upload")
+    try:
+        origin = Origin.of(url)
+    except ValueError:
+        raise UnsafeRedirect("upload to what is no http or https URL", where=redacted(base)) from None
+    if origin != home:
+        hint = "Behind a proxy a registry has to know its own address, or answer with relative ones."
+        raise UnsafeRedirect("upload to another origin", where=redacted(base), wanted=home, got=origin, hint=hint)
+    return url
+
+
+def _read_location(locations: Sequence[str], base: URL, noun: str) -> URL:
+    where = redacted(base)
+    if len(set(locations)) != 1:
+        raise UnsafeRedirect(f"{noun} without exactly one Location", where=where, got=f"{len(locations)} of them")
+    location = locations[0]
+    if len(location) > MAX_LOCATION or not _LOCATION.fullmatch(location):
+        raise UnsafeRedirect(f"{noun} to what is no URL", where=where)
+    authority = _AUTHORITY.match(location)
+    if authority is not None and "@" in authority[1]:
+        raise UnsafeRedirect(f"{noun} that chooses credentials", where=where, got=redacted(location))
+    if authority is not None and not _HOST_PORT.fullmatch(authority[1]):
+        raise UnsafeRedirect(f"{noun} to what is no host", where=where)
+    try:
+        # `encoded`: a signature covers the query byte for byte, so nothing may be quoted again.
+        return base.join(URL(location, encoded=True)).with_fragment(None)
+    except ValueError:
+        raise UnsafeRedirect(f"{noun} to what is no URL", where=where) from None

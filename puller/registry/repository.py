@@ -1,10 +1,20 @@
-"""Repository: one repository of a registry as a Source: names become descriptors, descriptors become bytes."""
+"""Repository: one repository of a registry, as a Source and as a Target."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from puller.contracts.content import Body
-from puller.errors import DigestMismatch, InvalidReference, NotFound, ProtocolViolation, PullerError
+import anyio
+
+from puller.contracts.content import Body, Ingest
+from puller.errors import (
+    DigestMismatch,
+    InvalidReference,
+    NotFound,
+    ProtocolViolation,
+    PullerError,
+    RegistryError,
+    SizeMismatch,
+)
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -15,10 +25,15 @@ from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
 from puller.registry.auth import Scope
 from puller.registry.body import Download
+from puller.registry.deposit import DocumentDeposit, Progress, depositing
+from puller.registry.documents import put_document
 from puller.registry.headers import content_digest, content_length, media_type
 from puller.registry.kept import KeptBody
+from puller.registry.resume import check_claims
 from puller.registry.session import Session
 from puller.registry.tags import list_tags
+from puller.registry.upload import Place, Upload
+from puller.stream.sink import Sink
 
 # Today's kinds, the richest first. Schema 1 is not asked for; a registry that has nothing else sends it all the same.
 ACCEPTED = (
@@ -32,14 +47,22 @@ _DOCUMENTS = frozenset(ACCEPTED) | mediatype.SCHEMA1_MANIFESTS
 
 
 class Repository:
-    """A Source bound to one repository. Safe to use from many tasks of one event loop."""
+    """A Source and a Target bound to one repository. Safe to use from many tasks of one event loop.
 
-    def __init__(self, session: Session, reference: Reference) -> None:
+    `mount_from`: another repository of this registry, which may have blobs that are to be brought here.
+    """
+
+    def __init__(self, session: Session, reference: Reference, *, mount_from: str | None = None) -> None:
         self._session = session
         self._registry = reference.registry
         self._repository = reference.repository
         self._scope = Scope(reference.repository)
         self._kept: KeptBody | None = None
+        self._place = Place(session, reference.repository, Scope(reference.repository, ("pull", "push")))
+        self._mount_from = mount_from
+        self._mounted: set[Digest] = set()
+        self._locks: dict[Digest, anyio.Lock] = {}
+        self._interrupted: dict[Digest, tuple[Upload, Progress]] = {}
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What `reference` names now. Raises RegistryError, and VerificationError where the answer contradicts itself.
@@ -96,9 +119,110 @@ class Repository:
         finally:
             download.close()
 
+    async def exists(self, descriptor: Descriptor) -> bool:
+        """Whether the repository has it: one HEAD. Raises RegistryError; SizeMismatch where it has another size."""
+        kind = "manifests" if descriptor.media_type in _DOCUMENTS else "blobs"
+        accept = (descriptor.media_type,) if kind == "manifests" else ("*/*",)
+        path = f"/v2/{self._repository}/{kind}/{descriptor.digest}"
+        request = Request("HEAD", path, f"{kind[:-1]} {descriptor.digest.short}", self._place.scope, accept)
+        try:
+            answer, _ = await self._session.read(request, limit=0)
+        except NotFound as error:
+            if error.phase == "authentication":
+                raise
+            return False
+        size = content_length(answer.header("Content-Length"))
+        if kind == "blobs" and None not in (size, descriptor.size) and size != descriptor.size:
+            what = "the registry holds content of another size"
+            raise SizeMismatch(what, wanted=descriptor.size, got=size, digest=descriptor.digest)
+        check_claims(answer, descriptor)
+        return True
+
+    @asynccontextmanager
+    async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[Ingest | None]:
+        """Open an ingest whose bytes go into the repository; None: it has them already.
+
+        Blobs are not complete before `commit`. Where an error leaves `may_go_on` true, opening it again waits a while
+        and goes on where the line broke, or raises what it was. Raises RegistryError.
+        """
+        async with self._locks.setdefault(expected.digest, anyio.Lock()):
+            try:
+                if await self.exists(expected):
+                    self._interrupted.pop(expected.digest, None)
+                    yield None
+                elif expected.media_type in _DOCUMENTS:
+                    yield DocumentDeposit(expected, watchers, self._put_by_digest)
+                else:
+                    async with self._uploading(expected, watchers) as deposit:
+                        yield deposit
+            except RegistryError as error:
+                error.at(reference=f"{self._registry}/{self._repository}", digest=expected.digest, phase="upload")
+                raise
+
+    def may_go_on(self, digest: Digest) -> bool:
+        """Whether the last ingest of `digest` was interrupted by what may pass."""
+        return digest in self._interrupted and self._interrupted[digest][0].may_go_on
+
+    def was_mounted(self, digest: Digest) -> bool:
+        """Whether another repository has lent this blob, so that nothing was sent."""
+        return digest in self._mounted
+
+    async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
+        """Have the registry name a manifest that it holds. Raises RegistryError, VerificationError."""
+        self._refuse_other(reference)
+        raw = bytearray()
+        async with self.fetch(descriptor) as body:
+            async for chunk in body:
+                raw += chunk
+        await self.put_manifest(bytes(raw), descriptor, reference.tag or "latest")
+
+    async def put_manifest(self, raw: bytes, descriptor: Descriptor, name: str) -> None:
+        """Put a manifest or index under `name`, a tag or its digest; all it refers to must be there.
+
+        The digest of a signed manifest of schema 1 is that of its payload. Raises RegistryError; DigestMismatch where
+        the registry says that it has kept something else (N22).
+        """
+        try:
+            await put_document(self._place, raw, descriptor, name)
+        except PullerError as error:
+            error.at(reference=f"{self._registry}/{self._repository}", digest=descriptor.digest, phase="push")
+            raise
+
+    async def named(self, tag: str) -> Digest | None:
+        """The digest that a tag has now, asked as one who pushes; None where there is none, or it is not told."""
+        request = Request(
+            "HEAD", f"/v2/{self._repository}/manifests/{tag}", f"manifest {tag}", self._place.scope, ACCEPTED
+        )
+        try:
+            answer, _ = await self._session.read(request, limit=0)
+        except NotFound as error:
+            if error.phase == "authentication":
+                raise
+            return None
+        return content_digest(answer.header("Docker-Content-Digest"))
+
     def tags(self) -> AsyncIterator[str]:
         """The names of all tags, page by page in the registry's order. Raises RegistryError."""
         return list_tags(self._session, self._repository, self._scope)
+
+    @asynccontextmanager
+    async def _uploading(self, expected: Descriptor, watchers: Sequence[Sink]) -> AsyncIterator[Ingest | None]:
+        new = Upload(self._place, expected, mount_from=self._mount_from), Progress(expected)
+        upload, progress = self._interrupted.pop(expected.digest, new)
+        await upload.begin()
+        if upload.is_mounted:
+            self._mounted.add(expected.digest)
+            yield None
+            return
+        try:
+            async with depositing(upload, expected, watchers, progress) as deposit:
+                yield deposit
+        finally:
+            if not deposit.is_committed:
+                self._interrupted[expected.digest] = upload, progress
+
+    async def _put_by_digest(self, descriptor: Descriptor, raw: bytes) -> None:
+        await self.put_manifest(raw, descriptor, str(descriptor.digest))
 
     def _download(self, wanted: Descriptor, offset: int) -> Download:
         if wanted.media_type in _DOCUMENTS:

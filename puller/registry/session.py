@@ -3,12 +3,12 @@ back as an answer, a setback that may pass, or an error that will not. Bodies an
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import aiohttp
 from yarl import URL
 
-from puller.errors import ProtocolViolation, RegistryError
+from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
 from puller.model.event import Report
 from puller.registry.answer import Answer, Request
 from puller.registry.auth import Authenticator
@@ -17,9 +17,11 @@ from puller.registry.failure import MAX_ERROR, failed
 from puller.registry.headers import retry_after
 from puller.registry.lines import Lines
 from puller.registry.origin import Origin, redacted
+from puller.registry.parcel import Parcel, Receipt
 from puller.registry.patience import Patience
 from puller.registry.receive import read_up_to
 from puller.registry.redirect import REDIRECTS, Trail
+from puller.registry.refusal import denies_token, refused
 from puller.registry.retry import Retries, RetryPolicy, Setback, Trial, passes
 from puller.registry.token import MAX_ANSWER, TokenAnswer
 from puller.registry.world import World
@@ -100,6 +102,20 @@ class Session:
                 return Setback(error)
             raise
 
+    async def deliver(self, parcel: Parcel) -> Receipt | Setback:
+        """Bring a parcel once; whether it may be brought again is for the caller to know (RELIABILITY R8).
+
+        A token that is refused is replaced once; a parcel that cannot be repeated comes back as a setback then. Raises
+        RegistryError where no other attempt will help.
+        """
+        try:
+            return await self._delivered(parcel)
+        except RegistryError as error:
+            error.at(host=self.origin.netloc)
+            if error.retryable and error.attempts is None:
+                return Setback(error)
+            raise
+
     async def close(self) -> None:
         """Close all connections."""
         await self._lines.close()
@@ -144,8 +160,7 @@ class Session:
         if not answer.at_home and answer.status in _STALE:
             return Setback(error, stale=True)
         if passes(answer.status):
-            asked = answer.header("Retry-After")
-            return Setback(error, retry_after(asked[0], self.world.wall()) if len(asked) == 1 else None)
+            return Setback(error, self._asked_to_wait(answer.header("Retry-After")))
         raise error
 
     @staticmethod
@@ -156,6 +171,46 @@ class Session:
             answer.close()
             got = ", ".join(encodings)[:80]
             raise ProtocolViolation("the body is encoded although identity was asked for", got=got)
+
+    async def _delivered(self, parcel: Parcel) -> Receipt | Setback:
+        authorization = await self._authenticator.authorization(parcel.scope)
+        receipt = await self._handed_over(parcel, authorization)
+        if not denies_token(receipt.status, receipt.body, authorization):
+            return self._taken(parcel, receipt)
+        challenges = receipt.header("WWW-Authenticate")
+        authorization = await self._authenticator.challenged(parcel.scope, challenges, rejected=authorization)
+        if not parcel.can_repeat:
+            return Setback(refused(receipt, what=parcel.what))
+        return self._taken(parcel, await self._handed_over(parcel, authorization))
+
+    async def _handed_over(self, parcel: Parcel, authorization: str | None) -> Receipt:
+        length = {"Content-Length": str(len(parcel.body or b""))} if isinstance(parcel.body, bytes | None) else {}
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Accept-Encoding": "identity", **parcel.headers}
+        headers |= length if parcel.method in ("POST", "PUT", "PATCH") else {}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        if Origin.of(parcel.url) != self.origin:
+            raise UnsafeRedirect("upload to another origin", where=redacted(parcel.url), wanted=self.origin)
+        response = await self._lines.home.send(
+            parcel.method, parcel.url, headers, body=parcel.body or None, answer_within=parcel.answer_within
+        )
+        logger.debug("%s %s: %d", parcel.method, redacted(parcel.url), response.status)
+        answer = Answer(response, self.origin, at_home=True, redirected=False)
+        body = await self._drain(answer)
+        lines = {name.lower(): response.headers.getall(name) for name in response.headers}
+        return Receipt(response.status, parcel.url, lines, body)
+
+    def _taken(self, parcel: Parcel, receipt: Receipt) -> Receipt | Setback:
+        if receipt.status in parcel.accepted:
+            self._retries.succeeded()
+            return receipt
+        error = refused(receipt, what=parcel.what)
+        if passes(receipt.status):
+            return Setback(error, self._asked_to_wait(receipt.header("Retry-After")))
+        raise error
+
+    def _asked_to_wait(self, lines: Sequence[str]) -> float | None:
+        return retry_after(lines[0], self.world.wall()) if len(lines) == 1 else None
 
     async def _whole(self, answer: Answer, limit: int) -> bytes:
         try:

@@ -6,9 +6,9 @@ proxies, no netrc, no redirects, no decompression: what a request carries is wha
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -17,6 +17,7 @@ from yarl import URL
 
 from puller.errors import ConnectionLost, ProtocolViolation, TLSFailure, Unavailable, UnsafeRedirect
 from puller.registry.origin import redacted
+from puller.registry.outflow import PIECE, Outflow
 from puller.registry.patience import Patience
 from puller.registry.reach import Boundary, BoundedResolver, RefusedAddress
 
@@ -50,19 +51,35 @@ class Wire:
         self._pools: dict[str, aiohttp.ClientSession] = {}
 
     async def send(
-        self, method: str, url: URL, headers: Mapping[str, str], *, form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        *,
+        form: Mapping[str, str] | None = None,
+        body: bytes | Outflow | None = None,
+        answer_within: float | None = None,
     ) -> aiohttp.ClientResponse:
         """Send one request, wait for the head of the answer; the caller closes or releases it.
 
-        Raises Unavailable, ConnectionLost, TLSFailure, UnsafeRedirect (an address out of bounds), ProtocolViolation.
+        `answer_within`: seconds from the last byte of `body`, else as patience says. A body that is sent piece by piece
+        goes on until the answer is in, whatever that answer is. Raises Unavailable, ConnectionLost, TLSFailure,
+        UnsafeRedirect (an address out of bounds), ProtocolViolation.
         """
         pool = self._pool(url.scheme)
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
+        wait = self._patience.first_byte if answer_within is None else answer_within
         with translated(url):
-            async with asyncio.timeout(None) as deadline:
+            async with _Deadline() as deadline:
                 return await pool.request(
-                    method, url, headers=headers, data=form, allow_redirects=False, trace_request_ctx=deadline
+                    method,
+                    url,
+                    headers=headers,
+                    data=form if body is None else _paced(body, deadline, stall=self._patience.stall, wait=wait),
+                    allow_redirects=False,
+                    timeout=self._timeout(max(wait, self._patience.stall)),
+                    trace_request_ctx=deadline,
                 )
 
     async def close(self) -> None:
@@ -100,22 +117,60 @@ class Wire:
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
             trace_configs=[_deadline_set(patience.connect + patience.first_byte)],
-            # aiohttp would end any body after 300 s; `connect` would count the wait for a free place in the pool.
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=None,
-                sock_connect=patience.connect,
-                sock_read=max(patience.first_byte, patience.stall),
-            ),
         )
+
+    def _timeout(self, read: float) -> aiohttp.ClientTimeout:
+        # aiohttp would end any body after 300 s; `connect` would count the wait for a free place in the pool.
+        return aiohttp.ClientTimeout(total=None, connect=None, sock_connect=self._patience.connect, sock_read=read)
+
+
+class _Deadline:
+    """When a request has to be answered; it moves while the request's body flows, which another task sees to."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(None)
+        self._is_open = False
+
+    async def __aenter__(self) -> "_Deadline":
+        await self._timeout.__aenter__()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def move(self, seconds: float | None) -> None:
+        """So many seconds from now, or None: no deadline for the time being. Too late, once it has passed."""
+        if self._is_open and not self._timeout.expired():
+            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+async def _paced(body: bytes | Outflow, deadline: _Deadline, *, stall: float, wait: float) -> AsyncIterator[bytes]:
+    """The pieces of `body`: each has to go out in `stall` seconds, the answer to come `wait` seconds after the last.
+
+    Time spent waiting for the next piece does not count: a slow disk is not the server's fault.
+    """
+    async for piece in body if isinstance(body, Outflow) else _cut(body):
+        deadline.move(stall)
+        yield piece
+        deadline.move(None)
+    deadline.move(wait)
+
+
+async def _cut(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
 
 
 def _deadline_set(seconds: float) -> aiohttp.TraceConfig:
     """Lets the deadline that comes with a request run from the moment it has, or begins to make, a connection."""
 
     async def began(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: object) -> None:
-        deadline: asyncio.Timeout = context.trace_request_ctx
-        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+        deadline: _Deadline = context.trace_request_ctx
+        deadline.move(seconds)
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_start.append(began)

@@ -1,8 +1,9 @@
 """Sink: a push consumer of one stream of bytes, and the smallest ones."""
 
+import copy
 import hashlib
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from puller.model.digest import Digest
 
@@ -75,6 +76,12 @@ class Digester:
 
     def finish(self) -> None:
         pass
+
+    def fork(self) -> Self:
+        """Another one, as if it had seen the same bytes."""
+        other = copy.copy(self)
+        other._hash = self._hash.copy()
+        return other
 
     @property
     def digest(self) -> Digest:

@@ -1,5 +1,8 @@
 """BlobVerifier: bytes against the promise of a descriptor, refused at the first byte too many."""
 
+import copy
+from typing import Self
+
 from puller.errors import DigestMismatch, SizeMismatch
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -26,6 +29,12 @@ class BlobVerifier:
     def digest(self) -> Digest:
         """The digest of the bytes seen so far."""
         return self._digester.digest
+
+    def fork(self) -> Self:
+        """Another one, as if it had seen the same bytes."""
+        other = copy.copy(self)
+        other._digester = self._digester.fork()
+        return other
 
     def write(self, chunk: Chunk, /) -> None:
         limit = self.expected.size

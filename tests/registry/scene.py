@@ -121,6 +121,7 @@ async def opened(
     classify: Classify = reach_of,
     names: Names | None = None,
     concurrency: int = 6,
+    mount_from: str | None = None,
 ) -> AsyncIterator[Repository]:
     """The repository `name` through a client of its own."""
     report: Callable[[Event], None] = events.append if events is not None else lambda event: None
@@ -137,7 +138,7 @@ async def opened(
         resolver=ThreadedResolver if names is None else lambda: names,
     )
     async with client:
-        yield client.repository(Reference.parse(name))
+        yield client.repository(Reference.parse(name), mount_from=mount_from)
 
 
 async def fetched(repository: Repository, wanted: Descriptor, offset: int = 0) -> bytes:
