@@ -40,12 +40,28 @@ class Shelf:
         self.driver = driver
         self.content = content
         self._durable = durable
+        # Paths from the root: of what is kept, of work, and of all directories that are made here and closed to others.
+        self._kept = driver
+        self._work = _STAGING
+        self._own: tuple[str, ...] = ("", driver, _STAGING)
+
+    def _place(self, layer: str) -> str:
+        """The directory that makes a layer exist, from the root."""
+        return f"{self._kept}/{layer}"
+
+    def _tree(self, layer: str) -> str:
+        """That of its files."""
+        return f"{self._kept}/{layer}/{self.content}"
+
+    def _notes(self, layer: str) -> str:
+        """That of its record and its sidecar."""
+        return f"{self._kept}/{layer}"
 
     def has(self, layer: str) -> bool:
         """Whether it is here, and so complete."""
         _check(layer)
         with translated(self.root), suppress(FileNotFoundError, NotADirectoryError):
-            with self._opened(f"{self.driver}/{layer}"):
+            with self._opened(self._place(layer)):
                 return True
         return False
 
@@ -53,7 +69,7 @@ class Shelf:
         """All that are here, in order."""
         with translated(self.root):
             try:
-                with self._opened(self.driver, os.O_RDONLY) as fd:
+                with self._opened(self._kept, os.O_RDONLY) as fd:
                     return sorted(name for name in _names(fd) if _LAYER.fullmatch(name))
             except FileNotFoundError:
                 return []
@@ -61,17 +77,17 @@ class Shelf:
     def path(self, layer: str) -> Path:
         """The directory of its files."""
         self._need(layer)
-        return self.root / self.driver / layer / self.content
+        return self.root / self._tree(layer)
 
     def sidecar(self, layer: str) -> Path:
         """Its file of alterations."""
         self._need(layer)
-        return self.root / self.driver / layer / SIDECAR
+        return self.root / self._notes(layer) / SIDECAR
 
     def record(self, layer: str) -> Record:
         """What is known of it. Raises ContentCorrupt for a damaged record."""
         self._need(layer)
-        with translated(self.root), self._opened(f"{self.driver}/{layer}") as fd:
+        with translated(self.root), self._opened(self._notes(layer)) as fd:
             record = os.open(RECORD, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
             with os.fdopen(record, "rb") as file:
                 return Record.decode(file.read())
@@ -92,7 +108,7 @@ class Shelf:
         self._need(layer)
         with ExitStack() as stack:
             with translated(self.root):
-                fd = stack.enter_context(self._opened(f"{self.driver}/{layer}/{self.content}", os.O_RDONLY))
+                fd = stack.enter_context(self._opened(self._tree(layer), os.O_RDONLY))
             yield fd
 
     def stage(self, layer: str) -> Staging:
@@ -101,24 +117,24 @@ class Shelf:
         name = self._staged(layer)
         with translated(self.root):
             self._found()
-            with self._opened(_STAGING) as above:
+            with self._opened(self._work) as above:
                 if is_in_use(above, name):
                     raise StoreBusy("a process that was ended still unpacks this layer", hint="Try again.")
                 remove(above, os.fsencode(name))
                 os.mkdir(name, _PRIVATE, dir_fd=above)
-                return Staging(os.open(name, STEP, dir_fd=above), self.root / _STAGING / name)
+                return Staging(os.open(name, STEP, dir_fd=above), self.root / self._work / name)
 
     def discard(self, layer: str, staging: Staging) -> None:
         """Remove what was staged. It is no error if it is gone already."""
         staging.close()
-        with translated(self.root), self._opened(_STAGING) as above:
+        with translated(self.root), self._opened(self._work) as above:
             remove(above, os.fsencode(self._staged(layer)))
 
     def commit(self, layer: str, staging: Staging, record: Record) -> None:
         """Make it exist, in one rename. If it does already, what was staged is dropped."""
         with translated(self.root):
             staging.write(RECORD, record.encode())
-            with self._opened(_STAGING, os.O_RDONLY) as source, self._opened(self.driver, os.O_RDONLY) as target:
+            with self._opened(self._work, os.O_RDONLY) as source, self._opened(self._kept, os.O_RDONLY) as target:
                 if self._durable:
                     syncfs(source)
                 try:
@@ -137,7 +153,7 @@ class Shelf:
         name = self._staged(layer)
         with translated(self.root):
             self._found()
-            with self._opened(_STAGING) as work, self._opened(self.driver) as shelf:
+            with self._opened(self._work) as work, self._opened(self._kept) as shelf:
                 remove(work, os.fsencode(name))
                 os.rename(layer, name, src_dir_fd=shelf, dst_dir_fd=work)
                 remove(work, os.fsencode(name))
@@ -149,7 +165,7 @@ class Shelf:
             layer = name.removeprefix(f"{self.driver}-")
             with free(f"layer-{name}") as is_free:
                 if is_free:
-                    with translated(self.root), self._opened(_STAGING) as work:
+                    with translated(self.root), self._opened(self._work) as work:
                         if not is_in_use(work, name):
                             remove(work, os.fsencode(name))
                             swept.append(layer)
@@ -159,12 +175,12 @@ class Shelf:
         """The directory of work, made if it is missing: for what must be tried on this very file system."""
         with translated(self.root):
             self._found()
-        return self.root / _STAGING
+        return self.root / self._work
 
     def _left(self) -> list[str]:
         with translated(self.root):
             try:
-                with self._opened(_STAGING, os.O_RDONLY) as fd:
+                with self._opened(self._work, os.O_RDONLY) as fd:
                     names = _names(fd)
             except FileNotFoundError:
                 return []
@@ -182,12 +198,12 @@ class Shelf:
         """See that the directories are there, real, and closed to others."""
         with suppress(FileExistsError):
             self.root.mkdir(_PRIVATE)
-        with self._opened("") as root:
-            for name in (self.driver, _STAGING):
-                with suppress(FileExistsError):
-                    os.mkdir(name, _PRIVATE, dir_fd=root)
-        for name in ("", self.driver, _STAGING):
-            with self._opened(name, os.O_RDONLY) as fd:
+        for path in self._own:
+            above, _, name = path.rpartition("/")
+            if name:
+                with self._opened(above) as fd, suppress(FileExistsError):
+                    os.mkdir(name, _PRIVATE, dir_fd=fd)
+            with self._opened(path, os.O_RDONLY) as fd:
                 if stat.S_IMODE(os.fstat(fd).st_mode) & ~_PRIVATE:
                     os.fchmod(fd, _PRIVATE)
 
