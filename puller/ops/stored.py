@@ -28,7 +28,13 @@ async def stored_image(
     `platform` None is enough for what is no index. Raises ContentMissing, NotFound where the index has no such
     platform, Unsupported for an artifact, InvalidManifest.
     """
-    descriptor = await store.resolve(reference.tagged())
+    return await image_at(await store.resolve(reference.tagged()), store, platform, reference)
+
+
+async def image_at(
+    descriptor: Descriptor, store: ContentStore, platform: Platform | None, reference: Reference | None = None
+) -> tuple[Descriptor, Image]:
+    """The same of what a name stands for; `reference` is for errors only."""
     for _ in range(MAX_NESTING):
         if descriptor.media_type == OCTETS:
             raise InvalidManifest("this is no manifest", reference=reference, digest=descriptor.digest)
@@ -53,7 +59,7 @@ async def present_image(reference: Reference, store: ContentStore, platform: Pla
         return await _whole(reference, store, platform)
 
 
-async def _image(store: ContentStore, manifest: Manifest, reference: Reference) -> Image:
+async def _image(store: ContentStore, manifest: Manifest, reference: Reference | None) -> Image:
     if not manifest.is_image or manifest.config is None:
         raise Unsupported("an artifact, not an image", got=manifest.artifact_type, reference=reference)
     return Image(manifest, parse_config(await store.read(manifest.config, limit=MAX_BYTES)))

@@ -1,0 +1,108 @@
+"""Saving: what `puller save`, `convert` and `history` do with their words."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from puller.cli import interrupt
+from puller.cli.environment import host_platform
+from puller.cli.lines import counted, short, size_text
+from puller.cli.logs import on_stderr
+from puller.cli.output import archive_output
+from puller.cli.rooms import open_store
+from puller.cli.table import aligned
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.text import printable
+from puller.ops.convert import Converted, convert
+from puller.ops.graphs import graph_at
+from puller.ops.history import Step, history
+from puller.ops.modernise import Form
+from puller.ops.save import Saved, save
+from puller.ops.shelves import shelves_at
+
+_SHOWN = 45  # characters of a command, as in Docker's own table
+
+
+def save_all(
+    texts: Sequence[str], output: str, form: Form, platform: str | None, store: Path | None, graph: Path | None
+) -> None:
+    """Save images to a file, which appears when it is complete, or to stdout."""
+
+    async def main(file: BinaryIO) -> Saved:
+        place = await open_store(store)
+        wanted = _platform(platform, otherwise=None if form == "oci" else host_platform())
+        return await save(texts, place, graph_at(place, graph), file.write, form=form, platform=wanted)
+
+    with archive_output(output, verb="save") as file:
+        saved = interrupt.run(lambda: main(file))
+        file.flush()
+    on_stderr(f"saved {counted(saved.images, 'image')} to {printable(output)}  {size_text(saved.size)}")
+
+
+def convert_one(
+    text: str, form: Form, name: str | None, platform: str | None, store: Path | None, graph: Path | None
+) -> Iterator[str]:
+    """Convert an image; the lines that say what became of it."""
+
+    async def main() -> Converted:
+        place = await open_store(store)
+        new = None if name is None else Reference.parse(name).tagged()
+        wanted = _platform(platform, otherwise=None)
+        return await convert(text, form, place, graph_at(place, graph), name=new, platform=wanted)
+
+    return _told(interrupt.run(main))
+
+
+def _told(converted: Converted) -> Iterator[str]:
+    rows = [("image", converted.old_id, str(converted.image_id))]
+    for turned in converted.layers:
+        new = "thrown away: it is empty" if turned.layer is None else f"{turned.layer.digest}  diff ID {turned.diff_id}"
+        rows.append(("layer", turned.image_id, new))
+    yield from aligned([(kind, old, "→", new) for kind, old, new in rows], gap=2)
+    layers = sum(turned.layer is not None for turned in converted.layers)
+    yield f"{converted.reference} is {converted.manifest.digest} now; {converted.reused} of {layers} blobs were here"
+
+
+def show_history(
+    text: str, platform: str | None, store: Path | None, graph: Path | None, *, as_json: bool, whole: bool
+) -> Iterable[str]:
+    """The lines that say how an image came to be."""
+
+    async def main() -> list[Step]:
+        place = await open_store(store)
+        wanted = _platform(platform, otherwise=host_platform())
+        shelves = shelves_at(place.layout.layers)
+        return await history(text, place, graph_at(place, graph), shelves, platform=wanted)
+
+    steps = interrupt.run(main)
+    if as_json:
+        return [json.dumps(step.plain()) for step in steps]
+    head = ("IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT")
+    return aligned([head, *(_row(step, whole=whole) for step in steps)])
+
+
+def _row(step: Step, *, whole: bool) -> tuple[str, ...]:
+    size = "-" if step.size is None else size_text(step.size)
+    comment = printable(step.comment, limit=1000)
+    if whole:
+        return (
+            printable(step.image_id),
+            printable(step.created),
+            printable(step.created_by, limit=10_000),
+            size,
+            comment,
+        )
+    command = printable(step.created_by, limit=10_000)
+    if len(command) > _SHOWN:
+        command = f"{command[: _SHOWN - 1]}…"
+    return _short(step.image_id), printable(step.created[:19].replace("T", " ")), command, size, comment
+
+
+def _short(image_id: str) -> str:
+    return short(image_id) if ":" in image_id else image_id[:12]
+
+
+def _platform(text: str | None, *, otherwise: Platform | None) -> Platform | None:
+    return otherwise if text is None else Platform.parse(text)

@@ -1,0 +1,99 @@
+"""history: how an image came to be, one entry a layer or step, the latest first."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from anyio import to_thread
+
+from puller.contracts.graph import GraphImage
+from puller.errors import PullerError, Unsupported
+from puller.legacy.modernimage import ModernImage
+from puller.model.document import list_of, load_document, text_of
+from puller.model.mediatype import SCHEMA1_MANIFESTS
+from puller.model.platform import Platform
+from puller.ops.graphs import Graph
+from puller.ops.names import find
+from puller.ops.plan import Image
+from puller.ops.shelves import Shelves
+from puller.ops.stacking import layers_of
+from puller.ops.stored import image_at
+from puller.store.disk import DiskStore
+
+MISSING: Final = "<missing>"  # what docker says of steps that have no image of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `created` is as the image states it, `size` in bytes: of the files of its layer where that is unpacked,
+    else of its uncompressed archive; None where neither is known.
+    """
+
+    image_id: str
+    created: str
+    created_by: str
+    size: int | None
+    comment: str
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+async def history(
+    text: str, store: DiskStore, graph: Graph, shelves: Shelves, *, platform: Platform | None = None
+) -> list[Step]:
+    """The steps of the image that `text` means; of an index that of `platform`. Raises what `find` raises, and
+    Unsupported for a schema 1 manifest without its image.
+    """
+    found = await find(text, store, graph)
+    if found.image_id is not None:
+        return [_graph_step(image) for image in await graph.run(graph.images.line, found.image_id)]
+    assert found.descriptor is not None
+    if found.descriptor.media_type in SCHEMA1_MANIFESTS:
+        raise Unsupported("a schema 1 manifest whose image is not in the image graph", reference=text)
+    _, image = await image_at(found.descriptor, store, platform)
+    return _steps(image, await _sizes(image, store, shelves))
+
+
+def _graph_step(image: GraphImage) -> Step:
+    # Through the struct of later Docker: where it holds the same, it says it in the same words.
+    shown = ModernImage.decode(image.image.encode())
+    created = shown.created.encode().decode().strip('"')
+    return Step(image.image_id, created, shown.command, image.size, shown.text("comment"))
+
+
+def _steps(image: Image, sizes: Sequence[int | None]) -> list[Step]:
+    """Steps of a content image. Its history is optional and may be wrong: then there is one step a layer."""
+    config, manifest = image.config, image.manifest
+    assert config is not None
+    assert manifest.config is not None
+    entries = list(zip(config.history, _comments(config.raw), strict=True))
+    if sum(not entry.empty_layer for entry, _ in entries) != len(sizes):
+        steps = [Step(MISSING, "", "", size, "") for size in sizes]
+    else:
+        rest = iter(sizes)
+        steps = [
+            Step(MISSING, entry.created, entry.created_by, 0 if entry.empty_layer else next(rest), comment)
+            for entry, comment in entries
+        ]
+    if steps:
+        steps[-1] = replace(steps[-1], image_id=str(manifest.config.digest))
+    return steps[::-1]
+
+
+def _comments(config: bytes) -> list[str]:
+    entries = list_of(load_document(config, what="image config"), "history", what="image config", default=True)
+    return [text_of(entry, "comment", what="image config history", default="") for entry in entries]
+
+
+async def _sizes(image: Image, store: DiskStore, shelves: Shelves) -> list[int | None]:
+    """Of each layer, base first: the content of its files where it is unpacked, else the archive that was proved."""
+    try:
+        layers = layers_of(image)
+    except PullerError:
+        layers = ()
+    driver = await shelves.holder(layers) if layers else None
+    if driver is not None:
+        return [(await to_thread.run_sync(driver.unpacked, layer.name)).size for layer in layers]
+    return [(await store.facts(layer.digest)).unpacked_size for layer in image.manifest.layers]
