@@ -25,6 +25,11 @@ class Archive:
     members: Members
     file: Spooled
 
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.file.seen.size
+
     def read(self, name: str, *, limit: int = MAX_JSON) -> bytes:
         """The whole of a small member. Raises InvalidArchive, UnsafePath, LimitExceeded for more than `limit` bytes."""
         member = self.members.file(name)

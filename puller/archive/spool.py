@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from puller.archive.failure import translated
-from puller.errors import ContentCorrupt, InvalidArchive, NoSpace
+from puller.errors import ContentCorrupt, InvalidArchive, LimitExceeded, NoSpace
 from puller.stream.inflate import SNIFFED, Inflate, sniff
 from puller.stream.sink import Chunk, Pulse, Sink, unwatched
 
@@ -70,26 +70,30 @@ class Spooled:
 
 @contextmanager
 def spooled(
-    source: int, folder: Path, *, bounds: Bounds | None = None, told: Told | None = None, pulse: Pulse = unwatched
+    source: int,
+    folder: Path,
+    *,
+    bounds: Bounds | None = None,
+    told: Told | None = None,
+    pulse: Pulse = unwatched,
+    watch: Sink | None = None,
 ) -> Iterator[Spooled]:
     """The stream that `source` gives, uncompressed, as a file that can be read at any offset. Blocking.
 
     A regular file that is not compressed is used where it is. All else (a pipe, one level of gzip, bzip2, xz or zstd)
     is written to a file without a name in `folder`. `source` stays the caller's. `pulse` is called ten times a second
-    or more; what it raises ends the work. Raises InvalidCompression, InvalidArchive for a second level of compression,
-    LimitExceeded, NoSpace, StoreError.
+    or more; what it raises ends the work. `watch` sees the bytes as `source` gives them. Raises InvalidCompression,
+    InvalidArchive for a second level of compression, LimitExceeded, NoSpace, StoreError.
     """
     if (used := _in_place(source)) is not None:
+        if watch is not None:
+            _show(source, watch, told, pulse)
         yield used
         return
-    with translated(folder):
-        fd = _nameless(folder)
-    try:
+    with nameless(folder) as fd:
         with translated(folder):
-            _fill(fd, source, bounds or Bounds(), told, pulse)
+            _fill(fd, source, bounds or Bounds(), told, pulse, watch)
         yield Spooled(fd, Seen.of(fd))
-    finally:
-        os.close(fd)
 
 
 def _in_place(source: int) -> Spooled | None:
@@ -100,8 +104,18 @@ def _in_place(source: int) -> Spooled | None:
         return Spooled(source, Seen.of(source)) if sniff(os.pread(source, SNIFFED, 0)) == "none" else None
 
 
-def _nameless(folder: Path) -> int:
-    """A new file that nobody can open by name, and that is gone when it is closed."""
+@contextmanager
+def nameless(folder: Path) -> Iterator[int]:
+    """A new file that nobody can open by name, and that is gone when it is closed, with the block or the process."""
+    with translated(folder):
+        fd = _new(folder)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _new(folder: Path) -> int:
     with suppress(OSError):  # not every file system has O_TMPFILE
         return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
     path = folder / f".archive-{secrets.token_hex(16)}"
@@ -110,7 +124,19 @@ def _nameless(folder: Path) -> int:
     return fd
 
 
-def _fill(fd: int, source: int, bounds: Bounds, told: Told | None, pulse: Pulse) -> None:
+def _show(source: int, watch: Sink, told: Told | None, pulse: Pulse) -> None:
+    """Let `watch` see a file that is used where it is."""
+    at = 0
+    with translated("the archive"):
+        while chunk := os.pread(source, CHUNK, at):
+            pulse()
+            watch.write(chunk)
+            at += len(chunk)
+            if told is not None:
+                told(at)
+
+
+def _fill(fd: int, source: int, bounds: Bounds, told: Told | None, pulse: Pulse, watch: Sink | None) -> None:
     first = b""
     chunks = _chunks(source, pulse)
     for chunk in chunks:
@@ -119,7 +145,7 @@ def _fill(fd: int, source: int, bounds: Bounds, told: Told | None, pulse: Pulse)
             break
     compression = sniff(first)
     inflate = Inflate(
-        _File(fd, bounds.reserve),
+        FileSink(fd, bounds),
         what="archive",
         compression=compression,
         limit=bounds.size,
@@ -129,6 +155,8 @@ def _fill(fd: int, source: int, bounds: Bounds, told: Told | None, pulse: Pulse)
     read = 0
     for chunk in _again(first, chunks):
         inflate.write(chunk)
+        if watch is not None:
+            watch.write(chunk)
         read += len(chunk)
         if told is not None:
             told(read)
@@ -160,16 +188,19 @@ def _chunks(source: int, pulse: Pulse) -> Iterator[bytes]:
         yield chunk
 
 
-class _File(Sink):
-    """A file that is written from its start on."""
+class FileSink(Sink):
+    """A file that is written from its start on, within bounds."""
 
-    def __init__(self, fd: int, reserve: int) -> None:
+    def __init__(self, fd: int, bounds: Bounds) -> None:
         self._fd = fd
-        self._reserve = reserve
+        self._most = bounds.size
+        self._reserve = bounds.reserve
         self._size = 0
         self._look_at = 0
 
     def write(self, chunk: Chunk, /) -> None:
+        if self._size + len(chunk) > self._most:
+            raise LimitExceeded("archive too large", wanted=f"at most {self._most} bytes", got="more")
         if self._size >= self._look_at:
             self._look()
         rest = memoryview(chunk)

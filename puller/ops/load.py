@@ -1,0 +1,124 @@
+"""load: the images of an archive, brought into the graph or the store under the IDs they have; all of them or none."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+import anyio
+from anyio import CancelScope
+
+from puller.archive.content import Prover
+from puller.archive.opened import Archive, opened
+from puller.archive.spool import Bounds
+from puller.errors import InputError, InvalidArchive, Unsupported
+from puller.ops.graphs import Graph
+from puller.ops.loadcompat import load_as_docker
+from puller.ops.loadcontent import ContentLoading
+from puller.ops.loadgraph import GraphLoading
+from puller.ops.loadnames import LoadNames
+from puller.ops.loadnews import Hear, Landed, Teller, unheard
+from puller.ops.loadplan import LoadPlan, plan_load
+from puller.ops.tasks import one_error
+from puller.ops.watch import stop_when_cancelled
+
+
+async def load(
+    source: int,
+    graph: Graph,
+    *,
+    retag: bool = True,
+    compat: bool = False,
+    bounds: Bounds | None = None,
+    hear: Hear = unheard,
+) -> tuple[Landed, ...]:
+    """Load the archive that the descriptor `source` gives: a file, a pipe; its caller closes it.
+
+    Images of the old format become graph images under the IDs they have; images of today become content of the graph's
+    store, every layer held to its diff ID. What is here already is not read again. All of the archive is read and
+    proved before anything is changed; whatever fails later is undone; names come last. `retag` False refuses an archive
+    whose names are in use for other images. `compat`: as Docker 1.9 loaded the old format, checks left out (LEGACY.md
+    d.7). Raises any PullerError; InvalidArchive where documents of the archive do not follow their rules.
+    """
+    landed: list[Landed] = []
+
+    async def work() -> None:
+        async with _opened(source, graph, bounds, hear) as archive:
+            if compat:
+                landed.extend(await load_as_docker(archive, graph, hear))
+            else:
+                landed.extend(await _load(archive, graph, retag=retag, hear=hear))
+
+    # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+    for image in landed:
+        hear(image)
+    return tuple(landed)
+
+
+@asynccontextmanager
+async def _opened(source: int, graph: Graph, bounds: Bounds | None, hear: Hear) -> AsyncIterator[Archive]:
+    stack = ExitStack()
+    told = Teller(hear, "archive", None)
+    folder = graph.store.layout.ingests
+
+    def enter() -> Archive:
+        return stack.enter_context(opened(source, folder, bounds=bounds, told=told, pulse=stop_when_cancelled))
+
+    try:
+        yield await graph.run(enter)
+    finally:
+        stack.close()
+
+
+async def _load(archive: Archive, graph: Graph, *, retag: bool, hear: Hear) -> list[Landed]:
+    told = Teller(hear, "layers", archive.size)
+
+    def planned() -> LoadPlan:
+        with _said_by_archive():
+            return plan_load(archive, graph.images, Prover(archive, told=told, pulse=stop_when_cancelled))
+
+    plan = await graph.run(planned)
+    names = LoadNames(graph, plan.names, plan.content, hear)
+    await names.check(retag=retag)
+    with GraphLoading(graph, archive, hear) as images:
+        content = ContentLoading(graph, archive, hear)
+        try:
+            async with graph.store.lease() as lease:
+                await images.run(plan)
+                await content.run(plan.content, lease)
+                await graph.run(archive.file.check_unchanged)
+                with CancelScope(shield=True):  # names are set, or they are not: there is no half of it
+                    await names.set()
+        except BaseException:
+            await images.undo()
+            await content.undo()
+            raise
+    return [*_graph_lines(plan), *_content_lines(plan)]
+
+
+def _graph_lines(plan: LoadPlan) -> Iterator[Landed]:
+    for name in sorted(plan.names):
+        yield Landed(str(name), plan.names[name], "graph")
+    named = set(plan.names.values())
+    for image_id in plan.tops:
+        if image_id not in named:
+            yield Landed(None, image_id, "graph")
+
+
+def _content_lines(plan: LoadPlan) -> Iterator[Landed]:
+    for image in plan.content:
+        for name in image.names or (None,):
+            yield Landed(None if name is None else str(name), str(image.image_id), "content")
+
+
+@contextmanager
+def _said_by_archive() -> Iterator[None]:
+    """Of documents that break their rules it is the archive that is wrong, and not who named it."""
+    try:
+        yield
+    except Unsupported:
+        raise
+    except InputError as error:
+        facts = {name: getattr(error, name) for name in ("where", "wanted", "got", "hint", *error.context)}
+        raise InvalidArchive(error.what, **facts) from error
