@@ -30,7 +30,7 @@ from puller.stream.go2015sparse import (
     pax_size,
 )
 from puller.stream.sink import Pulse, unwatched
-from puller.stream.tar import Answer, Dialect, Reading, Wish
+from puller.stream.tar import BETWEEN, Answer, Dialect, Reading, Wish
 from puller.stream.tarentry import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -96,6 +96,7 @@ class _Reader:
     def reading(self) -> Reading:
         listener = self._listener
         while True:
+            yield BETWEEN
             block = yield BLOCK
             assert isinstance(block, bytes)
             # Most headers stand alone; they are spared the layers of generators below.

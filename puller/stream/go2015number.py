@@ -20,12 +20,12 @@ def wrap64(value: int) -> int:
 
 def header_number(field: bytes) -> int:
     """A numeric header field: base-256 without any sign, or octal between spaces and NULs; empty is 0."""
-    if field[0] & 0x80:
-        return wrap64(int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1)))
     digits = field.strip(b" \0")
-    if not digits:
-        return 0
     if not digits.isdigit():
+        if not digits:
+            return 0
+        if field[0] & 0x80:
+            return wrap64(int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1)))
         digits = digits.partition(b"\0")[0]
         if not _OCTAL.fullmatch(digits):
             raise ValueError("no octal number")

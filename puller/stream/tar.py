@@ -8,7 +8,7 @@ has returned, the rest is what follows the end mark.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from puller.stream.sink import Chunk
 from puller.stream.tarentry import Data, EndOfEntry, Entry, Hole, Raw, TarEvent, TarListener
@@ -16,9 +16,14 @@ from puller.stream.tarentry import Data, EndOfEntry, Entry, Hole, Raw, TarEvent,
 # n: exactly n bytes, at least one; answered with them, or fewer at the end of the input.
 # (size, padding): hand `size` bytes to the listeners as content, then pass over `padding` bytes, together at least one;
 # answered with the number of bytes that came of both, fewer only at the end of the input.
+# BETWEEN: nothing, answered with 0; no entry is open, so that what follows may be skimmed.
 Wish: TypeAlias = int | tuple[int, int]
 Answer: TypeAlias = bytes | int
 Reading: TypeAlias = Generator[Wish, Answer, None]
+BETWEEN: Final[Wish] = (0, 0)
+
+# Takes whole entries out of a chunk, from a place on where one begins, past reading and listeners; where it stopped.
+Skim: TypeAlias = Callable[[Chunk, int], int]
 
 
 class Dialect(Protocol):
@@ -30,13 +35,14 @@ class Dialect(Protocol):
 class TarSink:
     """Parses one archive in one dialect and tells its listeners. A Sink: `write` chunks, then `finish`.
 
-    Raises what the dialect raises: InvalidArchive, TruncatedArchive, LimitExceeded, Unsupported. After that it is of
-    no more use.
+    `skim` is asked wherever the dialect is between two entries; nobody is told of those that it takes. Raises what the
+    dialect raises: InvalidArchive, TruncatedArchive, LimitExceeded, Unsupported. After that it is of no more use.
     """
 
-    def __init__(self, *listeners: TarListener, dialect: Dialect, raw: bool = False) -> None:
+    def __init__(self, *listeners: TarListener, dialect: Dialect, raw: bool = False, skim: Skim | None = None) -> None:
         self._listener = listeners[0] if len(listeners) == 1 else _Several(listeners)
         self._tell_raw: Callable[[Chunk], None] | None = self._listener.raw if raw else None
+        self._skim = skim
         self._reading = dialect(self._listener)
         self._gathered = bytearray()  # what earlier chunks brought of a wish for n bytes
         self._want = 0  # bytes wished for at once
@@ -72,6 +78,10 @@ class TarSink:
                     self._tell_raw(view[at:])
                 return
             else:
+                if self._skim is not None and not (self._content or self._padding):
+                    at = self._skim(chunk, at)
+                    if at == size:
+                        return
                 at = self._pass(view, at)
 
     def finish(self) -> None:

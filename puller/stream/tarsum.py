@@ -16,13 +16,16 @@ from puller.stream.go2015 import Go2015
 from puller.stream.go2015number import unix_seconds
 from puller.stream.go2015sparse import panic
 from puller.stream.gosort import go_sort
+from puller.stream.plain import PlainEntries
 from puller.stream.sink import Chunk, Pulse, unwatched
 from puller.stream.tar import TarSink
 from puller.stream.tarentry import Entry, TarListener
+from puller.stream.tarfield import BLOCK
 
 LABEL_HASHES: Final = ("sha256", "sha512")
 MAX_ENTRIES: Final = 1 << 20  # name and digest of each stay in memory to the end: about 150 MB
 MAX_NAMES: Final = 64 << 20  # bytes of all names together; one alone may have 4 MiB
+_PLAIN_NAME: Final = 256  # the longest name of a header that stands alone
 _MODE_LIMIT: Final = 8**8  # the writer had eight octal digits for a mode
 
 
@@ -85,8 +88,15 @@ class Tarsum(TarListener):
         self._hash: Any = None
         self._left = 0  # bytes that the writer still takes for this entry
         self._name = b""
-        self._names: list[bytes] = []
+        self._names: list[bytes] = []  # as the headers have them
         self._digests: list[bytes] = []
+        self._plain = PlainEntries(
+            self._names,
+            self._digests,
+            self._new_hash,
+            mode_limit=_MODE_LIMIT,
+            with_mtime=version is TarsumVersion.V0,
+        )
 
     @classmethod
     def for_label(cls, label: str, *, pulse: Pulse = unwatched) -> Self:
@@ -115,7 +125,7 @@ class Tarsum(TarListener):
         """The finished entries, in archive order."""
         return tuple(
             FileSum(name, digest.hex(), position)
-            for position, (name, digest) in enumerate(zip(self._names, self._digests, strict=True))
+            for position, (name, digest) in enumerate(zip(self._cleaned(), self._digests, strict=True))
         )
 
     def sum(self, extra: bytes = b"") -> str:
@@ -147,8 +157,18 @@ class Tarsum(TarListener):
             raise InvalidArchive("archive/tar: write too long")
 
     def end(self) -> None:
-        self._names.append(self._name.removeprefix(b"./").removesuffix(b"/"))
+        self._names.append(self._name)
         self._digests.append(self._hash.digest())
+
+    def skim(self, chunk: Chunk, at: int, /) -> int:
+        """Take plain entries out of `chunk`, past the parser (TarSink); where the first other one begins."""
+        known, room = len(self._names), (len(chunk) - at) // BLOCK
+        # Content that is missing is reported at the next header; and where a bound may be near, entries are counted.
+        if self._left or known + room > self._max_entries or self._names_size + room * _PLAIN_NAME > self._max_names:
+            return at
+        at = self._plain.skim(chunk, at)
+        self._names_size += sum(map(len, self._names[known:]))
+        return at
 
     def finish(self) -> None:
         """The archive is read; raises what the original's writer would on closing."""
@@ -157,12 +177,15 @@ class Tarsum(TarListener):
 
     def _ordered(self) -> list[bytes]:
         """The digests as the original sorted: by sum, and entries of one name by position, which is no total order."""
-        names, digests = self._names, self._digests
+        names, digests = self._cleaned(), self._digests
         if len(set(names)) == len(names):
             return sorted(digests)
         order = list(range(len(names)))
         go_sort(order, lambda i, j: i < j if names[i] == names[j] else digests[i] < digests[j], pulse=self.pulse)
         return [digests[i] for i in order]
+
+    def _cleaned(self) -> list[bytes]:
+        return [name.removeprefix(b"./").removesuffix(b"/") for name in self._names]
 
 
 class TarsumSink:
@@ -170,7 +193,7 @@ class TarsumSink:
 
     def __init__(self, tarsum: Tarsum) -> None:
         self._tarsum = tarsum
-        self._sink = TarSink(tarsum, dialect=Go2015(tarsum.pulse))
+        self._sink = TarSink(tarsum, dialect=Go2015(tarsum.pulse), skim=tarsum.skim)
 
     def write(self, chunk: Chunk, /) -> None:
         self._sink.write(chunk)

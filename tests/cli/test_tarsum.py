@@ -41,6 +41,24 @@ def test_the_archive_may_come_from_standard_input(
     assert puller("tarsum", "-").out == puller("tarsum", str(archive)).out
 
 
+def test_sums_of_several_archives_stand_before_their_names(puller: Puller, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").write_bytes(bytes(1024))
+    end = puller("tarsum", str(archive), str(tmp_path / "empty.tar"))
+    assert end.code == 0
+    assert end.out == f"{puller('tarsum', str(archive)).out.strip()}  {archive}\n{EMPTY}  {tmp_path / 'empty.tar'}\n"
+
+
+def test_of_several_archives_a_broken_one_keeps_no_other_from_its_sum(
+    puller: Puller, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.tar").write_bytes(TAR[:100])
+    end = puller("tarsum", str(tmp_path / "bad.tar"), str(archive))
+    assert end.code == 1
+    assert end.out.endswith(f"  {archive}\n")
+    assert len(end.out.splitlines()) == 1
+    assert str(tmp_path / "bad.tar") in end.err
+
+
 @pytest.mark.parametrize("label", ["tarsum+sha256", "tarsum.v1+sha256", "tarsum.dev+sha256", "tarsum.v1+sha512"])
 def test_the_label_chooses_version_and_hash(puller: Puller, archive: Path, label: str) -> None:
     end = puller("tarsum", "--label", label, str(archive))
