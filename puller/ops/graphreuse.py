@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from anyio import to_thread
 
 from puller.contracts.content import Lease
-from puller.errors import PullerError
+from puller.errors import LimitExceeded, PullerError, StoreError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import unheard
@@ -25,8 +25,9 @@ from puller.ops.plan import Image, Step, layer_steps
 from puller.ops.shelves import Shelves
 from puller.ops.stacking import layers_of
 from puller.ops.transfer import copy_blob
+from puller.ops.watch import stop_when_cancelled
 from puller.store.gc import free
-from puller.stream.sink import Chunk
+from puller.stream.sink import Chunk, Digester
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class _Known:
 class GraphReuse:
     """The layers that one pull takes out of a graph. Made by `reusing`."""
 
-    def __init__(self, gate: Gate, graph: Graph, shelves: Shelves | None, lease: Lease) -> None:
+    def __init__(self, gate: Gate, graph: Graph, shelves: Shelves | None, lease: Lease, *, thorough: bool) -> None:
+        self._thorough = thorough
         self._gate = gate
         self._graph = graph
         self._shelves = shelves
@@ -116,6 +118,8 @@ class GraphReuse:
         for image_id in images.ids():
             try:
                 checksum, diff_id = images.get(image_id).checksum, images.driver.diff_id(image_id)
+                if diff_id is None and self._thorough and images.is_exact(image_id):
+                    diff_id = _digest_of(images.layer_tar(image_id))
             except PullerError as error:
                 logger.debug("passed over in the graph: %s: %s", image_id, error)
                 continue
@@ -127,13 +131,27 @@ class GraphReuse:
 
 
 @asynccontextmanager
-async def reusing(gate: Gate, graph: Graph, shelves: Shelves | None) -> AsyncIterator[GraphReuse]:
-    """For one pull. What was put together only to be unpacked is freed at the end."""
+async def reusing(gate: Gate, graph: Graph, shelves: Shelves | None, *, thorough: bool) -> AsyncIterator[GraphReuse]:
+    """For one pull. What was put together only to be unpacked is freed at the end.
+
+    `thorough`: layers of which nobody knows what they are uncompressed, for Docker put them there, are read and hashed.
+    """
     async with graph.store.lease() as lease:
-        reuse = GraphReuse(gate, graph, shelves, lease)
+        reuse = GraphReuse(gate, graph, shelves, lease, thorough=thorough)
         yield reuse
-    if reuse.taken:
-        await free(graph.store, [archive for blob, archive in reuse.taken.items() if archive != blob])
+    archives = [archive for blob, archive in reuse.taken.items() if archive != blob]
+    try:
+        await free(graph.store, archives)
+    except (StoreError, LimitExceeded) as error:  # of other images, perhaps; a collector will find them
+        logger.debug("left to a collector: %s", error)
+
+
+def _digest_of(chunks: Iterator[bytes]) -> Digest:
+    digester = Digester()
+    for chunk in chunks:
+        stop_when_cancelled()
+        digester.write(chunk)
+    return digester.digest
 
 
 class _LayerTar:

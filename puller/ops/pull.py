@@ -117,22 +117,25 @@ class _Pull:
         chosen = await self._select(root, document, nesting=0)
         images = await self._all(self._image, chosen)
         ledger.platforms = tuple(i.config.platform for i in images if i.config is not None and i.config.platform)
-        graph = None if self._graph is None else self._graph.open_if_used()
+        door = self._graph
+        graph = None if door is None else door.open_if_used()
         named = [(descriptor, image) for (descriptor, _), image in zip(chosen, images, strict=True)]
         plan(images)  # what contradicts itself is refused before a byte of it is looked for
-        if graph is None:
+        if door is None or graph is None:
             await self._bring(root, named, None)
             await self._gate.store.tag(_name_of(self._reference), root)
         else:
-            await self._bring_with(graph, root, named)
+            await self._bring_with(graph, root, named, thorough=door.is_chosen)
         return ledger.done()
 
-    async def _bring_with(self, graph: "Graph", root: Descriptor, images: Sequence[tuple[Descriptor, Image]]) -> None:
+    async def _bring_with(
+        self, graph: "Graph", root: Descriptor, images: Sequence[tuple[Descriptor, Image]], *, thorough: bool
+    ) -> None:
         """The same where a graph is at hand: it may have layers, and the name."""
         from puller.ops.graphreuse import reusing
         from puller.ops.names import name_content
 
-        async with reusing(self._gate, graph, self._shelves) as reuse:
+        async with reusing(self._gate, graph, self._shelves, thorough=thorough) as reuse:
             await self._bring(root, [(named, await reuse.substituted(named, image)) for named, image in images], reuse)
         await name_content(_name_of(self._reference), root, graph.store, graph)
 

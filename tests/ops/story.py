@@ -14,6 +14,7 @@ from puller.model.event import Event, Warned
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, PullReport
+from puller.ops.graphdoor import GraphDoor
 from puller.ops.plan import Depth, Wish
 from puller.ops.pull import pull
 from puller.ops.shelves import Shelves
@@ -66,14 +67,18 @@ class Story:
         depth: Depth = Depth.FULL,
         max_unpacked: int = MAX_UNPACKED,
         strong: bool = False,
+        signed: bool = False,
+        verify_disk: bool = False,
         shelves: Shelves | None = None,
+        graph: GraphDoor | None = None,
     ) -> PullReport:
         """Pull; `platforms` None means all of them."""
         chosen = None if platforms is None else [Platform.parse(text) for text in platforms]
         reference = self.reference(name)
         source = self.client.repository(reference)
-        wish = Wish(chosen, depth, max_unpacked, strong)
-        return await pull(reference, source, self.store, wish, shelves=shelves, report=self.events.append)
+        wish = Wish(chosen, depth, max_unpacked, strong, signed, verify_disk)
+        told = self.events.append
+        return await pull(reference, source, self.store, wish, shelves=shelves, graph=graph, report=told)
 
     async def refused(
         self,
