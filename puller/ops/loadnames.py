@@ -58,6 +58,9 @@ class LoadNames:
             with CancelScope(shield=True):
                 await self._put_back(entries, places)
             raise
+        for name in self._names:
+            if name.digest is not None:
+                self._hear(Said(f"The digest in {name} is the archive's word: nothing here proves it"))
         ids = dict(self._names) | {name: str(image.image_id) for name, image in self._content}
         for name, old in held.items():
             if old not in (None, ids[name]):

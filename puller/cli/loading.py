@@ -1,0 +1,214 @@
+"""Loading: what `puller load` and `puller import` do with their words."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from puller.cli import interrupt
+from puller.cli.environment import host_platform, processors
+from puller.cli.lines import size_text
+from puller.cli.rooms import open_store
+from puller.cli.screen import JSON_INTERVAL, PLAIN_INTERVAL, Style
+from puller.errors import InvalidConfig
+from puller.model.digest import Digest
+from puller.model.platform import Platform
+from puller.model.reference import Reference
+from puller.model.text import printable
+from puller.ops.graphs import graph_of
+from puller.ops.importing import Wanted, import_image
+from puller.ops.load import load
+from puller.ops.loadnews import Landed, News, Progress, Registered, Said, Stored
+from puller.store.disk import DiskStore
+
+_STDIN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """The words of one `puller import`."""
+
+    source: str
+    reference: str | None
+    message: str = ""
+    platform: str | None = None
+    digest: str | None = None
+    ca: Path | None = None
+
+
+def load_one(source: str, *, store: Path | None, graph: Path | None, retag: bool, style: Style) -> int:
+    """Load one archive; the exit code. Ctrl-C leaves nothing of it."""
+    told = Told("loaded", style)
+
+    async def main() -> None:
+        with opened(source) as fd:
+            place = await open_store(store)
+            with graph_of(place, graph, workers=processors()) as images:
+                await load(fd, images, retag=retag, hear=told.hear)
+
+    told.run(main)
+    return 0
+
+
+def import_one(order: Import, *, store: Path | None, graph: Path | None, style: Style) -> int:
+    """Import one archive; the exit code. Ctrl-C leaves nothing of it."""
+    told = Told("imported", style)
+    wanted = Wanted(
+        platform=host_platform() if order.platform is None else Platform.parse(order.platform),
+        origin=_origin(order.source),
+        message=order.message,
+        digest=_digest(order.digest),
+        reference=None if order.reference is None else Reference.parse(order.reference),
+    )
+
+    async def main() -> None:
+        place = await open_store(store)
+        async with _fetched(order, place, told) as fd:
+            with graph_of(place, graph, workers=processors()) as images:
+                await import_image(fd, images, wanted, hear=told.hear)
+
+    told.run(main)
+    return 0
+
+
+@contextmanager
+def opened(source: str) -> Iterator[int]:
+    """The descriptor of what is called `source`; stdin is `-`. Raises InvalidConfig."""
+    if source == "-":
+        if sys.stdin.isatty():
+            raise InvalidConfig("no archive comes from a terminal", hint="Redirect stdin, or name a file.")
+        yield _STDIN
+        return
+    try:
+        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InvalidConfig("the archive cannot be opened", where=source, got=error.strerror) from error
+    try:
+        if Path(source).is_dir():
+            raise InvalidConfig("the archive cannot be opened", where=source, got="a directory")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@asynccontextmanager
+async def _fetched(order: Import, store: DiskStore, told: "Told") -> AsyncIterator[int]:
+    """The same of what may lie on the web: that is written to a file without a name first."""
+    if not order.source.lower().startswith(("http://", "https://")):
+        with opened(order.source) as fd:
+            yield fd
+        return
+    from puller.archive.spool import Bounds, FileSink, nameless
+    from puller.registry.web import web_file  # it takes longer to load than many an archive
+
+    if order.digest is None:
+        told.note(f"warning: not verified: no digest was given for {_origin(order.source)}")
+    bounds = Bounds()
+    with nameless(store.layout.ingests) as fd:
+        sink, size = FileSink(fd, bounds), 0
+        async with web_file(order.source, ca_file=order.ca, limit=bounds.size) as body:
+            async for chunk in body:
+                await store.worker.run(sink.write, chunk)
+                size += len(chunk)
+                told.hear(Progress("fetched", size, None))
+        yield fd
+
+
+def _origin(source: str) -> str:
+    """Where the content is from, as it may be told."""
+    if source.lower().startswith(("http://", "https://")):
+        from puller.registry.web import shown
+
+        return shown(source)
+    return source if source == "-" else printable(Path(source).name)
+
+
+def _digest(text: str | None) -> Digest | None:
+    try:
+        return None if text is None else Digest.parse(text)
+    except ValueError as error:
+        raise InvalidConfig("--digest is no digest", got=repr(text)[:160], wanted="sha256:…") from error
+
+
+class Told:
+    """Shows the news of a load: results on stdout, all else on stderr; what moves on one live line, or now and then."""
+
+    def __init__(
+        self, verb: str, style: Style, *, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._verb = verb
+        self._style = style
+        self._out = out or sys.stderr
+        self._live = style == "people" and self._out.isatty()
+        self._clock = clock
+        self._shown = clock()
+
+    def hear(self, news: News) -> None:
+        """Show one."""
+        if isinstance(news, Progress):
+            self._progress(news)
+        elif self._style == "json":
+            click.echo(json.dumps(_plain(news, self._verb)))
+        elif isinstance(news, Landed):
+            self._clear()
+            click.echo(f"{self._verb} {printable(news.name or '-')} {news.image_id}")
+        elif isinstance(news, Said):
+            self.note(news.text)
+        elif self._style == "people" and not self._live:
+            self._row(news)
+
+    def note(self, text: str) -> None:
+        """A line for people."""
+        self._clear()
+        click.echo(printable(text, limit=len(text)), err=True)
+
+    def _row(self, news: Registered | Stored) -> None:
+        short = news.image_id[:12] if isinstance(news, Registered) else news.digest.short
+        what = "image" if isinstance(news, Registered) else "blob"
+        self.note(f"{what:<9} {short}  {'loaded' if news.is_new else 'here already'}")
+
+    def _progress(self, news: Progress) -> None:
+        if self._style == "quiet":
+            return
+        interval = JSON_INTERVAL if self._style == "json" or self._live else PLAIN_INTERVAL
+        now = self._clock()
+        if now - self._shown < interval:
+            return
+        self._shown = now
+        if self._style == "json":
+            click.echo(json.dumps(_plain(news, self._verb)))
+            return
+        of = "" if news.size is None else f" of {size_text(news.size)}"
+        line = f"{news.what}  {size_text(news.done)}{of} read"
+        self._out.write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
+        self._out.flush()
+
+    def _clear(self) -> None:
+        if self._live:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `main` to its end, or to an interrupt, which is told."""
+        try:
+            interrupt.run(main, warn=self.note)
+        except KeyboardInterrupt:
+            self.note("interrupted; nothing of it was kept")
+            raise
+        finally:
+            self._clear()
+
+
+def _plain(news: News, verb: str) -> dict[str, Any]:
+    event = verb if isinstance(news, Landed) else type(news).__name__.lower()
+    facts = asdict(news)
+    if isinstance(news, Stored):
+        facts["digest"] = str(news.digest)
+    return {"event": event} | facts
