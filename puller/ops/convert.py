@@ -45,7 +45,7 @@ from puller.stream.sink import Chunk
 class Converted:
     """What came of it. `old_id` is the image ID before; `layers`, base first, pair old IDs with new layers.
 
-    `reused` counts the layers whose blobs were here already.
+    `reused` counts the layers whose blobs were here already; `moved`: the name was the old image's until now.
     """
 
     reference: Reference
@@ -54,6 +54,7 @@ class Converted:
     manifest: Descriptor
     layers: tuple[Turned, ...]
     reused: int
+    moved: bool
 
 
 async def convert(
@@ -81,8 +82,15 @@ async def convert(
         await _put(store, modern.config, modern.config_raw)
         await _put(store, modern.descriptor, modern.manifest)
         await name_content(reference, modern.descriptor, store, graph)
-    layers = modern.turned
-    return Converted(reference, old_id, modern.config.digest, modern.descriptor, layers, reused.count(True))
+    return Converted(
+        reference,
+        old_id,
+        modern.config.digest,
+        modern.descriptor,
+        modern.turned,
+        reused.count(True),
+        moved=reference == found.reference,
+    )
 
 
 @asynccontextmanager
@@ -125,10 +133,10 @@ async def _rewritten(
     assert manifest.config is not None
     assert config is not None
     await lease.hold([descriptor.digest, *(child.digest for child in manifest.children)])
-    layers = [_retyped(layer, form) for layer in manifest.layers]
-    new_config = replace(manifest.config, media_type=CONFIG[form])
     if manifest.media_type == MANIFEST[form]:
         raise Unsupported("the image has this form already", got=manifest.media_type, digest=descriptor.digest)
+    layers = [_retyped(layer, form) for layer in manifest.layers]
+    new_config = Descriptor(CONFIG[form], manifest.config.digest, manifest.config.size)
     raw = encode_manifest(form, new_config, layers)
     blobs = {layer.digest: await blob_stream(store, layer) for layer in layers}
     new = Descriptor(MANIFEST[form], Digest.of(raw), len(raw))

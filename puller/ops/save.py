@@ -64,7 +64,7 @@ async def save(
             saving = _Saving(store, graph, lease, stack, platform, old_only=old_only)
             picked = await pick(texts, store, graph)
             items = await (saving.docker(picked) if form == "docker" else saving.oci(picked))
-            return Saved(len(picked), await _written(items, graph, write))
+            return Saved(len(saving.images), await _written(items, graph, write))
 
 
 class _Saving:
@@ -85,6 +85,7 @@ class _Saving:
         self._platform = platform
         self._old_only = old_only
         self._layers = GraphLayers(graph)
+        self.images: set[object] = set()  # by what tells them apart in the archive
 
     # --- the docker form ---
 
@@ -93,6 +94,11 @@ class _Saving:
         return docker_items([await self._docker_image(one) for one in picked])
 
     async def _docker_image(self, one: Picked) -> SavedImage:
+        saved = await self._saved_image(one)
+        self.images.add((saved.layers[-1].image_id, saved.config))
+        return saved
+
+    async def _saved_image(self, one: Picked) -> SavedImage:
         if one.image_id is not None:
             return await self._graph_image(one.image_id, one.places)
         assert one.descriptor is not None
@@ -145,6 +151,7 @@ class _Saving:
         blobs: dict[Digest, bytes | Stream] = {}
         for one in picked:
             root = await (self._converted(one, blobs) if one.image_id is not None else self._whole(one, blobs))
+            self.images.add(root.digest)
             roots.append(Root(root, [full_name(place) for place in one.places]))
         return oci_items(roots, blobs)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from puller.errors import ContentMissing
 from puller.ops.graphs import Graph
 from puller.ops.save import save
 from tests.graph.plainvfs import PlainVfs
