@@ -1,52 +1,106 @@
-"""inspect: what the store knows of one image, as plain data."""
+"""inspect: what the store and its graph know of one image, as plain data."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from anyio import to_thread
 
-from puller.contracts.content import ContentStore
-from puller.errors import ContentMissing, InvalidManifest, PullerError
+from puller.contracts.graph import GraphImage
+from puller.errors import ContentMissing, InputError, InvalidManifest, PullerError, VerificationError
+from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import OCTETS
-from puller.model.reference import Reference
+from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
+from puller.ops.graphs import Graph
+from puller.ops.graphtrees import tree_path
+from puller.ops.names import Found
+from puller.ops.places import full_names
 from puller.ops.plan import Image
 from puller.ops.shelves import Shelves
 from puller.ops.stacking import layers_of
+from puller.store.gc import Collectable
+from puller.store.reach import absent, children
 
 
-async def raw_document(store: ContentStore, reference: Reference) -> bytes:
-    """The manifest or index that `reference` names, byte for byte, its digest checked. Raises ContentMissing, and
-    InvalidManifest where a digest names something else.
+async def raw_document(store: Collectable, graph: Graph, found: Found) -> bytes:
+    """The manifest or index that was found, byte for byte, its digest checked; of a graph image that has none, or was
+    found by its ID, its file `json`.
+
+    Raises ContentMissing, ContentCorrupt, and InvalidManifest where a digest names something else.
     """
-    return await store.read(await _root(store, reference), limit=MAX_BYTES)
+    if found.image_id is not None and (found.descriptor is None or found.name is None):
+        return (await graph.run(graph.images.get, found.image_id)).config
+    return await store.read(_document(found), limit=MAX_BYTES)
 
 
-async def inspect(store: ContentStore, reference: Reference, shelves: Shelves | None = None) -> dict[str, Any]:
-    """The image or index that `reference` names: descriptor, platforms, layers with what was proved of them; and where
-    it is unpacked on `shelves`.
+async def inspect(store: Collectable, graph: Graph, found: Found, shelves: Shelves | None = None) -> dict[str, Any]:
+    """The image or index that was found: descriptor, platforms, layers with what was proved of them; and where it is
+    unpacked, on `shelves` or in the graph.
 
-    Raises ContentMissing, and InvalidManifest where a digest names something else.
+    Raises ContentMissing, ContentCorrupt, and InvalidManifest where a digest names something else.
     """
-    return {"name": str(reference.tagged())} | await _described(store, await _root(store, reference), shelves)
+    name = {} if found.name is None else {"name": found.name}
+    if found.image_id is None:
+        return name | await _described(store, _document(found), shelves)
+    told = name | await _graph_image(graph, await graph.run(graph.images.get, found.image_id))
+    if found.descriptor is not None:
+        told |= {"manifest": await _described(store, found.descriptor, None)}
+    return told
 
 
-async def _root(store: ContentStore, reference: Reference) -> Descriptor:
-    root = await store.resolve(reference.tagged())
-    if root.media_type == OCTETS:  # what a store calls a blob that is no document it can read
+def _document(found: Found) -> Descriptor:
+    assert found.descriptor is not None
+    if found.descriptor.media_type == OCTETS:  # what a store calls a blob that is no document it can read
         raise InvalidManifest(
             "this is no manifest",
             got="a layer, a config or another blob",
             hint="Inspect the image it belongs to, by name or by the digest of its manifest.",
-            reference=reference,
-            digest=root.digest,
+            reference=found.name,
+            digest=found.descriptor.digest,
         )
-    return root
+    return found.descriptor
 
 
-async def _described(store: ContentStore, descriptor: Descriptor, shelves: Shelves | None) -> dict[str, Any]:
+async def _graph_image(graph: Graph, image: GraphImage) -> dict[str, Any]:
+    """What the graph has of an image; `size` is of its own layer, `virtual_size` with all below it."""
+    values, images = image.image.values, graph.images
+    try:
+        line = await graph.run(images.line, image.image_id)
+        total = {"virtual_size": sum(one.size for one in line), "layers": [one.image_id for one in line]}
+    except PullerError as error:
+        total = {"broken": str(error)}
+    about = {
+        "image_id": image.image_id,
+        "kind": "graph",
+        "parent": image.parent,
+        "names": list(full_names(await graph.run(graph.tags.names_of, image.image_id))),
+        "created": json.loads(values["created"].encode()),
+        "platform": "/".join(values[key] for key in ("os", "architecture") if values[key]),
+        "size": image.size,
+        **total,
+        "checksum": image.checksum,
+        "tarsum": await graph.run(images.tarsum, image.image_id),
+        "v1_compatibility": image.v1_compatibility is not None,
+        "exact_layer": await graph.run(images.is_exact, image.image_id),
+        "unpacked": {"driver": images.driver.name, "path": str(tree_path(graph, image.image_id))},
+        "config": _plain(image.config),
+    }
+    return {key: value for key, value in about.items() if value not in (None, "")}
+
+
+def _plain(config: bytes) -> Any:
+    """The first JSON value in a file; as it is text where Go would read it and this program does not."""
+    text = config.decode("utf-8", "replace")
+    try:
+        return json.JSONDecoder().raw_decode(text.lstrip())[0]
+    except (ValueError, RecursionError):
+        return text
+
+
+async def _described(store: Collectable, descriptor: Descriptor, shelves: Shelves | None) -> dict[str, Any]:
     head: dict[str, Any] = {
         "digest": str(descriptor.digest),
         "media_type": descriptor.media_type,
@@ -55,6 +109,8 @@ async def _described(store: ContentStore, descriptor: Descriptor, shelves: Shelv
     if descriptor.platform is not None:
         head["platform"] = str(descriptor.platform)
     try:
+        if descriptor.media_type in SCHEMA1_MANIFESTS:
+            return head | await _schema1(store, descriptor)
         document = parse_manifest(await store.read(descriptor, limit=MAX_BYTES), descriptor.media_type)
     except ContentMissing:
         return head | {"present": False}
@@ -64,7 +120,29 @@ async def _described(store: ContentStore, descriptor: Descriptor, shelves: Shelv
     return head | await _image(store, document, shelves)
 
 
-async def _image(store: ContentStore, manifest: Manifest, shelves: Shelves | None) -> dict[str, Any]:
+async def _schema1(store: Collectable, descriptor: Descriptor) -> dict[str, Any]:
+    """What a manifest of schema 1 says and is proved by; its blobs are listed from the base up."""
+    raw = await store.read(descriptor, limit=MAX_BYTES)
+    try:
+        manifest = parse_signed_manifest(raw)
+    except (InputError, VerificationError) as error:
+        return {"present": True, "broken": str(error)}
+    labels = (await store.facts(descriptor.digest)).labels or {}
+    unfetched = await absent(store, descriptor)
+    blobs = [blob for blob in await children(store, descriptor) if blob.digest not in unfetched]
+    sizes = [await store.size(blob.digest) for blob in blobs]
+    blobs = [replace(blob, size=size) for blob, size in zip(blobs, sizes, strict=True)]
+    return {
+        "present": True,
+        "signed_digest": str(manifest.digest),
+        "signers": list(manifest.key_ids),
+        "architecture": manifest.architecture,
+        "labels": {label: str(blob) for label, blob in labels.items()},
+        "layers": [await _layer(store, blob) for blob in blobs],
+    }
+
+
+async def _image(store: Collectable, manifest: Manifest, shelves: Shelves | None) -> dict[str, Any]:
     config = await _config(store, manifest)
     about: dict[str, Any] = {"artifact_type": manifest.artifact_type, "annotations": dict(manifest.annotations)}
     if config is not None:
@@ -89,13 +167,13 @@ async def _unpacked(image: Image, shelves: Shelves) -> dict[str, str] | None:
     return {"driver": driver.name, "path": str(await to_thread.run_sync(driver.path, layers[-1].name))}
 
 
-async def _config(store: ContentStore, manifest: Manifest) -> ImageConfig | None:
+async def _config(store: Collectable, manifest: Manifest) -> ImageConfig | None:
     if not manifest.is_image or manifest.config is None:
         return None
     return parse_config(await store.read(manifest.config, limit=MAX_BYTES))
 
 
-async def _layer(store: ContentStore, layer: Descriptor) -> dict[str, Any]:
+async def _layer(store: Collectable, layer: Descriptor) -> dict[str, Any]:
     facts = await store.facts(layer.digest)
     present = await store.exists(layer)
     head = {"digest": str(layer.digest), "media_type": layer.media_type, "size": layer.size, "present": present}

@@ -6,7 +6,7 @@ images, the upper ones before those they stand on. Locks: an image's own, then t
 other order.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from puller.errors import ContentCorrupt, PullerError, StoreBusy, Unsupported
 from puller.model.descriptor import Descriptor
@@ -19,19 +19,18 @@ from puller.ops.places import full_names, reference_at
 from puller.ops.walk import walk
 from puller.store.gc import Collectable, Collected, abandon
 
-_NOTHING = Collected((), 0, 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What came of one word: the name that went (None: there was none), graph images that were removed, upper first,
-    with the bytes of content in their layers, and what was freed of blobs. `kept` says why a graph image stays.
+    with the bytes of content in their layers, and what was freed of blobs (None: it had none). `kept` says why a graph
+    image stays.
     """
 
     name: str | None
     images: tuple[str, ...] = ()
     size: int = 0
-    collected: Collected = field(default=_NOTHING)
+    collected: Collected | None = None
     kept: str = ""
 
 
@@ -56,7 +55,7 @@ async def remove(text: str, store: Collectable, graph: Graph) -> Removed:
         gone = await unname(found.reference, store, graph)
     elif found.place is not None:
         await unplace(found.place, graph)
-    collected = _NOTHING if gone.descriptor is None else await abandon(store, gone.descriptor)
+    collected = None if gone.descriptor is None else await abandon(store, gone.descriptor)
     if gone.image_id is None:
         return Removed(gone.name, collected=collected)
     images, size, kept = await _prune(gone.image_id, graph)

@@ -5,39 +5,52 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import store_option
+from puller.cli.options import graph_option, store_option
 
 
 @click.command("images", short_help="List what the store holds.")
 @store_option
+@graph_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(store: Path | None, as_json: bool) -> int:
-    """List what the store holds: name, digest, platforms, size; exit code 3 where a manifest is damaged."""
+def command(store: Path | None, graph: Path | None, as_json: bool) -> int:
+    """List what the store holds: name, ID, digest, platforms, size; exit code 3 where something is damaged.
+
+    Images of the graph follow that have no name, and on which no other image stands.
+    """
     from puller.cli import interrupt
     from puller.cli.lines import short, size_text
     from puller.cli.rooms import open_store
     from puller.cli.table import aligned
     from puller.model.text import printable
+    from puller.ops.graphs import graph_at
     from puller.ops.images import Held, images
     from puller.store.naming import REPAIR
 
     async def ask() -> list[Held]:
-        return await images(await open_store(store))
+        place = await open_store(store)
+        return await images(place, graph_at(place, graph))
 
     def plain(one: Held) -> str:
-        facts = {"name": one.name, "digest": str(one.descriptor.digest), "media_type": one.descriptor.media_type}
+        root = one.descriptor
+        facts = {"name": one.name, "kind": one.kind, "image_id": one.image_id}
+        facts |= {"digest": None if root is None else str(root.digest)}
+        facts |= {"media_type": None if root is None else root.media_type}
         return json.dumps(facts | {"platforms": one.platforms, "size": one.size, "damaged": one.damaged})
 
     def row(one: Held) -> tuple[str, ...]:
         marks = [*one.platforms, "damaged"] if one.damaged else one.platforms
         platforms = printable(", ".join(marks)) or "-"
-        return printable(one.name), short(str(one.descriptor.digest)), platforms, size_text(one.size)
+        digest = "-" if one.descriptor is None else short(str(one.descriptor.digest))
+        name = "<none>" if one.name is None else printable(one.name)
+        return name, (one.image_id or "-")[:12], digest, platforms, size_text(one.size)
 
     held = interrupt.run(ask)
-    table = aligned([("NAME", "DIGEST", "PLATFORMS", "SIZE"), *map(row, held)])
+    table = aligned([("NAME", "ID", "DIGEST", "PLATFORMS", "SIZE"), *map(row, held)])
     for line in map(plain, held) if as_json else table:
         click.echo(line)
-    if not any(one.damaged for one in held):
-        return 0
-    click.echo(f"puller: a manifest or config is damaged. {REPAIR}", err=True)
-    return 3
+    damaged = {one.kind for one in held if one.damaged}
+    if "content" in damaged:
+        click.echo(f"puller: a manifest or config is damaged. {REPAIR}", err=True)
+    if "graph" in damaged:
+        click.echo("puller: an image of the graph is damaged or gone: see `puller graph check`.", err=True)
+    return 3 if damaged else 0

@@ -5,29 +5,35 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import store_option
+from puller.cli.options import graph_option, store_option
 
 
 @click.command("inspect", short_help="Show an image of the store.")
-@click.argument("reference", metavar="REF")
-@click.option("--raw", is_flag=True, help="The manifest or index itself, byte for byte.")
+@click.argument("image", metavar="REF|ID")
+@click.option("--raw", is_flag=True, help="The manifest or index itself, byte for byte; of a graph image its json.")
 @store_option
-def command(reference: str, raw: bool, store: Path | None) -> None:
-    """Show an image of the store as JSON: platforms, layers, what was proved of them, where it is unpacked."""
+@graph_option
+def command(image: str, raw: bool, store: Path | None, graph: Path | None) -> None:
+    """Show an image of the store as JSON: platforms, layers, what was proved of them, where it is unpacked.
+
+    An image is given by name, by digest, or by its ID or the beginning of it, four digits or more.
+    """
     import json
 
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
-    from puller.model.reference import Reference
+    from puller.ops.graphs import graph_at
     from puller.ops.inspect import inspect, raw_document
+    from puller.ops.names import find
     from puller.ops.shelves import shelves_at
-
-    name = Reference.parse(reference)
 
     async def ask() -> bytes:
         place = await open_store(store)
+        images = graph_at(place, graph)
+        found = await find(image, place, images)
         if raw:
-            return await raw_document(place, name)
-        return json.dumps(await inspect(place, name, shelves_at(place.layout.layers)), indent=2).encode() + b"\n"
+            return await raw_document(place, images, found)
+        told = await inspect(place, images, found, shelves_at(place.layout.layers))
+        return json.dumps(told, indent=2).encode() + b"\n"
 
     sys.stdout.buffer.write(interrupt.run(ask))

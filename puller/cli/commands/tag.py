@@ -4,25 +4,32 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import store_option
+from puller.cli.options import graph_option, store_option
 
 
 @click.command("tag", short_help="Give an image of the store another name.")
-@click.argument("reference", metavar="REF")
+@click.argument("image", metavar="REF|ID")
 @click.argument("name", metavar="NAME")
 @store_option
-def command(reference: str, name: str, store: Path | None) -> None:
-    """Give an image of the store another name; an image that had it loses it."""
+@graph_option
+def command(image: str, name: str, store: Path | None, graph: Path | None) -> None:
+    """Give an image of the store another name; an image that had it loses it.
+
+    An image is given by name, by digest, or by its ID or the beginning of it, four digits or more.
+    """
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
+    from puller.ops.graphs import graph_at
+    from puller.ops.names import find, rename
 
-    source, target = Reference.parse(reference).tagged(), Reference.parse(name).tagged()
+    target = Reference.parse(name).tagged()
 
     async def tag() -> str:
         place = await open_store(store)
-        descriptor = await place.resolve(source)
-        await place.tag(target, descriptor)
-        return f"{target}  {descriptor.digest}"
+        images = graph_at(place, graph)
+        found = await find(image, place, images)
+        await rename(found, target, place, images)
+        return f"{target}  {found.image_id if found.descriptor is None else found.descriptor.digest}"
 
     click.echo(interrupt.run(tag))

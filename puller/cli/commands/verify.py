@@ -4,39 +4,52 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import store_option
+from puller.cli.options import graph_option, store_option
 
 
 @click.command("verify", short_help="Hash the store again and say what is no longer right.")
-@click.argument("references", metavar="[REF…]", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="The whole store, also what no name needs.")
+@click.argument("images", metavar="[REF|ID…]", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="The whole store and its image graph, also what no name needs.")
 @store_option
-def command(references: tuple[str, ...], everything: bool, store: Path | None) -> int:
+@graph_option
+def command(images: tuple[str, ...], everything: bool, store: Path | None, graph: Path | None) -> int:
     """Hash the store again and say what is no longer right; exit code 3 where anything is.
 
-    Damaged blobs are set aside, so that the next pull fetches them again.
+    Damaged blobs are set aside, so that the next pull fetches them again. Layers of an image graph are put together
+    again from their files, and compared with their checksums where that can be.
     """
     from puller.cli import interrupt
+    from puller.cli.graphing import finding_line
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.cli.tally import Tally
-    from puller.model.reference import Reference
     from puller.model.text import printable
-    from puller.store.audit import Audited, audit
+    from puller.ops.graphcheck import Checked
+    from puller.ops.graphs import graph_at
+    from puller.ops.verify import verify
+    from puller.store.audit import Audited
 
-    if everything == bool(references):
+    if everything == bool(images):
         raise click.UsageError("give references, or --all")
-    names = None if everything else [Reference.parse(reference).tagged() for reference in references]
 
-    async def check() -> Audited:
-        return await audit(await open_store(store), names, told=tally.add)
+    async def check() -> tuple[Audited | None, Checked | None]:
+        place = await open_store(store)
+        return await verify(None if everything else images, place, graph_at(place, graph), told=tally.add)
 
-    with Tally("verified") as tally:
-        audited = interrupt.run(check)
-    for finding in audited.findings:
+    with Tally("verified", "blob or layer") as tally:
+        audited, checked = interrupt.run(check)
+    bad = 0
+    for finding in () if audited is None else audited.findings:
         needed = f"  needed by {', '.join(finding.names)}" if finding.names else ""
         click.echo(printable(f"{finding.kind} {finding.digest}  {finding.detail}{needed}", limit=2000))
-    bad = len(audited.findings)
-    result = f"{bad} of them not right" if bad else "all right"
-    click.echo(f"verified {counted(audited.blobs, 'blob')}, {size_text(audited.size)}: {result}")
+    for line in () if checked is None else map(finding_line, checked.findings):
+        click.echo(line)
+    results = []
+    if audited is not None:
+        results.append((counted(audited.blobs, "blob"), audited.size, len(audited.findings)))
+    if checked is not None:
+        results.append((counted(checked.images, "image"), checked.size, len(checked.findings)))
+    for what, size, wrong in results:
+        bad += wrong
+        click.echo(f"verified {what}, {size_text(size)}: {f'{wrong} of them not right' if wrong else 'all right'}")
     return 3 if bad else 0
