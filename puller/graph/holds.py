@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from puller.graph import files
+from puller.graph.scratch import HELD
 
 
 class Holds:
@@ -59,7 +60,7 @@ class Holds:
             os.close(fd)
 
     def _path(self, image_id: str) -> Path:
-        return self._place() / f"held-{image_id}"
+        return self._place() / f"{HELD}{image_id}"
 
 
 def _release(fd: int, path: Path) -> None:

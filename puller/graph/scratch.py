@@ -21,7 +21,8 @@ from puller.graph import files
 logger = logging.getLogger(__name__)
 
 _ID = re.compile(r"[a-f0-9]{64}", re.ASCII)
-_OF_AN_IMAGE: Final = "image-"  # a lock that whoever makes an image holds
+MADE: Final = "image-"  # begins the name of the lock of whoever makes or changes an image
+HELD: Final = "held-"  # and of those who hold one
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class Scratch:
                 except (OSError, PullerError) as error:
                     logger.warning("what a process left that died stays: %s", error)
         for path in self._entries(self._path / "locks"):
-            if path.name.startswith(_OF_AN_IMAGE):
+            # One that holds an image which is here stays, lest whoever removes the image finds it locked by us.
+            if path.name.startswith(MADE) or (path.name.startswith(HELD) and not self._has(path.name)):
                 with suppress(OSError):
                     self._sweep_file(path)
 
@@ -142,6 +144,9 @@ class Scratch:
                 if not files.is_directory(self._graph / path.name):
                     forget(path.name)
                 shutil.rmtree(path)
+
+    def _has(self, lock: str) -> bool:
+        return files.is_directory(self._graph / lock.removeprefix(HELD))
 
     def _sweep_file(self, path: Path) -> None:
         """Remove a file that nobody has locked: whoever waits for its lock looks whether it is still there."""

@@ -1,4 +1,7 @@
-"""PlainVfs: the vfs driver in a few lines, for tests of what stands on it: trees are made by `tarfile`, nothing is jailed."""
+"""PlainVfs: the vfs driver in a few lines, for tests of what stands on it.
+
+Trees are made by `tarfile`, not in a jail.
+"""
 
 import gzip
 import io

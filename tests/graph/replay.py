@@ -8,6 +8,7 @@ import gzip
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -112,11 +113,11 @@ class Replay:
     def _name(self, request: Case) -> None:
         tags = self.graph.tags
         self.told["tag_results"] = [
-            {"repo": repo, "tag": tag, "image": image, "error": sentence(lambda a=(repo, tag, image): tags.tag(*a))}
+            {"repo": repo, "tag": tag, "image": image, "error": sentence(partial(tags.tag, repo, tag, image))}
             for repo, tag, image in request.get("Tags") or ()
         ] or None
         self.told["set_digest_results"] = [
-            {"repo": repo, "digest": d, "image": i, "error": sentence(lambda a=(repo, d, i): tags.set_digest(*a))}
+            {"repo": repo, "digest": d, "image": i, "error": sentence(partial(tags.set_digest, repo, d, i))}
             for repo, d, i in request.get("Digests") or ()
         ] or None
 
@@ -174,8 +175,6 @@ def recorded_tree(case: Case) -> list[Told]:
 
 def expected(case: Case) -> Told:
     """What a story's end is held to, but for its archives."""
-    names = (
-        ["load", "pulled_in_register_order", "tag_results", "set_digest_results", "gen_v1", "lookup", "delete"]
-        + ["by_parent", "heads", "repositories_file"]
-    )  # fmt: skip
+    steps = ["load", "pulled_in_register_order", "tag_results", "set_digest_results", "gen_v1", "lookup", "delete"]
+    names = [*steps, "by_parent", "heads", "repositories_file"]
     return {name: case[name] for name in names if name in case} | {"graph_tree": recorded_tree(case)}
