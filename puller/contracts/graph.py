@@ -2,16 +2,24 @@
 their names (TagStore). Blocking: called in worker threads. IDs are 64 lower-case hexadecimal digits throughout.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.legacy.judge import StoredImage
 from puller.legacy.v1image import V1Image
 from puller.model.digest import Digest
+
+# Holds the lock of the image with this ID, for the block, if it is free; whether it was.
+Free: TypeAlias = Callable[[str], AbstractContextManager[bool]]
+
+
+def nobody_works(image_id: str) -> AbstractContextManager[bool]:
+    """Every lock is free."""
+    return nullcontext(True)
 
 
 class GraphDriver(Protocol):
@@ -45,8 +53,8 @@ class GraphDriver(Protocol):
         """Remove a tree. It is no error if it is gone already."""
         ...
 
-    def sweep(self) -> None:
-        """Remove what dead processes left. Nobody may be at work."""
+    def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
+        """Remove what dead processes left, never what Docker made; `free` tries the lock of an image. Whose it was."""
         ...
 
     def content(self, image_id: str, path: bytes) -> int:

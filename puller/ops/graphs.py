@@ -20,6 +20,7 @@ from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.job import Unpacker
 from puller.rootfs.manner import Manner
 from puller.store.disk import DiskStore
+from puller.store.locks import try_lock
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -49,6 +50,18 @@ class Graph:
         """The lock under which this image is registered, changed or deleted: of two who want it one waits."""
         return self._locked(f"image-{image_id}")
 
+    @contextmanager
+    def free(self, image_id: str) -> Iterator[bool]:
+        """The same lock for a worker thread, without waiting: whether it could be had."""
+        folder = self._locks
+        _make_private(folder)
+        fd = try_lock(self.store.files, folder / f"image-{image_id}")
+        try:
+            yield fd is not None
+        finally:
+            if fd is not None:
+                self.store.files.close(fd)
+
     def choosing(self) -> AbstractAsyncContextManager[None]:
         """The lock under which IDs are chosen (LEGACY.md c.7): one chain at a time in the whole graph."""
         return self._locked("choosing")
@@ -57,11 +70,14 @@ class Graph:
         """The lock of `tags`."""
         return self._locked("naming")
 
+    @property
+    def _locks(self) -> Path:
+        return self.place / "graph" / "_tmp" / "locks"
+
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
-        folder = self.place / "graph" / "_tmp" / "locks"
-        await self.run(_make_private, folder)
-        async with self.store.locks.held(folder / name):
+        await self.run(_make_private, self._locks)
+        async with self.store.locks.held(self._locks / name):
             yield
 
 

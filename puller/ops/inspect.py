@@ -69,7 +69,7 @@ async def _graph_image(graph: Graph, image: GraphImage) -> dict[str, Any]:
     values, images = image.image.values, graph.images
     try:
         line = await graph.run(images.line, image.image_id)
-        total = {"virtual_size": sum(one.size for one in line), "layers": [one.image_id for one in line]}
+        total = {"virtual_size": sum(one.size for one in line), "chain": [one.image_id for one in line]}
     except PullerError as error:
         total = {"broken": str(error)}
     about = {

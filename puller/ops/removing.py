@@ -62,6 +62,19 @@ async def remove(text: str, store: Collectable, graph: Graph) -> Removed:
     return Removed(gone.name, images, size, collected, kept)
 
 
+async def sweep_graph(graph: Graph, *, dry_run: bool = False) -> list[str]:
+    """Remove what dead processes left in the graph, or say what would go: the images whose trees these were.
+
+    Whole images stay, those without a name as well, as Docker kept them.
+    """
+    if not graph.images.driver.is_writable:
+        return []
+    swept = await graph.run(lambda: graph.images.driver.sweep(graph.free, dry_run=dry_run))
+    if not dry_run:
+        await graph.run(graph.images.sweep)
+    return swept
+
+
 async def _by_id(found: Found, store: Collectable, graph: Graph) -> Found:
     """The same image by the one name it has, if it has any. Raises StoreBusy."""
     if found.image_id is None:

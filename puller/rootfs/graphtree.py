@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from puller.contracts.graph import Free, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, ContentMissing, LayerError, StoreUnusable, Unsupported
 from puller.model.digest import Digest
 from puller.rootfs.changes import compare, size
-from puller.rootfs.copying import open_own
 from puller.rootfs.failure import translated, tree_error
 from puller.rootfs.inside import Root
 from puller.rootfs.name import components, shown
@@ -22,6 +22,7 @@ from puller.rootfs.survey import Strata
 
 IMAGE_ID: Final = re.compile(r"[0-9a-f]{64}")
 WAY_OUT: Final = "Have that Docker write the image with `docker save`, and read it here with `puller load`."
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNREADABLE: Final = "Only root can read this file: run puller as root."
 
 
@@ -53,7 +54,7 @@ def _open_file(tree: int, path: bytes) -> int:
             # Before anything is opened, for opening a device may do something.
             if not stat.S_ISREG(os.stat(parts[-1], dir_fd=directory.fd, follow_symlinks=False).st_mode):
                 raise _gone(path)
-            fd = open_own(directory.fd, parts[-1])
+            fd = os.open(parts[-1], _FILE, dir_fd=directory.fd)
         except FileNotFoundError:
             raise _gone(path) from None
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -117,8 +118,9 @@ class ReadOnlyTrees:
         """Raises Unsupported."""
         self._refuse()
 
-    def sweep(self) -> None:
+    def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
         """Nobody left anything here."""
+        return []
 
     def diff_id(self, image_id: str) -> Digest | None:
         """Docker kept none."""

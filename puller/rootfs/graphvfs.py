@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from puller.contracts.graph import Free, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.model.digest import Digest
 from puller.rootfs.graphshelf import GraphShelf
-from puller.rootfs.graphtree import StratifiedTrees, gone, open_file
+from puller.rootfs.graphtree import IMAGE_ID, StratifiedTrees, gone, open_file
 from puller.rootfs.job import Unpacker
 from puller.rootfs.survey import Strata, Stratum
 from puller.rootfs.vfs import VfsDriver
@@ -25,7 +26,7 @@ class GraphVfs(StratifiedTrees):
         self._driver = VfsDriver(shelf, unpacker)
 
     def has(self, image_id: str) -> bool:
-        return self._shelf.has(image_id)
+        return IMAGE_ID.fullmatch(image_id) is not None and self._shelf.has(image_id)
 
     def make(self, image_id: str, parent: str | None, blob: LayerBlob | None, told: Told) -> Unpacked:
         if parent is not None and not self._shelf.has(parent):
@@ -37,10 +38,17 @@ class GraphVfs(StratifiedTrees):
     def remove(self, image_id: str) -> None:
         self._shelf.remove(image_id)
 
-    def sweep(self) -> None:
+    def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
+        swept = []
         for image_id in self._shelf.forgotten():
-            self._shelf.remove(image_id)
-        self._shelf.sweep(_free)
+            with free(image_id) as is_free:
+                if is_free and image_id in self._shelf.forgotten():  # else it has come to be meanwhile
+                    swept.append(image_id)
+                    if not dry_run:
+                        self._shelf.remove(image_id)
+        if not dry_run:
+            swept += self._shelf.sweep(lambda name: free(name.removeprefix(f"layer-{self.name}-")))
+        return sorted(set(swept))
 
     def content(self, image_id: str, path: bytes) -> int:
         with self._shelf.opened(image_id) as tree:
@@ -71,9 +79,3 @@ def _nothing_for(blob: LayerBlob | None) -> Iterator[LayerBlob]:
         yield LayerBlob(fd, None, None)
     finally:
         os.close(fd)
-
-
-@contextmanager
-def _free(name: str) -> Iterator[bool]:
-    """Nobody is at work, so every lock is free."""
-    yield True

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from puller.contracts.graph import Free, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, InvalidArchive
 from puller.model.digest import Digest
@@ -55,7 +56,7 @@ class PlainVfs:
         self.step("remove")
         shutil.rmtree(self._dir / image_id, ignore_errors=True)
 
-    def sweep(self) -> None:
+    def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
         raise NotImplementedError
 
     def content(self, image_id: str, path: bytes) -> int:

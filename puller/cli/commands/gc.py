@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import store_option
+from puller.cli.options import graph_option, store_option
 
 
 def _finite(context: click.Context, option: click.Parameter, days: float) -> float:
@@ -25,25 +25,32 @@ def _finite(context: click.Context, option: click.Parameter, days: float) -> flo
     help="Age of unfinished and damaged blobs to go.",
 )
 @store_option
-def command(dry_run: bool, days: float, store: Path | None) -> int:
+@graph_option
+def command(dry_run: bool, days: float, store: Path | None, graph: Path | None) -> int:
     """Free what no name and no running pull needs, and sweep what dead processes left.
 
-    Unfinished blobs wait some days for their next try, damaged ones that were set aside for a look at them.
+    Unfinished blobs wait some days for their next try, damaged ones that were set aside for a look at them. Images of
+    an image graph stay, those without a name as well, as Docker kept them: `puller rm` removes one by its ID.
     """
     from puller.cli import interrupt
     from puller.cli.failure import exit_code, show
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.ops.collect import Cleared, collect_layers
+    from puller.ops.graphs import graph_at
+    from puller.ops.removing import sweep_graph
     from puller.ops.shelves import shelves_at
     from puller.store.gc import Collected, collect
 
-    async def free() -> tuple[Cleared, Collected]:
+    async def free() -> tuple[list[str], Cleared, Collected]:
         place = await open_store(store)
+        trees = await sweep_graph(graph_at(place, graph), dry_run=dry_run)
         cleared = await collect_layers(place, shelves_at(place.layout.layers), dry_run=dry_run)
-        return cleared, await collect(place, dry_run=dry_run, days=days)
+        return trees, cleared, await collect(place, dry_run=dry_run, days=days)
 
-    cleared, collected = interrupt.run(free)
+    trees, cleared, collected = interrupt.run(free)
+    for image_id in trees:
+        click.echo(f"{'would remove' if dry_run else 'removed'} what is left of image {image_id}")
     for driver, layer in cleared.freed:
         click.echo(f"{'would free' if dry_run else 'freed'} unpacked layer {driver}/{layer}")
     if cleared.freed:
