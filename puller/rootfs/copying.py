@@ -93,7 +93,7 @@ class _Copying:
         return True
 
     def _file(self, source: int, target: int, name: bytes) -> None:
-        content = open_own(source, name)
+        content = _opened(source, name)
         try:
             copy = os.open(name, _CREATE, 0o600, dir_fd=target)
             try:
@@ -159,7 +159,7 @@ def _moved(content: int, copy: int, size: int, offset: int) -> int:
     return os.pwrite(copy, os.pread(content, min(size, _PIECE), offset), offset)
 
 
-def open_own(folder: int, name: bytes) -> int:
+def _opened(folder: int, name: bytes) -> int:
     """The file `name`, open for reading also where its mode does not let its own user; the mode stays."""
     try:
         return os.open(name, _READ, dir_fd=folder)
