@@ -74,7 +74,11 @@ def pulled_line(report: PullReport) -> str:
     """The result: what was pulled, and what it took."""
     layers = sum(blob.role.startswith("layer") for blob in report.blobs)
     blobs = sum(blob.role.startswith("blob") for blob in report.blobs)  # of artifacts
-    contents = [counted(layers, "layer")] if layers or not blobs else []
+    new = sum(image.outcome == "registered" for image in report.images)
+    if report.images:
+        contents = [f"{counted(len(report.images), 'image')}, {new or 'none'} of them new"]
+    else:
+        contents = [counted(layers, "layer")] if layers or not blobs else []
     contents += [counted(blobs, "blob")] if blobs else []
     amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
     told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]

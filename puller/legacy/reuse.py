@@ -88,7 +88,8 @@ def _reused(candidate: Candidate, parent: str | None) -> Generator[Look, Judgeme
     if found.verdict is Verdict.MATCHES:
         return Choice(candidate.legacy_id, parent, "legacy ID, proved", True, (found.reason,))
     log = (f"stopping ID reuse: {found.reason}",)
-    return Choice(candidate.strong_id, parent, f"strong ID; legacy ID not kept: {found.reason}", False, log)
+    why = "" if found.verdict is Verdict.ABSENT else f"; legacy ID not kept: {found.reason}"
+    return Choice(candidate.strong_id, parent, f"strong ID{why}", False, log)
 
 
 def _probed(candidate: Candidate, parent: str | None, clash: Judgement) -> Generator[Look, Judgement, Choice]:
