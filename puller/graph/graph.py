@@ -63,6 +63,7 @@ class DiskGraph:
         self._scratch = Scratch(self._graph, durable=durable)
         self._holds = Holds(lambda: self._scratch.locks)
         self._is_swept = False
+        self._seen: dict[str, tuple[tuple[int, int], str]] = {}  # what `_parents` read, by image
 
     @property
     def root(self) -> Path:
@@ -303,13 +304,26 @@ class DiskGraph:
         return size
 
     def _parents(self) -> dict[str, str]:
-        found = {}
+        """The parent of every image; a folder in which nothing has changed is not read again."""
+        before = self._seen
+        seen = {}
         for image_id in self.ids():
             try:
-                found[image_id] = self._record(image_id).parent
+                stamp = self._stamp(image_id)
+                known = before.get(image_id)
+                seen[image_id] = known if known and known[0] == stamp else (stamp, self._record(image_id).parent)
             except (ContentMissing, ContentCorrupt) as error:
                 logger.debug("an image is passed over: %s", error)
-        return found
+        self._seen = seen
+        return {image_id: parent for image_id, (_, parent) in seen.items()}
+
+    def _stamp(self, image_id: str) -> tuple[int, int]:
+        with translated(self._graph):
+            try:
+                state = self._folder(image_id).lstat()
+            except FileNotFoundError:  # removed in this moment
+                raise ContentMissing(f"{_NOT_FOUND}no such id: {image_id}") from None
+        return state.st_ino, state.st_mtime_ns
 
     def _make(self, new: NewImage, small: dict[str, bytes], layer: LayerBlob | None, told: Told) -> None:
         with self._scratch.staged(new.image_id) as staged:

@@ -34,22 +34,26 @@ class Holds:
     @contextmanager
     def alone(self, image_id: str) -> Iterator[bool]:
         """Whether nobody holds it, which for the block nobody then can."""
-        path = self._path(image_id)
-        fd = files.lock_file(path)
+        fd, path = self._opened(image_id)
         try:
-            is_alone = files.locked(fd) and files.is_at(fd, path)
+            while (is_alone := files.locked(fd)) and not files.is_at(fd, path):
+                os.close(fd)  # somebody let go of it in this moment
+                fd, path = self._opened(image_id)
             yield is_alone
             if is_alone:
                 path.unlink()  # whoever waits for it finds it gone, and takes a new one
         finally:
             os.close(fd)
 
+    def _opened(self, image_id: str) -> tuple[int, Path]:
+        path = self._place() / f"{HELD}{image_id}"
+        return files.lock_file(path), path
+
     def _shared(self, image_id: str) -> tuple[int, Path] | None:
         """A shared lock; None on a file system that is read-only, where nobody can remove anything."""
         while True:
             try:
-                path = self._path(image_id)
-                fd = files.lock_file(path)
+                fd, path = self._opened(image_id)
             except OSError as error:
                 if error.errno != errno.EROFS:
                     raise
@@ -58,9 +62,6 @@ class Holds:
             if files.is_at(fd, path):
                 return fd, path
             os.close(fd)
-
-    def _path(self, image_id: str) -> Path:
-        return self._place() / f"{HELD}{image_id}"
 
 
 def _release(fd: int, path: Path) -> None:

@@ -258,6 +258,16 @@ def test_by_parent_two_children_of_one_image(graph: DiskGraph) -> None:
     assert graph.heads() == children
 
 
+def test_by_parent_an_image_that_is_another_now_has_its_own_parent(root: Path, graph: DiskGraph) -> None:
+    base, child = stack(graph, ["base", "child"])
+    assert graph.by_parent() == {base: [child]}
+    other = graph_at(root)
+    other.delete(child)
+    assert graph.by_parent() == {}
+    plant(root, "child", "child")
+    assert graph.by_parent() == {child: [child]}
+
+
 def test_an_image_whose_parent_is_gone_is_nobodys_child(graph: DiskGraph) -> None:
     base, top = stack(graph, ["base", "top"])
     graph.delete(base, orphaning=True)
