@@ -1,4 +1,7 @@
-"""A program that makes trees of images, to be run by anybody and killed at it: `python -m tests.rootfs.graphmaker DIR`.
+"""A program that makes trees of images, to be run by anybody and killed at it.
+
+    python -m tests.rootfs.graphmaker DIR          makes them, reads and removes them, and tells how it went
+    python -m tests.rootfs.graphmaker DIR make     only makes those that are not there yet
 
 Its layers have what their own user may not read or write: a root of mode 0555, as Fedora has it, and a file of mode 0.
 """
@@ -65,4 +68,7 @@ def main(root: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]))))
+    if len(sys.argv) > 2:
+        make(Path(sys.argv[1]))
+    else:
+        print(json.dumps(main(Path(sys.argv[1]))))
