@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from puller.model.descriptor import Descriptor
 from puller.model.platform import Platform
+from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, ImageReport, LayerReport, PullReport
 
@@ -111,6 +112,30 @@ class Failed:
     report: PullReport
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A blob or manifest of a push is in the registry."""
+
+    reference: Reference
+    blob: PushedBlob
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The name stands for it there now."""
+
+    reference: Reference
+    report: PushReport
+
+
+@dataclass(frozen=True, slots=True)
+class PushFailed:
+    """The push has ended without its name; `report.error` says why, and its blobs are those that are there."""
+
+    reference: Reference
+    report: PushReport
+
+
 Event: TypeAlias = (
     Resolved
     | Planned
@@ -124,6 +149,9 @@ Event: TypeAlias = (
     | Warned
     | Pulled
     | Failed
+    | Delivered
+    | Pushed
+    | PushFailed
 )
 Report: TypeAlias = Callable[[Event], None]
 

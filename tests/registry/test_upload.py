@@ -1,14 +1,8 @@
-"""Uploads: blobs and manifests brought to a registry, whole or not at all, whatever the line does."""
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+"""Uploads: blobs and manifests brought to a registry, verified before they are complete."""
 
 import pytest
 
 from puller.errors import (
-    ConnectionLost,
     DigestMismatch,
     LimitExceeded,
     NotFound,
@@ -16,74 +10,15 @@ from puller.errors import (
     RegistryError,
     SizeMismatch,
     Unauthorized,
-    Unavailable,
     UnsafeRedirect,
 )
-from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import unheard
 from puller.model.mediatype import OCI_MANIFEST
 from puller.model.reference import Reference
-from puller.ops.transfer import Transferred, copy_blob
-from puller.registry.patience import Patience
-from puller.registry.repository import Repository
-from puller.registry.retry import RetryPolicy
-from puller.store.memory import MemoryStore
-from puller.stream.sink import Chunk
-from testregistry import Answer, Basic, Bearer, TestRegistry, faults, serve
-from testregistry.answer import Delivery, Silence
-from testregistry.call import Call, Handler
+from testregistry import Basic, Bearer, faults, serve
 from testregistry.canary import serve_canary
-from testregistry.fault import Powers
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, OneLogin, Time, content, described, opened
-
-SMALL = content(50_000)
-LARGE = content(5_000_000)
-
-
-async def shelved(raw: bytes) -> MemoryStore:
-    """A store that holds `raw`."""
-    store = MemoryStore()
-    async with store.ingest(described(raw)) as ingest:
-        assert ingest is not None
-        await ingest.write(raw)
-        await ingest.commit()
-    return store
-
-
-async def bring(repository: Repository, raw: bytes, *, promised: Descriptor | None = None) -> Transferred | None:
-    """One blob, gone on with as long as that may help."""
-    store, wanted = await shelved(raw), promised or described(raw)
-    while True:
-        try:
-            return await copy_blob(store, repository, wanted, report=unheard)
-        except RegistryError:
-            if not repository.may_go_on(wanted.digest):
-                raise
-
-
-async def write(repository: Repository, wanted: Descriptor, raw: bytes) -> None:
-    """Bring other bytes than were promised, or the right ones by hand."""
-    async with repository.ingest(wanted) as ingest:
-        assert ingest is not None
-        for start in range(0, len(raw), 1 << 20):
-            await ingest.write(raw[start : start + (1 << 20)])
-        await ingest.commit()
-
-
-@asynccontextmanager
-async def target(registry: TestRegistry, **more: object) -> AsyncIterator[Repository]:
-    async with opened(registry.name("app"), **more) as repository:  # type: ignore[arg-type]
-        yield repository
-
-
-def held(registry: TestRegistry, raw: bytes) -> bool:
-    body = registry.storage.blob("app", str(Digest.of(raw)))
-    return body is not None and b"".join(body.chunks()) == raw
-
-
-def talk(registry: TestRegistry) -> list[tuple[str, int | None]]:
-    return [(request.method, request.status) for request in registry.journal]
+from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, OneLogin, described, opened
+from tests.registry.uploading import LARGE, SMALL, bring, held, talk, target, write
 
 
 async def test_a_small_blob_goes_in_one_request() -> None:
@@ -122,100 +57,6 @@ async def test_what_is_there_under_another_size_is_refused() -> None:
         registry.corrupt("app", str(Digest.of(SMALL)), SMALL[:-1])
         with pytest.raises(SizeMismatch, match="another size"):
             await bring(repository, SMALL)
-
-
-@pytest.mark.parametrize("keep", [True, False], ids=["kept", "lost"])
-@pytest.mark.parametrize("after", [0, 1, 65_536, 3_000_000])
-async def test_a_broken_stream_goes_on_where_the_registry_says(after: int, keep: bool) -> None:
-    now = Time()
-    async with serve(faults=[faults.cut_upload(after=after, keep=keep)]) as registry:
-        async with target(registry, now=now) as repository:
-            await bring(repository, LARGE)
-        assert held(registry, LARGE)
-        (second,) = registry.journal.find("PATCH", status=202)
-        start = after if keep and after > 1 else 0
-        assert second.headers.get("Content-Range") == (f"{start}-{len(LARGE) - 1}" if start else None)
-        assert registry.journal.count("POST") == (1 if start else 2)
-    assert len(now.slept) >= 1
-
-
-async def test_a_stream_that_breaks_for_ever_is_given_up_after_some_tries() -> None:
-    async with serve(faults=[faults.cut_upload(after=100, keep=False, times=None)]) as registry:
-        async with target(registry, retries=RetryPolicy(attempts=3)) as repository:
-            with pytest.raises(ConnectionLost) as caught:
-                await bring(repository, LARGE)
-        assert registry.journal.count("PATCH") == 3
-    assert caught.value.attempts == 3
-
-
-async def test_a_stream_that_breaks_after_progress_each_time_is_not_given_up() -> None:
-    cuts = [faults.cut_upload(after=1_200_000, times=3)]
-    async with serve(faults=cuts) as registry, target(registry, retries=RetryPolicy(attempts=2)) as repository:
-        await bring(repository, LARGE)
-        assert held(registry, LARGE)
-        assert registry.journal.count("PATCH") == 4
-
-
-async def test_a_watcher_sees_every_byte_once_for_each_try() -> None:
-    class Seen:
-        def __init__(self) -> None:
-            self.raw = bytearray()
-
-        def write(self, chunk: Chunk, /) -> None:
-            self.raw += chunk
-
-        def finish(self) -> None:
-            pass
-
-    seen = [Seen(), Seen()]
-    async with serve(faults=[faults.cut_upload(after=2_000_000)]) as registry, target(registry) as repository:
-        store = await shelved(LARGE)
-        with pytest.raises(ConnectionLost):
-            await copy_blob(store, repository, described(LARGE), lambda: [seen[0]], report=unheard)
-        await copy_blob(store, repository, described(LARGE), lambda: [seen[1]], report=unheard)
-        assert held(registry, LARGE)
-    assert bytes(seen[1].raw) == LARGE
-
-
-@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "HEAD"])
-@pytest.mark.parametrize("code", [500, 503, 429])
-async def test_n7_a_server_that_fails_once_is_asked_again(method: str, code: int) -> None:
-    where = {"method": method, "kind": "blob" if method == "HEAD" else "upload"}
-    async with serve(faults=[faults.status(code, **where)]) as registry, target(registry) as repository:  # type: ignore[arg-type]
-        await bring(repository, LARGE)
-        assert held(registry, LARGE)
-
-
-def lose_answer() -> faults.Fault:
-    """Complete the upload, and close the connection instead of saying so."""
-
-    async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
-        return replace(await handler(call), delivery=Delivery(silence=Silence.DROP))
-
-    return faults.Fault("lose_answer", faults.Match(method="PUT", kind="upload"), act)
-
-
-async def test_r8_an_answer_to_the_last_put_that_was_lost_is_looked_for_and_nothing_sent_twice() -> None:
-    async with serve() as registry, target(registry) as repository:
-        registry.faults.append(lose_answer())
-        await bring(repository, LARGE)
-        assert held(registry, LARGE)
-        assert registry.journal.count("PATCH") == 1
-
-
-async def test_an_upload_that_the_registry_forgot_is_begun_again() -> None:
-    async with serve(faults=[faults.status(404, method="PUT", kind="upload")]) as registry:
-        async with target(registry) as repository:
-            await bring(repository, LARGE)
-        assert held(registry, LARGE)
-        assert registry.journal.count("POST") == 2
-
-
-async def test_an_upload_that_is_out_of_step_asks_where_it_is() -> None:
-    async with serve(faults=[faults.status(416, method="PATCH", kind="upload")]) as registry:
-        async with target(registry) as repository:
-            await bring(repository, LARGE)
-        assert held(registry, LARGE)
 
 
 async def test_wrong_bytes_are_never_completed_and_the_upload_is_cancelled() -> None:
@@ -422,42 +263,3 @@ async def test_a_blob_that_cannot_be_mounted_is_sent(refusal: int | None) -> Non
             await bring(repository, LARGE)
             assert not repository.was_mounted(Digest.of(LARGE))
         assert held(registry, LARGE)
-
-
-def deaf(method: str) -> faults.Fault:
-    """Neither read what is sent nor answer."""
-
-    async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    return faults.Fault("deaf", faults.Match(method=method, kind="upload", times=None), act)
-
-
-@pytest.mark.parametrize(("method", "raw"), [("PATCH", content(30_000_000)), ("POST", SMALL)], ids=["body", "head"])
-async def test_n6_a_line_that_stalls_is_left(method: str, raw: bytes) -> None:
-    patience = Patience(connect=2, first_byte=0.1, stall=0.1)
-    async with serve(faults=[deaf(method)]) as registry:
-        async with target(registry, patience=patience, retries=RetryPolicy(attempts=2)) as repository:
-            with pytest.raises(ConnectionLost, match="no answer in time"):
-                await bring(repository, raw)
-        assert registry.journal.count(method) == 2
-
-
-async def test_an_answer_that_was_never_given_is_looked_for() -> None:
-    patience = Patience(connect=2, first_byte=0.1, stall=0.1)
-    async with serve(faults=[faults.hang(method="PATCH", kind="upload")]) as registry:
-        async with target(registry, patience=patience) as repository:
-            await bring(repository, LARGE)
-        assert held(registry, LARGE)
-        assert registry.journal.count("PATCH") == 1
-
-
-async def test_unavailable_stays_unavailable_when_tries_run_out() -> None:
-    fault = faults.status(503, method="POST", kind="upload", times=None)
-    async with serve(faults=[fault]) as registry:
-        async with target(registry, retries=RetryPolicy(attempts=2)) as repository:
-            with pytest.raises(Unavailable) as caught:
-                await bring(repository, SMALL)
-    assert (caught.value.attempts, caught.value.phase) == (2, "upload")
-    assert caught.value.digest == str(Digest.of(SMALL))
