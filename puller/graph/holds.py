@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from puller.graph import files
@@ -41,7 +41,8 @@ class Holds:
                 fd, path = self._opened(image_id)
             yield is_alone
             if is_alone:
-                path.unlink()  # whoever waits for it finds it gone, and takes a new one
+                with suppress(OSError):  # then it stays, in nobody's way
+                    path.unlink()  # whoever waits for it finds it gone, and takes a new one
         finally:
             os.close(fd)
 
@@ -65,8 +66,8 @@ class Holds:
 
 
 def _release(fd: int, path: Path) -> None:
-    try:
+    """Let go, and remove the file if nobody else has it; one that cannot be removed is in nobody's way."""
+    with suppress(OSError):
         if files.locked(fd) and files.is_at(fd, path):
             path.unlink()
-    finally:
-        os.close(fd)
+    os.close(fd)

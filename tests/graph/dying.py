@@ -1,15 +1,20 @@
-"""A process that dies at every step it takes: run by test_dying, in a process of its own.
+"""A process that dies at every step it takes, or is refused it: run by test_dying, in a process of its own.
 
-Standard output: how many deaths it died. Each is of a fork that kills itself before the n-th touch of the disk, as
-`sys.addaudithook` tells of them; what it left is then looked at, and the work done again.
+Standard output: how often. Each time it is a fork that kills itself, or is told that the disk is full, before the n-th
+time that the graph touches the disk, as `sys.addaudithook` announces them. What it left is then looked at, and the work
+done again.
 """
 
+import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
+from puller.errors import NoSpace
 from puller.graph.graph import DiskGraph
 from tests.graph.images import graph_at, left_in, named, register
 
@@ -18,34 +23,60 @@ STEPS = frozenset(
     | {"os.link", "os.truncate", "shutil.rmtree", "os.chmod", "os.utime"}
 )
 
+DONE, FAILED, REFUSED = 0, 1, 3
+CHECKOUT = str(Path(__file__).parents[2])
 
-def dies(work: Callable[[], object], step: int) -> bool:
-    """Do `work` in a fork that is killed at its `step`-th step; whether it was."""
+
+def dies(work: Callable[[], object], step: int, hit: Callable[[], None]) -> bool:
+    """Do `work` in a fork that is `hit` before its `step`-th step; whether it came to that."""
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status):
-            return True
-        assert os.waitstatus_to_exitcode(status) == 0
-        return False
+        code = os.waitstatus_to_exitcode(status)
+        assert code in (DONE, REFUSED, -signal.SIGKILL), code
+        return code != DONE
     left = step
 
     def count(event: str, _: tuple[object, ...]) -> None:
         nonlocal left
-        if event in STEPS:
+        if event in STEPS and is_ours():
             left -= 1
             if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
+                hit()
 
     sys.addaudithook(count)
-    work()
-    os._exit(0)
+    try:
+        work()
+    except NoSpace:
+        os._exit(REFUSED)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(FAILED)
+    os._exit(DONE if left > 0 else REFUSED)
+
+
+def is_ours() -> bool:
+    """Whether the graph asked for it, not the driver or the test."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and CHECKOUT not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None and "/puller/graph/" in frame.f_code.co_filename
+
+
+def kill() -> None:
+    """Die here and now."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse() -> None:
+    """Have no room."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def deaths(root: Path, work: Callable[[DiskGraph], object], check: Callable[[DiskGraph], None]) -> int:
-    """Die at every step of `work`, each time over what the deaths before have left; how many there were."""
+    """Be hit at every step of `work`, each time over what was left before; how many there were."""
     step = 1
-    while dies(lambda: work(graph_at(root, durable=True)), step):
+    while dies(lambda: work(graph_at(root, durable=True)), step, HITS[sys.argv[2]]):
         check(graph_at(root))
         step += 1
     check(graph_at(root))
@@ -96,5 +127,8 @@ def deleting(root: Path) -> int:
     return deaths(root, lambda graph: graph.delete(named("a")), check)
 
 
+WORKS = {"registering": registering, "deleting": deleting}
+HITS = {"killed": kill, "refused": refuse}
+
 if __name__ == "__main__":
-    print({"registering": registering, "deleting": deleting}[sys.argv[1]](Path(sys.argv[2])))
+    print(WORKS[sys.argv[1]](Path(sys.argv[3])))
