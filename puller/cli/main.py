@@ -32,7 +32,8 @@ VERBS = {
     "verify": "Hash the store again and say what is no longer right.",
     "digest": "Ask the registry which digest a name has now.",
     "tags": "List the tags of a repository.",
-    "tarsum": "Print the tarsum of a tar archive.",
+    "tarsum": "Print the tarsum of tar archives.",
+    "id-chain": "Show the images and IDs that a schema 1 manifest makes.",
 }
 
 
@@ -48,7 +49,7 @@ class _Verbs(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = import_module(f"puller.cli.commands.{name}").command
+        command: click.Command = import_module(f"puller.cli.commands.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
