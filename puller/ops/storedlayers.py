@@ -4,7 +4,7 @@ from functools import partial
 
 from puller.archive.item import Stream
 from puller.contracts.content import ContentStore
-from puller.errors import ContentMissing
+from puller.errors import ContentMissing, PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.facts import Facts
@@ -69,7 +69,27 @@ async def _feed(store: ContentStore, blob: Descriptor, sink: Sink) -> None:
 async def _feed_plain(store: ContentStore, layer: Descriptor, sink: Sink) -> None:
     promised = compression_of(layer.media_type)
     inflate = Inflate(_Unfinished(sink), promised=promised, limit=MAX_UNPACKED, pulse=stop_when_cancelled)
-    await store.watch(layer, inflate)
+    await store.watch(layer, _Patient(inflate))
+
+
+class _Patient:
+    """Keeps what is wrong with a layer until its blob has been found to be what its name says (see `watch`)."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._failure: PullerError | None = None
+
+    def write(self, chunk: Chunk, /) -> None:
+        if self._failure is None:
+            try:
+                self._sink.write(chunk)
+            except PullerError as error:
+                self._failure = error
+
+    def finish(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._sink.finish()
 
 
 class _Unfinished:
