@@ -34,11 +34,12 @@ _NEWER: Final = "image"  # of Docker since 1.10, whose images are described ther
 
 
 def driver_at(root: Path, unpacker: Unpacker, *, durable: bool = True) -> GraphDriver:
-    """The driver of the directory `root`, which need not be there yet.
+    """The driver of the directory `root`, which need not be there yet, and may itself be a link to it.
 
     `durable` False: nothing is synced. Raises Unsupported for a driver that cannot be read here, InvalidConfig where
     several could be meant, StoreError for the disk.
     """
+    root = Path(os.path.realpath(root))
     with translated(root):
         name = _name(root)
     match name:

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import tarfile
+import tracemalloc
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -177,6 +178,26 @@ def test_what_trails_an_archive_is_written_in_lines_that_can_be_read_again() -> 
     lines = lines_of(archive, lambda data: (data[at : at + (1 << 20)] for at in range(0, len(data), 1 << 20)))
     assert max(map(len, lines)) <= tarsplit.MAX_LINE // 2
     assert again(lines, files_of(archive)) == archive
+
+
+def test_r10_a_large_file_goes_through_in_little_memory() -> None:
+    size = 96 << 20
+    chunk = bytes(1 << 20)
+    lines: list[bytes] = []
+    recorder = TarSplitRecorder(lines.append)
+    tracemalloc.start()
+    try:
+        recorder.write(header(b"large", size=size))
+        for _ in range(size >> 20):
+            recorder.write(chunk)
+        recorder.write(END)
+        recorder.finish()
+        total = sum(map(len, assemble(lines, lambda name: iter([chunk] * (size >> 20)))))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert total == 512 + size + len(END)
+    assert peak < 8 << 20
 
 
 def test_chunks_are_about_a_mebibyte() -> None:
