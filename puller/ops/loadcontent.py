@@ -14,6 +14,7 @@ from puller.ops.graphs import Graph
 from puller.ops.loadnews import Hear, Stored, Teller
 from puller.ops.watch import stop_when_cancelled
 from puller.store.gc import free
+from puller.store.part import remove_ingest
 from puller.stream.sink import Chunk, Sink
 
 MENDS = 2  # how often what is found damaged in the store is written anew
@@ -28,6 +29,7 @@ class ContentLoading:
         self._archive = archive
         self._hear = hear
         self._new: list[Digest] = []
+        self._begun: list[Digest] = []
 
     async def run(self, images: Sequence[ContentImage], lease: Lease) -> None:
         """All blobs of all images, those that others name before these."""
@@ -42,9 +44,16 @@ class ContentLoading:
                 await self._store.prove(index, Facts(absent=absent))
 
     async def undo(self) -> None:
-        """Free what this load has stored, but for what others need by now. The lease has ended."""
+        """Free what this load has stored, but for what others need by now. The lease has ended.
+
+        A part is kept for nobody: what was not fetched is no loss.
+        """
+        store = self._graph.store
         with CancelScope(shield=True):
-            await free(self._graph.store, self._new)
+            for digest in self._begun:
+                async with store.locks.held(store.layout.lock(digest)):
+                    await store.worker.run(remove_ingest, store.files, store.layout, digest)
+            await free(store, self._new)
 
     async def _bring(self, piece: Piece) -> None:
         for _ in range(MENDS):
@@ -76,6 +85,8 @@ class ContentLoading:
             self._new.append(piece.descriptor.digest)
             told = Teller(self._hear, piece.descriptor.digest.short, piece.descriptor.size)
             offset = ingest.offset
+            if not offset:  # else there is what a pull has left to be gone on with
+                self._begun.append(piece.descriptor.digest)
             if offset == 0 or offset != piece.descriptor.size:
                 await self._graph.run(self._pour, piece, ingest, told, offset)
             await ingest.commit()
