@@ -11,7 +11,7 @@ from puller.cli.failure import text_of
 from puller.cli.screen import Told
 from puller.errors import PullerError
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Event, Planned, Started, Unpacked, Unpacking, Verified
+from puller.model.event import Advanced, Delivered, Event, Planned, Started, Unpacked, Unpacking, Verified
 
 
 class Bars(Told):
@@ -35,7 +35,7 @@ class Bars(Told):
     def show(self, event: Event) -> None:
         if isinstance(event, Planned):
             self._roles |= {descriptor.digest: role for role, descriptor in event.steps}
-        elif isinstance(event, Verified):
+        elif isinstance(event, Verified | Delivered):
             self._remove(Digest.parse(event.blob.digest))
         elif isinstance(event, Unpacked):
             self._remove(Digest.parse(event.layer.digest))

@@ -23,6 +23,7 @@ VERBS = {
     "import": "Make an image of the archive of a root file system.",
     "save": "Write images as one archive that docker load reads.",
     "convert": "Make an image of today from one of schema 1.",
+    "push": "Bring an image of the store to a registry.",
     "history": "Show how an image came to be.",
     "inspect": "Show an image of the store.",
     "tag": "Give an image of the store another name.",

@@ -15,13 +15,16 @@ import click
 
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text
+from puller.cli.pushlines import delivered_line, pushed_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
     Advanced,
+    Delivered,
     Event,
     Planned,
     Pulled,
+    Pushed,
     Registered,
     Retrying,
     Started,
@@ -81,7 +84,7 @@ class Quiet:
     """Only what was pulled, and what failed."""
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Pulled):
+        if isinstance(event, Pulled | Pushed):
             click.echo(f"{event.reference}  {event.report.digest}")
 
     def problem(self, error: PullerError) -> None:
@@ -132,6 +135,10 @@ class Told(Quiet):
                 self.result(pulled_line(event.report))
                 if event.report.status:
                     self.note(f"Status: {event.report.status}")
+            case Delivered():
+                self.note(self._prefix(event.reference) + delivered_line(event.blob))
+            case Pushed():
+                self.result(pushed_line(event.report))
             case _:
                 self.progress(event)
 

@@ -1,0 +1,21 @@
+"""Pushlines: facts of a push as text for people."""
+
+from puller.cli.lines import counted, short, size_text
+from puller.model.push import PushedBlob, PushReport
+from puller.model.text import printable
+
+
+def delivered_line(blob: PushedBlob) -> str:
+    """One blob that is there: `layer 1   83ffb5d9dd27  51.4 MB  pushed`; an image's layer under the image's ID."""
+    name = blob.image_id[:12] if blob.image_id else short(blob.digest)
+    return f"{printable(blob.role):<9} {name}  {size_text(blob.size):>9}  {blob.outcome}"
+
+
+def pushed_line(report: PushReport) -> str:
+    """The result: what was pushed, under which digest, and what it took."""
+    layers = sum(blob.role.startswith(("layer", "blob")) for blob in report.blobs)
+    mounted = sum(blob.outcome == "mounted" for blob in report.blobs)
+    told = [counted(layers, "layer"), f"{size_text(report.sent)} sent" if report.sent else "nothing to send"]
+    told += [f"{counted(mounted, 'blob')} mounted"] if mounted else []
+    took = ", ".join([*told, f"{report.seconds:.1f} s"])
+    return f"pushed {report.reference}  {report.digest}  {took}"
