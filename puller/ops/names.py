@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from anyio import CancelScope
 
 from puller.errors import ContentMissing, InvalidReference
+from puller.graph.names import normalised
 from puller.model.descriptor import Descriptor
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference, is_tag
@@ -94,7 +95,7 @@ async def name_content(reference: Reference, descriptor: Descriptor, store: Coll
     async with graph.naming():
         await store.tag(reference.tagged(), descriptor)
         if not _is_schema1(descriptor):
-            await graph.run(graph.tags.remove, *place_of(reference))
+            await _clear_place(place_of(reference), graph)
 
 
 async def rename(found: Found, reference: Reference, store: Collectable, graph: Graph) -> None:
@@ -112,11 +113,11 @@ async def unname(reference: Reference, store: Collectable, graph: Graph) -> Foun
     reference = reference.tagged()
     async with graph.naming():
         entry, place = await _entry(reference, store), place_of(reference)
-        image_id = await graph.run(graph.tags.get, *place)
+        image_id = await _image_at(place, graph)
         if entry is None and image_id is None:
             raise ContentMissing("there is no image of this name", reference=reference)
         await _forget_entries(reference, store)
-        await graph.run(graph.tags.remove, *place)
+        await _clear_place(place, graph)
         hidden = entry is not None and not _is_schema1(entry)
         return Found(str(reference), None if hidden else image_id, entry, reference, place)
 
@@ -144,7 +145,7 @@ async def _by_name(text: str, store: Collectable, graph: Graph) -> Found | None:
             entry = None
         if entry is not None and not _is_schema1(entry):
             return Found(text, None, entry, reference, place)
-        image_id = await graph.run(graph.tags.get, *place)
+        image_id = await _image_at(place, graph)
         if await store.generation() == generation:
             break
     if entry is None and image_id is None:
@@ -165,9 +166,11 @@ async def _odd(text: str, graph: Graph) -> Found | None:
 async def _set_place(reference: Reference, image_id: str, store: Collectable, graph: Graph) -> str | None:
     """Set the graph's name; an entry of schema 1 that would then stand beside another image's is gone before."""
     place = place_of(reference)
+    if not _is_own(place):
+        raise InvalidReference("an old Docker has no such name", reference=reference, got=normalised(place[0]))
     if not await graph.run(graph.images.has, image_id):
         raise ContentMissing("only an image that is here can be named", got=image_id, reference=reference)
-    old = await graph.run(graph.tags.get, *place)
+    old = await _image_at(place, graph)
     entry = await _entry(reference, store)
     if old not in (None, image_id) and entry is not None and _is_schema1(entry):
         await _forget_entries(reference, store)
@@ -176,12 +179,26 @@ async def _set_place(reference: Reference, image_id: str, store: Collectable, gr
     return old
 
 
+def _is_own(place: tuple[str, str]) -> bool:
+    """Whether this name is not another one to an old Docker: `library/a/b` was `a/b` there."""
+    return normalised(place[0]) == place[0]
+
+
+async def _image_at(place: tuple[str, str], graph: Graph) -> str | None:
+    return await graph.run(graph.tags.get, *place) if _is_own(place) else None
+
+
+async def _clear_place(place: tuple[str, str], graph: Graph) -> None:
+    if _is_own(place):
+        await graph.run(graph.tags.remove, *place)
+
+
 async def _put_back(
     reference: Reference, entry: Descriptor | None, image_id: str | None, store: Collectable, graph: Graph
 ) -> None:
     place = place_of(reference)
     if image_id is None:
-        await graph.run(graph.tags.remove, *place)
+        await _clear_place(place, graph)
     else:
         await graph.run(graph.tags.tag, *place, image_id)
     if entry is not None and await _entry(reference, store) is None:
