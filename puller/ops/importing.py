@@ -14,12 +14,13 @@ from anyio import CancelScope
 from puller.archive.spool import Bounds, Spooled, spooled
 from puller.contracts.graph import NewImage
 from puller.contracts.layers import LayerBlob
-from puller.errors import DigestMismatch, PullerError
+from puller.errors import DigestMismatch, PullerError, TruncatedArchive
 from puller.legacy.v1image import V1Image
 from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.graphs import Graph
+from puller.ops.loadgraph import LEAST
 from puller.ops.loadnews import Hear, Landed, Said, Teller, unheard
 from puller.ops.names import name_image
 from puller.ops.tasks import one_error
@@ -97,6 +98,8 @@ async def import_image(
 async def _register(
     file: Spooled, graph: Graph, wanted: Wanted, hear: Hear, created: datetime, draw: Callable[[], str]
 ) -> Landed:
+    if file.seen.size < LEAST:
+        raise TruncatedArchive("the archive is empty", got=f"{file.seen.size} bytes")
     image_id = draw_id(draw)
     new = NewImage(image_id, "", image=record(image_id, wanted, created))
     layer = LayerBlob(file.fd, "none", None, 0, file.seen.size)

@@ -14,7 +14,7 @@ from puller.ops.loadnews import Hear, Registered, Teller
 from puller.ops.loadplan import LoadPlan
 
 # What Docker's reader has to see before it says how a layer is packed.
-_LEAST = 10
+LEAST = 10  # bytes
 
 
 class GraphLoading:
@@ -61,7 +61,7 @@ class GraphLoading:
                 if await graph.run(graph.images.has, image_id):
                     self._hear(Registered(image_id, is_new=False))
                     return
-                if folder.layer.size < _LEAST:
+                if folder.layer.size < LEAST:
                     raise TruncatedArchive("EOF", where=folder.layer.name, got=f"{folder.layer.size} bytes")
                 new = NewImage(image_id, folder.image.parent, image=folder.image)
                 layer = await graph.run(self._archive.layer, folder.layer)
