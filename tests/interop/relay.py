@@ -1,4 +1,4 @@
-"""A TCP relay that counts what it delivers and can hold it to a rate: the wire, as a test can see it."""
+"""A TCP relay that counts what it delivers, holds it to a rate, or cuts the line: the wire, as a test can see it."""
 
 import contextlib
 import socket
@@ -11,11 +11,16 @@ PIECE = 32 * 1024
 
 
 class Relay:
-    """Connections to `host` are carried on to `upstream`. All deliver together at most `rate` bytes a second."""
+    """Connections to `host` are carried on to `upstream`. All deliver together at most `rate` bytes a second.
 
-    def __init__(self, upstream: str, rate: float | None) -> None:
+    Once clients have sent `cut_after` bytes, the connection that sent the last of them is cut; this happens once.
+    """
+
+    def __init__(self, upstream: str, rate: float | None, cut_after: int | None) -> None:
         self._upstream = (upstream.partition(":")[0], int(upstream.partition(":")[2]))
         self._rate = rate
+        self._cut_after = cut_after
+        self._sent = 0
         self._lock = threading.Lock()
         self._delivered = 0
         self._free_at = 0.0
@@ -72,12 +77,28 @@ class Relay:
                 if counted:
                     self._wait_turn(len(piece))
                 target.sendall(piece)
+                if not counted and self._is_cut(len(piece)):
+                    break
                 if counted:
                     with self._lock:
                         self._delivered += len(piece)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def _is_cut(self, size: int) -> bool:
+        with self._lock:
+            self._sent += size
+            if self._cut_after is None or self._sent < self._cut_after:
+                return False
+            self._cut_after = None
+            return True
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether the line was cut."""
+        with self._lock:
+            return self._cut_after is None
 
     def _wait_turn(self, size: int) -> None:
         if self._rate is None:
@@ -90,9 +111,9 @@ class Relay:
 
 
 @contextmanager
-def relay(upstream: str, *, rate: float | None = None) -> Iterator[Relay]:
+def relay(upstream: str, *, rate: float | None = None, cut_after: int | None = None) -> Iterator[Relay]:
     """Run a relay in threads of this process for the length of the block."""
-    running = Relay(upstream, rate)
+    running = Relay(upstream, rate, cut_after)
     thread = threading.Thread(target=running.accept)
     thread.start()
     try:
