@@ -208,9 +208,11 @@ class GraphPush:
     async def _count(self, image: GraphImage) -> None:
         """Note what `GraphLayers` is about to read because nobody knows what the layer is, uncompressed."""
         digest = _digest_of(image)
-        if await self._store.size(digest) is not None:
-            return
         known = await self._store.facts(digest)
+        stored = await self._store.size(digest)
+        if stored is not None:
+            self._ledger.hashed += 0 if known.verified and known.diff_id is not None else stored
+            return
         stream = await self._layers.stream(image)
         exact = await self._graph.run(self._graph.images.is_exact, image.image_id)
         if not (exact and known.verified and known.diff_id is not None and known.unpacked_size is not None):

@@ -127,10 +127,10 @@ class Repository:
         request = Request("HEAD", path, f"{kind[:-1]} {descriptor.digest.short}", self._place.scope, accept)
         try:
             answer, _ = await self._session.read(request, limit=0)
-        except NotFound as error:
+        except (NotFound, ProtocolViolation) as error:
             if error.phase == "authentication":
                 raise
-            return False
+            return False  # some registries know no HEAD: what is there is then brought once more
         size = content_length(answer.header("Content-Length"))
         if kind == "blobs" and None not in (size, descriptor.size) and size != descriptor.size:
             what = "the registry holds content of another size"

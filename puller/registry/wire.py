@@ -71,7 +71,7 @@ class Wire:
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
         with translated(url):
-            async with _Deadline() as deadline:
+            async with _Deadline(self._patience.connect + wait) as deadline:
                 return await pool.request(
                     method,
                     url,
@@ -95,7 +95,6 @@ class Wire:
         return self._pools[scheme]
 
     def _open_pool(self, scheme: str) -> aiohttp.ClientSession:
-        patience = self._patience
         connector = aiohttp.TCPConnector(
             ssl=self._tls() if scheme == "https" else False,
             resolver=BoundedResolver(self._resolver(), self.boundary),
@@ -116,7 +115,7 @@ class Wire:
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
-            trace_configs=[_deadline_set(patience.connect + patience.first_byte)],
+            trace_configs=[_deadline_begun()],
         )
 
     def _timeout(self, read: float) -> aiohttp.ClientTimeout:
@@ -125,9 +124,13 @@ class Wire:
 
 
 class _Deadline:
-    """When a request has to be answered; it moves while the request's body flows, which another task sees to."""
+    """When a request has to be answered: `first` seconds after it has, or begins to make, a connection.
 
-    def __init__(self) -> None:
+    It moves while the request's body flows, which another task sees to.
+    """
+
+    def __init__(self, first: float) -> None:
+        self.first = first
         self._timeout = asyncio.timeout(None)
         self._is_open = False
 
@@ -165,12 +168,12 @@ async def _cut(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + PIECE]
 
 
-def _deadline_set(seconds: float) -> aiohttp.TraceConfig:
+def _deadline_begun() -> aiohttp.TraceConfig:
     """Lets the deadline that comes with a request run from the moment it has, or begins to make, a connection."""
 
     async def began(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: object) -> None:
         deadline: _Deadline = context.trace_request_ctx
-        deadline.move(seconds)
+        deadline.move(deadline.first)
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_start.append(began)

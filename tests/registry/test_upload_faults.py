@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import anyio
 import pytest
 
 from puller.errors import (
@@ -117,14 +118,14 @@ async def test_an_upload_that_is_out_of_step_asks_where_it_is() -> None:
         assert held(registry, LARGE)
 
 
-def deaf(method: str) -> faults.Fault:
+def deaf(method: str, *, times: int | None = None) -> faults.Fault:
     """Neither read what is sent nor answer."""
 
     async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
         await asyncio.Event().wait()
         raise AssertionError
 
-    return faults.Fault("deaf", faults.Match(method=method, kind="upload", times=None), act)
+    return faults.Fault("deaf", faults.Match(method=method, kind="upload", times=times), act)
 
 
 @pytest.mark.parametrize(("method", "raw"), [("PATCH", content(30_000_000)), ("POST", SMALL)], ids=["body", "head"])
@@ -154,3 +155,37 @@ async def test_unavailable_stays_unavailable_when_tries_run_out() -> None:
                 await bring(repository, SMALL)
     assert (caught.value.attempts, caught.value.phase) == (2, "upload")
     assert caught.value.digest == str(Digest.of(SMALL))
+
+
+async def test_completing_a_blob_may_take_longer_than_any_other_answer() -> None:
+    """Registries over object stores copy it then."""
+
+    async def act(call: Call, handler: Handler, powers: Powers) -> Answer:
+        await asyncio.sleep(0.4)
+        return await handler(call)
+
+    slow = faults.Fault("slow", faults.Match(method="PUT", kind="upload"), act)
+    patience = Patience(connect=0.1, first_byte=0.1, stall=0.1)
+    async with serve(faults=[slow]) as registry, target(registry, patience=patience) as repository:
+        await bring(repository, LARGE)
+        assert registry.journal.count("PUT") == 1
+
+
+async def test_a_registry_without_head_is_brought_everything() -> None:
+    async with serve(faults=[faults.status(405, method="HEAD", times=None)]) as registry:
+        registry.add_blob("app", SMALL)
+        async with target(registry) as repository:
+            await bring(repository, SMALL)
+        assert registry.journal.count("PUT", status=201) == 1
+
+
+async def test_a_cancelled_upload_leaves_nothing_complete_and_may_be_begun_again() -> None:
+    async with serve(faults=[deaf("PATCH", times=1)]) as registry, target(registry) as repository:
+        with anyio.move_on_after(0.2) as scope:
+            await bring(repository, content(30_000_000))
+        assert scope.cancelled_caught
+        assert not repository.may_go_on(Digest.of(content(30_000_000)))
+        await bring(repository, LARGE)
+        assert held(registry, LARGE)
+        await bring(repository, content(30_000_000))
+        assert held(registry, content(30_000_000))
