@@ -148,7 +148,7 @@ class Told:
         self._out = out or sys.stderr
         self._live = style == "people" and self._out.isatty()
         self._clock = clock
-        self._shown = clock()
+        self._shown = float("-inf") if style == "json" else clock()
 
     def hear(self, news: News) -> None:
         """Show one."""
