@@ -7,10 +7,11 @@ from typing import Any, Final
 from anyio import to_thread
 
 from puller.contracts.graph import GraphImage
-from puller.errors import PullerError, Unsupported
+from puller.errors import ContentMissing, LayerError, PullerError, Unsupported
 from puller.legacy.modernimage import ModernImage
+from puller.model.descriptor import Descriptor
 from puller.model.document import list_of, load_document, text_of
-from puller.model.mediatype import SCHEMA1_MANIFESTS
+from puller.model.mediatype import SCHEMA1_MANIFESTS, compression_of
 from puller.model.platform import Platform
 from puller.ops.graphs import Graph
 from puller.ops.names import find
@@ -18,15 +19,22 @@ from puller.ops.plan import Image
 from puller.ops.shelves import Shelves
 from puller.ops.stacking import layers_of
 from puller.ops.stored import image_at
+from puller.ops.storedlayers import Patient
+from puller.ops.watch import stop_when_cancelled
 from puller.store.disk import DiskStore
+from puller.stream.inflate import Inflate
+from puller.stream.layer import MAX_UNPACKED
+from puller.stream.sane import Sane
+from puller.stream.tar import TarSink
+from puller.stream.tarentry import Entry, TarListener
 
 MISSING: Final = "<missing>"  # what docker says of steps that have no image of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `created` is as the image states it, `size` in bytes: of the files of its layer where that is unpacked,
-    else of its uncompressed archive; None where neither is known.
+    """One step. `created` is as the image states it; `size` is the content of the files of its layer in bytes, None
+    where the layer is neither unpacked nor to be read.
     """
 
     image_id: str
@@ -88,7 +96,7 @@ def _comments(config: bytes) -> list[str]:
 
 
 async def _sizes(image: Image, store: DiskStore, shelves: Shelves) -> list[int | None]:
-    """Of each layer, base first: the content of its files where it is unpacked, else the archive that was proved."""
+    """Of each layer, base first: as it was counted when it was unpacked, else by reading its blob now."""
     try:
         layers = layers_of(image)
     except PullerError:
@@ -96,4 +104,27 @@ async def _sizes(image: Image, store: DiskStore, shelves: Shelves) -> list[int |
     driver = await shelves.holder(layers) if layers else None
     if driver is not None:
         return [(await to_thread.run_sync(driver.unpacked, layer.name)).size for layer in layers]
-    return [(await store.facts(layer.digest)).unpacked_size for layer in image.manifest.layers]
+    return [await _size(layer, store) for layer in image.manifest.layers]
+
+
+async def _size(layer: Descriptor, store: DiskStore) -> int | None:
+    content = _Content()
+    tar = TarSink(content, dialect=Sane(sparse=True))
+    promised = compression_of(layer.media_type)
+    try:
+        await store.watch(
+            layer, Patient(Inflate(tar, promised=promised, limit=MAX_UNPACKED, pulse=stop_when_cancelled))
+        )
+    except (ContentMissing, LayerError):
+        return None
+    return content.size
+
+
+class _Content(TarListener):
+    """Adds up the content of all files."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def entry(self, entry: Entry, /) -> None:
+        self.size += entry.size

@@ -69,10 +69,10 @@ async def _feed(store: ContentStore, blob: Descriptor, sink: Sink) -> None:
 async def _feed_plain(store: ContentStore, layer: Descriptor, sink: Sink) -> None:
     promised = compression_of(layer.media_type)
     inflate = Inflate(_Unfinished(sink), promised=promised, limit=MAX_UNPACKED, pulse=stop_when_cancelled)
-    await store.watch(layer, _Patient(inflate))
+    await store.watch(layer, Patient(inflate))
 
 
-class _Patient:
+class Patient:
     """Keeps what is wrong with a layer until its blob has been found to be what its name says (see `watch`)."""
 
     def __init__(self, sink: Sink) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from puller.errors import ContentMissing, Unsupported
+from puller.model.digest import Digest
 from puller.ops.history import MISSING, Step, history
 from testregistry import images
-from tests.ops.old_world import OLD, OldStory, old_story, tar_of
+from tests.ops.old_world import OLD, OldStory, old_story
 from tests.ops.shelf import FakeDriver, shelves
 from tests.ops.story import BASE, IMAGE, TOP
 
+SIZES = 600 + 256 * 700, 13  # content of the files of BASE and TOP
 PAST = [
     {"created": "2020-01-01T00:00:00Z", "created_by": "ADD base", "comment": "first"},
     {"created": "2020-01-02T00:00:00Z", "created_by": "ENV a=b", "empty_layer": True},
@@ -45,7 +47,7 @@ async def test_a_content_image_tells_of_its_steps_and_has_one_id(tmp_path: Path)
         assert [(step.created_by, step.comment) for step in steps] == [
             ("ADD top", ""), ("ENV a=b", ""), ("ADD base", "first")
         ]  # fmt: skip
-        assert [step.size for step in steps] == [len(tar_of(TOP)), 0, len(tar_of(BASE))]
+        assert [step.size for step in steps] == [SIZES[1], 0, SIZES[0]]
         assert steps == await told(s, image.config.digest)
 
 
@@ -55,7 +57,7 @@ async def test_a_history_that_does_not_fit_the_layers_is_not_believed(past: list
         s.story.registry.add("app:1", images.image(BASE, TOP, config_extra={"history": past}))
         await s.story.pull()
         steps = await told(s)
-        assert [(step.created_by, step.size) for step in steps] == [("", len(tar_of(TOP))), ("", len(tar_of(BASE)))]
+        assert [(step.created_by, step.size) for step in steps] == [("", SIZES[1]), ("", SIZES[0])]
 
 
 async def test_sizes_are_those_of_the_files_where_an_image_is_unpacked(tmp_path: Path) -> None:
@@ -66,6 +68,14 @@ async def test_sizes_are_those_of_the_files_where_an_image_is_unpacked(tmp_path:
         (driver,) = here.drivers
         steps = await history(s.story.registry.name("app:1"), s.story.store, s.graph, here)
         assert [step.size for step in steps] == [driver.unpacked(layer).size for layer in reversed(driver.layers())]
+
+
+async def test_a_layer_that_was_given_up_or_cannot_be_read_has_no_size(tmp_path: Path) -> None:
+    async with old_story(tmp_path) as s:
+        s.story.registry.add("app:1", images.image(BASE, TOP, images.raw_layer(b"no archive" * 60)))
+        await s.story.pull()
+        await s.story.store.delete(Digest.parse(TOP.digest))
+        assert [step.size for step in await told(s)] == [None, None, SIZES[0]]
 
 
 async def test_steps_are_plain_data_for_programs(tmp_path: Path) -> None:

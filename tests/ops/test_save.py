@@ -7,7 +7,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from anyio import from_thread
 
 from puller.errors import ContentCorrupt, ContentMissing, InvalidReference, Unsupported
 from puller.model.digest import Digest
@@ -300,3 +302,21 @@ async def test_a_writer_that_fails_ends_it_with_its_own_error(tmp_path: Path) ->
         await s.story.pull()
         with pytest.raises(OSError, match="No space left"):
             await save([s.story.registry.name("app:1")], s.story.store, s.graph, full)
+
+
+async def test_r7_a_cancel_stops_it_between_two_pieces(tmp_path: Path) -> None:
+    pieces = 0
+    scope = anyio.CancelScope()
+
+    def write(chunk: Chunk) -> None:
+        nonlocal pieces
+        pieces += 1
+        from_thread.run_sync(scope.cancel)
+
+    async with old_story(tmp_path) as s:
+        s.story.registry.add("app:1", OLD)
+        await s.pull()
+        with scope:
+            await save([s.story.registry.name("app:1")], s.story.store, s.graph, write)
+    assert scope.cancelled_caught
+    assert pieces == 1
