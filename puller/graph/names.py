@@ -101,6 +101,11 @@ def is_digest(text: str) -> bool:
     return True
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` is a whole ID."""
+    return bool(_ID.fullmatch(text))
+
+
 def is_short_id(text: str) -> bool:
     """Whether `text` begins as a shortened ID does."""
     return bool(_SHORT_ID.match(text))

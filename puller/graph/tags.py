@@ -59,6 +59,8 @@ class DiskTagStore:
         """
         repository, ref = names.split(name)
         held = self.repositories().get(names.normalised(repository), {})
+        if names.is_id(name):  # never a name, whatever the file says (THREATS A8)
+            held = {}
         found = held.get(ref or names.DEFAULT_TAG)
         if found is None and names.is_short_id(ref or names.DEFAULT_TAG):
             found = next((image for _, image in sorted(held.items()) if image.startswith(ref)), None)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from anyio import CancelScope
 
 from puller.contracts.graph import GraphImage
-from puller.errors import ContentMissing, InputError
+from puller.errors import ContentCorrupt, ContentMissing, InputError
 from puller.legacy.imageid import PREFIX, strong_id
 from puller.legacy.reuse import probe
 from puller.legacy.v1image import V1Image
@@ -75,14 +75,15 @@ async def check(
 async def _read(
     checking: "_Checking", store: Collectable, image_id: str, *, disk: bool, tarsum: bool, told: Told
 ) -> int:
-    graph, image = checking.graph, checking.grown.images.get(image_id)
-    if image is None:
+    graph = checking.graph
+    if image_id not in checking.grown.images:
         return 0
-    try:
-        async with _held(graph, image_id):
-            result = await check_layer(image, graph, store, disk=disk, tarsum=tarsum)
-    except ContentMissing:  # removed meanwhile
-        return 0
+    async with _held(graph, image_id):
+        try:
+            image = await graph.run(graph.images.get, image_id)  # as it is now, and stays
+        except (ContentMissing, ContentCorrupt):
+            return 0
+        result = await check_layer(image, graph, store, disk=disk, tarsum=tarsum)
     for kind, detail in result.wrong:
         checking.find(kind, image_id, detail)
     if result.remark:

@@ -29,19 +29,21 @@ def blob(home: Path, digest: str) -> Path:
 def test_images_lists_name_digest_platform_and_size(puller: Puller, name: str) -> None:
     end = puller("images")
     header, line = end.out.splitlines()
-    assert header.split() == ["NAME", "DIGEST", "PLATFORMS", "SIZE"]
-    assert line.split()[:3] == [name, IMAGE.digest[7:19], "/".join(PLATFORM)]
+    assert header.split() == ["NAME", "ID", "DIGEST", "PLATFORMS", "SIZE"]
+    assert line.split()[:4] == [name, IMAGE.config.digest[7:19], IMAGE.digest[7:19], "/".join(PLATFORM)]
     assert (end.code, end.err) == (0, "")
 
 
 def test_images_of_an_empty_store_is_a_header(puller: Puller) -> None:
-    assert puller("images").out.split() == ["NAME", "DIGEST", "PLATFORMS", "SIZE"]
+    assert puller("images").out.split() == ["NAME", "ID", "DIGEST", "PLATFORMS", "SIZE"]
 
 
 def test_images_as_json_gives_numbers(puller: Puller, name: str) -> None:
     (line,) = puller("images", "--json").out.splitlines()
     assert json.loads(line) == {
         "name": name,
+        "kind": "content",
+        "image_id": IMAGE.config.digest[7:],
         "digest": IMAGE.digest,
         "media_type": IMAGE.media_type,
         "platforms": ["/".join(PLATFORM)],

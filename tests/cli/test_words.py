@@ -28,7 +28,6 @@ WRONG_REFERENCES = [
     "127.0.0.1:99999/x",
     "../x",
     "a//b",
-    "a" * 64,
     LONG,
     "x y",
     "x\ny",
@@ -80,6 +79,20 @@ def test_what_is_no_reference_is_refused_with_exit_code_2(puller: Puller, verb: 
     assert "[InvalidReference]" in end.err.splitlines()[0]
     assert len(end.err) < 3_000
     assert end.err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("verb", ["pull", "digest"])
+def test_an_image_id_is_no_reference(puller: Puller, verb: str) -> None:
+    end = puller(verb, "a" * 64)
+    assert (end.code, end.out) == (2, "")
+    assert "It would look like an image ID." in end.err
+
+
+@pytest.mark.parametrize("verb", ["inspect", "rm", "verify"])
+def test_an_image_of_the_store_may_be_given_by_its_id(puller: Puller, verb: str) -> None:
+    end = puller(verb, "a" * 64)
+    assert (end.code, end.out) == (1, "")
+    assert "there is no image of this name or ID  [ContentMissing]" in end.err
 
 
 @pytest.mark.parametrize("words", WRONG_WORDS, ids=" ".join)

@@ -226,3 +226,9 @@ def test_a_name_that_cannot_be_written_is_told_and_the_old_names_stay(file: Path
     with pytest.raises((StoreUnusable, ContentCorrupt)):
         tags.tag("r", "t", B)
     assert tags.get("r", "t") == A
+
+
+def test_a8_a_whole_id_is_never_a_name(tags: DiskTagStore) -> None:
+    tags.tag("test", "x", A)
+    tags.replace({(B, "latest"): A})
+    assert tags.lookup(B) == B

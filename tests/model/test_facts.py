@@ -13,6 +13,7 @@ from tests.model.strategies import digests
 
 TARSUM = "tarsum.v1+sha256:" + "ab" * 32
 DIFF_ID = Digest.of(b"layer")
+DIFF = str(DIFF_ID)
 
 facts = st.builds(
     Facts,
@@ -22,6 +23,8 @@ facts = st.builds(
     st.none() | st.text(max_size=20),
     st.none() | st.lists(digests, max_size=3).map(tuple),
     st.booleans(),
+    st.none() | st.lists(digests, max_size=3).map(tuple),
+    st.none() | st.dictionaries(digests.map(lambda digest: f"tarsum.dev+{digest}"), digests, max_size=3),
 )
 
 
@@ -43,6 +46,7 @@ def test_what_is_not_known_is_not_written() -> None:
         {"tarsum": 1}, {"tarsum": ""}, {"tarsum": "sha256:" + "a" * 64}, {"tarsum": "tarsum+md5:" + "a" * 32},
         {"tarsum_refusal": 1}, {"tarsum_refusal": ["x"]},
         {"verified": 1}, {"verified": None}, {"verified": "true"},
+        {"labels": []}, {"labels": {"x": DIFF}}, {"labels": {DIFF: DIFF}}, {"labels": {TARSUM: "x"}},
         {"absent": "x"}, {"absent": {}}, {"absent": [1]}, {"absent": ["x"]}, {"absent": [None]},
     ],
     ids=str,
@@ -92,3 +96,19 @@ def test_an_index_that_is_whole_is_not_one_of_which_nothing_is_known() -> None:
 @given(facts, facts)
 def test_what_was_once_verified_stays_so(older: Facts, newer: Facts) -> None:
     assert older.merged(newer).verified == (older.verified or newer.verified)
+
+
+@given(facts, facts)
+def test_what_labels_named_is_never_forgotten_and_the_newer_word_counts(older: Facts, newer: Facts) -> None:
+    merged = older.merged(newer).labels
+    if older.labels is None and newer.labels is None:
+        assert merged is None
+    else:
+        assert merged == {**(older.labels or {}), **(newer.labels or {})}
+
+
+@given(facts)
+def test_what_was_left_out_outlives_what_reading_has_proved(known: Facts) -> None:
+    left = known.left_out()
+    assert (left.absent, left.discarded, left.labels) == (known.absent, known.discarded, known.labels)
+    assert (left.diff_id, left.unpacked_size, left.tarsum, left.verified) == (None, None, None, False)

@@ -210,10 +210,7 @@ async def test_a8_two_images_that_share_the_first_twelve_digits_are_an_error_and
     async with two_worlds(tmp_path) as worlds:
         first, second = "0123456789ab" + "0" * 52, "0123456789ab" + "1" * 52
         for image_id in (first, second):
-            folder = worlds.root / "graph" / image_id
-            folder.mkdir(parents=True)
-            folder.joinpath("json").write_text(f'{{"id":"{image_id}"}}')
-            worlds.root.joinpath("vfs/dir", image_id).mkdir(parents=True)
+            worlds.plant(image_id)
         for text in ("0123", "0123456789ab", "sha256:0123456789ab"):
             with pytest.raises(InvalidReference) as caught:
                 await found(worlds, text)
@@ -228,10 +225,7 @@ async def test_a8_an_archive_cannot_put_a_graph_image_under_the_id_of_a_content_
     async with two_worlds(tmp_path) as worlds:
         await named_content(worlds, "app")
         assert (await found(worlds, image_id)).descriptor == MODERN.manifest.descriptor
-        folder = worlds.root / "graph" / image_id
-        folder.mkdir(parents=True)
-        folder.joinpath("json").write_text(f'{{"id":"{image_id}"}}')
-        worlds.root.joinpath("vfs/dir", image_id).mkdir(parents=True)
+        worlds.plant(image_id)
         for text in (image_id, f"sha256:{image_id}", image_id[:12]):
             with pytest.raises(InvalidReference):
                 await found(worlds, text)

@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from puller.contracts.graph import GraphDriver, NewImage
 from puller.graph.graph import DiskGraph
 from puller.graph.tags import DiskTagStore
+from puller.legacy.v1image import V1Image
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.facts import Facts
@@ -28,6 +29,9 @@ OCTETS = "application/octet-stream"
 BASE = images.layer({"etc/motd": b"hello\n"})
 TOP = images.layer({"srv/app": b"app\n"})
 OLD = images.schema1(BASE, TOP)
+LABEL = "tarsum.v1+sha256:" + "ab" * 32
+LABELLED = images.schema1(BASE, TOP, blobs=(LABEL, TOP.digest))
+LABELS = {LABEL: Digest.parse(BASE.digest)}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ class TwoWorlds:
     def stack(self, *names: str) -> list[str]:
         """Register a line of graph images, the base first; their IDs."""
         return [register(self.images, name, below) for below, name in zip(["", *names], names, strict=False)]
+
+    def plant(self, image_id: str, text: str | None = None) -> Path:
+        """A folder of an image, and an empty tree, as they may be found; `text` is its json."""
+        folder = self.root / "graph" / image_id
+        folder.mkdir(parents=True)
+        folder.joinpath("json").write_text(text or f'{{"id":"{image_id}"}}')
+        self.root.joinpath("vfs/dir", image_id).mkdir(parents=True)
+        return folder
 
     async def put(self, image: Image) -> Descriptor:
         """The blobs of a content image; its manifest."""
@@ -76,12 +88,9 @@ def name(text: str) -> Reference:
     return Reference.parse(text).tagged()
 
 
-def registered(images: DiskGraph, text: str, parent: str = "", **words: str) -> str:
-    """A graph image with a checksum or more; its ID."""
-    from puller.legacy.v1image import V1Image
-
-    image = V1Image.decode(v1_text(text, parent))
-    new = NewImage(named(text), named(parent) if parent else "", image=image, **words)
+def registered(images: DiskGraph, text: str, *, checksum: str) -> str:
+    """A graph image with a checksum, and a layer with a file of its name; its ID."""
+    new = NewImage(named(text), "", image=V1Image.decode(v1_text(text)), checksum=checksum)
     with layer(archive(**{text: text * 3})) as blob:
         return images.register(new, blob, quiet).image_id
 
