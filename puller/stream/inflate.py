@@ -133,7 +133,9 @@ class _Output:
         self._pulse()
         self.size += len(chunk)
         if self._limit is not None and self.size > self._limit:
-            raise LimitExceeded(f"{self._what} too large when unpacked", wanted=f"at most {self._limit} bytes", got="more")
+            raise LimitExceeded(
+                f"{self._what} too large when unpacked", wanted=f"at most {self._limit} bytes", got="more"
+            )
         if self._max_ratio is not None and self.size > max(RATIO_FROM, self.received * self._max_ratio):
             got = f"{self.size} bytes from {self.received}"
             raise LimitExceeded(f"{self._what} expands too much", wanted=f"at most {self._max_ratio} : 1", got=got)
