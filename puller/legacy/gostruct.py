@@ -70,7 +70,7 @@ class Text:
         return ""
 
     def decode(self, node: Node, old: str, faults: Faults) -> str:
-        if isinstance(node, str) and not isinstance(node, Number):
+        if type(node) is str:  # a Number is another type
             return node
         if node is not None:
             faults.append(mismatch(node, self.go_type))
@@ -181,9 +181,10 @@ class ListOf:
             faults.append(mismatch(node, self.go_type))
             return old
         array = old.array if old and node else []
-        array += [self.element.zero() for _ in range(len(node) - len(array))]
-        for place, value in enumerate(node):
-            array[place] = self.element.decode(value, array[place], faults)
+        decode, zero, known = self.element.decode, self.element.zero, len(array)
+        for place, value in enumerate(node[:known]):
+            array[place] = decode(value, array[place], faults)
+        array += [decode(value, zero(), faults) for value in node[known:]]
         return Slice(array, len(node))
 
     def encode(self, value: Slice | None) -> bytes:
@@ -270,12 +271,22 @@ class Struct:
     go_type: str
     fields: Sequence[Field] = ()
     _by_key: Mapping[str, Field] = data_field(init=False)
+    _zeros: Mapping[str, Any] = data_field(init=False)  # shared, as only the zero of a struct is ever changed
+    _structs: Sequence[tuple[str, "Struct"]] = data_field(init=False)
+    _plan: Sequence[tuple[str, Kind, bool, bytes]] = data_field(init=False)  # key, kind, omit_empty, what is written
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_key", {fold(f.key): f for f in self.fields} | {f.key: f for f in self.fields})
+        object.__setattr__(self, "_zeros", {f.key: f.kind.zero() for f in self.fields})
+        plan = [(f.key, f.kind, f.omit_empty, b'"%b":' % f.key.encode()) for f in self.fields]
+        object.__setattr__(self, "_plan", plan)
+        object.__setattr__(self, "_structs", [(f.key, f.kind) for f in self.fields if isinstance(f.kind, Struct)])
 
     def zero(self) -> dict[str, Any]:
-        return {f.key: f.kind.zero() for f in self.fields}
+        found = dict(self._zeros)
+        for key, struct in self._structs:
+            found[key] = struct.zero()
+        return found
 
     def load(self, raw: bytes, members: Iterable[Member] | None) -> dict[str, Any]:
         """Decode a whole text, as json.Unmarshal. Raises InvalidManifest with the sentence of encoding/json.
@@ -283,16 +294,17 @@ class Struct:
         `members` is what `gojson.load_members` said of it.
         """
         faults: Faults = []
-        # A time wants its text; all else is taken from the tree.
-        tree = load(raw) if members is None else Pairs((m.key, self._wanted(m)) for m in members)
-        value = self.decode(tree, self.zero(), faults)
+        value = self.zero()
+        if members is None:
+            value = self.decode(load(raw), value, faults)
+        for key, node, text in members or ():
+            if (known := self.field(key)) is not None:
+                # A time wants its text; all else is taken from the tree.
+                wanted = text if isinstance(known.kind, Time) else node
+                value[known.key] = known.kind.decode(wanted, value[known.key], faults)
         if faults:
             raise InvalidManifest(faults[0])
         return value
-
-    def _wanted(self, member: Member) -> Node:
-        known = self.field(member.key)
-        return member.text if known is not None and isinstance(known.kind, Time) else member.node
 
     def field(self, key: str) -> Field | None:
         """The field that a key of JSON means: the equal one, else the one that is equal but for case."""
@@ -304,20 +316,28 @@ class Struct:
         if not isinstance(node, Pairs):
             faults.append(mismatch(node, self.go_type))
             return old
+        by_key = self._by_key
         for key, value in node:
-            known = self.field(key)
+            known = by_key.get(key) or by_key.get(fold(key))
             if known is not None:
                 old[known.key] = known.kind.decode(value, old[known.key], faults)
         return old
 
     def encode(self, value: dict[str, Any]) -> bytes:
-        fields = self.encoded_fields(value)
-        return b"{" + b",".join(b'"%b":%b' % (key.encode(), text) for key, text in fields.items()) + b"}"
+        shown = [
+            prefix + kind.encode(value[key])
+            for key, kind, omit_empty, prefix in self._plan
+            if not (omit_empty and kind.is_empty(value[key]))
+        ]
+        return b"{" + b",".join(shown) + b"}"
 
     def encoded_fields(self, value: dict[str, Any]) -> dict[str, bytes]:
         """What `encode` writes, by key and in the order of the fields."""
-        shown = (f for f in self.fields if not (f.omit_empty and f.kind.is_empty(value[f.key])))
-        return {f.key: f.kind.encode(value[f.key]) for f in shown}
+        return {
+            key: kind.encode(value[key])
+            for key, kind, omit_empty, _ in self._plan
+            if not (omit_empty and kind.is_empty(value[key]))
+        }
 
     def is_empty(self, value: dict[str, Any]) -> bool:
         return False

@@ -6,7 +6,7 @@ put together from these, and only it is signed: whatever else the document holds
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -95,7 +95,10 @@ class PrettySignature:
 
         `content` begins and ends with the object's braces. Raises InvalidManifest in libtrust's words.
         """
-        members = _object(content)
+        return cls._of(content, _object(content))
+
+    @classmethod
+    def _of(cls, content: bytes, members: tuple[Member, ...]) -> Self:
         found = [member.node for member in members if member.key == KEY]
         if not found:
             raise InvalidManifest("missing signature key")
@@ -108,19 +111,20 @@ class PrettySignature:
         return cls(content[:length] + tail, signatures, members)
 
     @classmethod
-    def parse(cls, content: bytes) -> Self:
+    def parse(cls, content: bytes, members: Sequence[Member] | None = None) -> Self:
         """The same, and what no honest signer writes is refused (THREATS C15, C16). Raises InvalidManifest.
 
-        One `signatures` member with one to 64 signatures; a length that is a positive whole number and a tail that
-        closes the object and says nothing, both the same in all of them.
+        `members` are those of `content`, where they are known already. One `signatures` member with one to 64
+        signatures; a length that is a positive whole number and a tail that closes the object and says nothing, both
+        the same in all of them.
         """
-        members = _object(content)
+        members = _object(content) if members is None else tuple(members)
         found = [member.node for member in members if member.key == KEY]
         if len(found) > 1:
             raise InvalidManifest("more than one member of signatures", got=len(found))
         if found and isinstance(found[0], list) and len(found[0]) > MAX_SIGNATURES:
             raise InvalidManifest("too many signatures", wanted=f"at most {MAX_SIGNATURES}", got=len(found[0]))
-        signed = cls.parse_like_libtrust(content)
+        signed = cls._of(content, members)
         if not signed.signatures:
             raise InvalidManifest("no signature among the signatures")
         # With no length of 0 and no empty tail among them, libtrust's own comparison has seen that all agree.

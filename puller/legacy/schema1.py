@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from puller.errors import DigestMismatch, InvalidDigest, InvalidManifest, SignatureInvalid, Unsupported
 from puller.legacy import jws
-from puller.legacy.gojson import compact, indented, load_members
+from puller.legacy.gojson import Member, compact, indented, load_members
 from puller.legacy.gostruct import fold
 from puller.legacy.history import V1Layer, fold_layers
 from puller.model.digest import Digest, TarsumDigest
@@ -78,12 +78,12 @@ def parse_signed_manifest(
         raise InvalidManifest(f"{_WHAT} is no JSON object")
     if not any(member.key == jws.KEY for member in members):
         return _unsigned(content, expected, require_signature)
-    signed = jws.PrettySignature.parse(content)
+    signed = jws.PrettySignature.parse(content, members)
     _check_digest(expected, signed.payload)
     keys = signed.verify()
-    inside = {(m.key, compact(m.text)) for m in load_members(signed.payload) or ()} | {jws.KEY}
-    ignored = {m.key for m in members if (m.key, compact(m.text)) not in inside and m.key != jws.KEY}
-    return _decode(signed.payload, tuple(key.key_id for key in keys), tuple(sorted(ignored)))
+    document = load_document(signed.payload, what=_WHAT)
+    ignored = _ignored(members, signed.payload, len(document))
+    return _decode(signed.payload, document, tuple(key.key_id for key in keys), ignored)
 
 
 def encode_manifest(name: str, tag: str, architecture: str, blobs: Sequence[str], history: Sequence[bytes]) -> bytes:
@@ -107,7 +107,18 @@ def _unsigned(content: bytes, expected: Digest | None, require_signature: bool) 
     if require_signature:
         raise SignatureInvalid("manifest is not signed", wanted="a signature", got="none")
     _check_digest(expected, content)
-    return _decode(content, (), ())
+    return _decode(content, load_document(content, what=_WHAT))
+
+
+def _ignored(members: Sequence[Member], payload: bytes, count: int) -> tuple[str, ...]:
+    """The keys of members that do not stand in the signed `payload`, which has `count`, but for white space."""
+    # As a signer leaves it: all that is signed and the signatures. A number may have been made longer behind the cut.
+    before = payload.rstrip(jws.SPACE)[:-1].rstrip(jws.SPACE)
+    if len(members) == count + 1 and members[-1].key == jws.KEY and before.endswith(members[-2].text):
+        return ()
+    inside = {(member.key, compact(member.text)) for member in load_members(payload) or ()}
+    outside = (member for member in members if member.key != jws.KEY)
+    return tuple(sorted({member.key for member in outside if (member.key, compact(member.text)) not in inside}))
 
 
 def _check_digest(expected: Digest | None, payload: bytes) -> None:
@@ -118,8 +129,10 @@ def _check_digest(expected: Digest | None, payload: bytes) -> None:
         raise DigestMismatch("image verification failed for digest", wanted=expected, got=found)
 
 
-def _decode(payload: bytes, key_ids: tuple[str, ...], ignored: tuple[str, ...]) -> SignedManifest:
-    document = _known_fields(load_document(payload, what=_WHAT))
+def _decode(
+    payload: bytes, document: dict[str, Any], key_ids: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+) -> SignedManifest:
+    document = _known_fields(document)
     version = document.get("schemaVersion")
     if type(version) is not int or version != 1:
         raise Unsupported("unsupported schema version of a manifest", wanted=1, got=repr(version)[:40])

@@ -20,6 +20,8 @@ def compare(one: str, other: str) -> int:
 
 def _part(text: str) -> int:
     """strconv.Atoi with its error ignored: out of range it gives the nearest int64."""
+    if text.isascii() and text.isdigit() and len(text) < _LONGEST - 1:
+        return int(text)
     if not _NUMBER.fullmatch(text):
         return 0
     sign = -1 if text[0] == "-" else 1

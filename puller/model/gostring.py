@@ -4,12 +4,14 @@ import re
 from typing import Final
 
 _UNSAFE: Final = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
+_UNSAFE_ASCII: Final = re.compile('[\x00-\x1f"\\\\<>&]')  # found several times as fast
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # Go 1.5; \b and \f came with 1.22
 
 
 def quote(text: str) -> bytes:
     """A string as json.Marshal of Go 1.5 writes it; lone surrogates stand for bytes that are no UTF-8."""
-    return b'"' + _UNSAFE.sub(_escape, text).encode("utf-8") + b'"'
+    unsafe = _UNSAFE_ASCII if text.isascii() else _UNSAFE
+    return b'"' + unsafe.sub(_escape, text).encode("utf-8") + b'"'
 
 
 def _escape(match: re.Match[str]) -> str:
