@@ -13,6 +13,7 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from puller.contracts.graph import ImageGraph, TagStore
+from puller.graph.failure import translated
 from puller.graph.graph import DiskGraph
 from puller.graph.tags import DiskTagStore
 from puller.rootfs.crew import Crew, InProcess
@@ -109,6 +110,7 @@ def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: in
 
 
 def _make_private(folder: Path) -> None:
-    folder.parents[2].mkdir(parents=True, exist_ok=True)
-    for path in (folder.parent.parent, folder.parent, folder):
-        path.mkdir(0o700, exist_ok=True)
+    with translated(folder):
+        folder.parents[2].mkdir(parents=True, exist_ok=True)
+        for path in (folder.parent.parent, folder.parent, folder):
+            path.mkdir(0o700, exist_ok=True)
