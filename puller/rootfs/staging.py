@@ -94,7 +94,9 @@ class Staging:
                 lines = os.open(sidecar, _NEW_FILE, _FILE_MODE, dir_fd=self.fd)
             try:
                 outcome = unpacker.unpack(Job(root, blob, lines, alone), told)
-                if os.fstat(lines).st_size > MOST:  # the child knows better, unless it was taken over
+                with translated(self.path):
+                    size = os.fstat(lines).st_size
+                if size > MOST:  # the child knows better, unless it was taken over
                     raise LimitExceeded("too long a sidecar", wanted=f"at most {MOST} bytes")
                 return outcome
             finally:
