@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from puller.errors import DigestMismatch, InvalidDigest, InvalidManifest, PullerError, SignatureInvalid, Unsupported
 from puller.legacy.idchain import id_chain
+from puller.legacy.jws import format_length
 from puller.legacy.schema1 import MAX_LAYERS, SignedManifest, encode_manifest, parse_signed_manifest
 from puller.legacy.schema1compat import validate_manifest
 from puller.model.digest import Digest, TarsumDigest
@@ -125,6 +126,14 @@ def test_c15_layers_put_into_what_is_signed_are_refused() -> None:
     for expected in (None, Digest.of(payload())):
         with pytest.raises(PullerError):
             parse_signed_manifest(with_evil("before"), expected=expected)
+
+
+def test_c15_a_number_that_goes_on_behind_what_is_signed_is_named() -> None:
+    content = payload()[:-2] + b',\n   "size": 12\n}'
+    raw, cut = signed(content=content), format_length(content)
+    found = parse_signed_manifest(raw[:cut] + b"34" + raw[cut:])
+    assert (found.payload, found.ignored) == (content, ("size",))
+    assert parse_signed_manifest(raw).ignored == ()
 
 
 def test_c15_one_field_twice_is_refused_even_where_it_is_signed() -> None:
