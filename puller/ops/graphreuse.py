@@ -93,6 +93,8 @@ class GraphReuse:
             return None
         started = self._gate.ledger.now()
         archive = Descriptor(OCI_LAYER, diff_id)
+        if blob.digest in self.taken:  # another platform's layer too
+            return archive
         await self._lease.hold([diff_id])
         try:
             await copy_blob(_LayerTar(self._graph, image_id), store, archive, report=unheard)
