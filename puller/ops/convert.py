@@ -1,7 +1,7 @@
 """convert: an image of the old world becomes one of today; and one of today changes from Docker's types to OCI's."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from anyio import from_thread
@@ -100,7 +100,8 @@ async def _modern(
     """The old image's ID, and the new image; what it is made of is held while the block runs."""
     if found.image_id is not None:
         line = await graph.run(graph.images.line, found.image_id)
-        with graph.images.holding([image.image_id for image in line]):
+        with ExitStack() as stack:
+            await graph.run(stack.enter_context, graph.images.holding([image.image_id for image in line]))
             await lease.hold([digest for image in line if (digest := blob_of(image)) is not None])
             chain = await graph_chain(line, GraphLayers(graph), store)
             yield found.image_id, modernised(chain, form)

@@ -125,7 +125,7 @@ class _Saving:
         """The image and all below it, itself first; nobody deletes them before this is done."""
         graph = self._graph
         line = await graph.run(graph.images.line, image_id)
-        self._stack.enter_context(graph.images.holding([image.image_id for image in line]))
+        await graph.run(self._stack.enter_context, graph.images.holding([image.image_id for image in line]))
         return await graph.run(graph.images.line, image_id)
 
     async def _content_image(self, root: Descriptor, places: set[tuple[str, str]]) -> SavedImage:
