@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
 from puller.model.digest import Digest
@@ -265,3 +266,12 @@ async def test_an_image_that_is_removed_meanwhile_is_passed_over(tmp_path: Path)
 
         found = await check(worlds.graph, worlds.store, disk=True, told=told)
         assert found.findings == ()
+
+
+async def test_a_check_that_is_stopped_holds_nothing(tmp_path: Path) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        worlds.stack("base", "top")
+        with anyio.CancelScope() as scope:
+            await check(worlds.graph, worlds.store, disk=True, told=lambda image_id, size: scope.cancel())
+        assert scope.cancelled_caught
+        assert not any(worlds.images.is_held(image_id) for image_id in worlds.images.ids())
