@@ -20,7 +20,7 @@ class Parcel:
     """
 
     method: str
-    url: URL
+    url: URL = field(repr=False)
     what: str
     scope: Scope
     accepted: frozenset[int]
