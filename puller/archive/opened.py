@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +11,26 @@ from puller.archive.failure import translated
 from puller.archive.members import Member, Members, check_size, read_members
 from puller.archive.spool import CHUNK, Bounds, Spooled, Told, spooled
 from puller.contracts.layers import LayerBlob
-from puller.errors import TruncatedArchive
+from puller.errors import LimitExceeded, TruncatedArchive
 from puller.stream.inflate import SNIFFED, Compression, sniff
 from puller.stream.sink import Pulse, unwatched
 
-MAX_JSON: Final = 1 << 20  # of Docker's documents (THREATS G2)
+MAX_JSON: Final = 1 << 20  # of one of Docker's documents (THREATS G2)
+MAX_TOTAL: Final = 48 << 20
+
+
+class Allowance:
+    """How much of an archive's documents may be read into memory, in bytes, all of them together (THREATS G2)."""
+
+    def __init__(self, most: int = MAX_TOTAL) -> None:
+        self._most = most
+        self._left = most
+
+    def spend(self, size: int) -> None:
+        """So much more is read. Raises LimitExceeded."""
+        self._left -= size
+        if self._left < 0:
+            raise LimitExceeded("too many documents in one archive", wanted=f"at most {self._most} bytes of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class Archive:
 
     members: Members
     file: Spooled
+    allowance: Allowance = field(default_factory=Allowance)
 
     @property
     def size(self) -> int:
@@ -34,6 +50,7 @@ class Archive:
         """The whole of a small member. Raises InvalidArchive, UnsafePath, LimitExceeded for more than `limit` bytes."""
         member = self.members.file(name)
         check_size(member, limit)
+        self.allowance.spend(member.size)
         return b"".join(self.chunks(member))
 
     def chunks(self, member: Member, offset: int = 0) -> Iterator[bytes]:

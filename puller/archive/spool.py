@@ -43,16 +43,17 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a file looked like when it was opened: size and time of its last change."""
+    """What a file looked like when it was opened: its size, and when it was last written and changed in any way."""
 
     size: int
     mtime: int
+    ctime: int  # who writes can set the time of it back, but not this one
 
     @classmethod
     def of(cls, fd: int) -> Self:
         """That of an open file."""
         status = os.fstat(fd)
-        return cls(status.st_size, status.st_mtime_ns)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)

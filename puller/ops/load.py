@@ -89,7 +89,7 @@ async def _load(archive: Archive, graph: Graph, *, retag: bool, hear: Hear) -> l
                 await content.run(plan.content, lease)
                 await graph.run(archive.file.check_unchanged)
                 with CancelScope(shield=True):  # names are set, or they are not: there is no half of it
-                    await names.set()
+                    await names.set(retag=retag)
         except BaseException:
             await images.undo()
             await content.undo()

@@ -43,11 +43,12 @@ class LoadNames:
             if old not in (None, image_id) and not (retag and name.digest is None):
                 raise InvalidReference("the name is in use for another image", reference=name, got=old)
 
-    async def set(self) -> None:
+    async def set(self, *, retag: bool) -> None:
         """Graph names in one rename, then those of content, each in one. Of what moves it is told what it stood for.
 
-        Where one cannot be set, all are put back as they were.
+        Where one cannot be set, all are put back as they were. Raises as `check`, once more.
         """
+        await self.check(retag=retag)
         names = [*self._names, *(name for name, _ in self._content)]
         entries = await self._graph.store.tags()
         held = {name: await self._held(name, entries) for name in names}

@@ -126,3 +126,15 @@ def layout(*roots: tuple[Image | Index, str], leave_out: Iterable[str] = ()) -> 
         ("index.json", document({"schemaVersion": 2, "manifests": entries})),
         ("oci-layout", document({"imageLayoutVersion": "1.0.0"})),
     ]
+
+
+def replaced(parts: list[Part], name: str, content: Any) -> list[Part]:
+    """The archive with other content under one name."""
+    assert any(known == name for known, _ in parts)
+    return [(known, content if known == name else old) for known, old in parts]
+
+
+def without(parts: list[Part], name: str) -> list[Part]:
+    """The archive without one member."""
+    assert any(known == name for known, _ in parts)
+    return [(known, old) for known, old in parts if known != name]

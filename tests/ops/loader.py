@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from puller.errors import PullerError
+from puller.errors import InvalidArchive, PullerError
 from puller.ops.graphs import Graph, graph_at
 from puller.ops.load import load
 from puller.ops.loadnews import Landed, News, Said
 from puller.store.disk import DiskStore
-from tests.archive.building import Part, packed
+from tests.archive.building import OTHER, D, Part, docker, folder, packed, repositories
 
 Source: TypeAlias = Callable[[bytes | list[Part]], AbstractContextManager[int]]
 
@@ -112,3 +112,13 @@ async def loader(folder: Path) -> AsyncIterator[Loader]:
     """A new store, not synced to the disk."""
     store = await DiskStore.open(folder / "store", durable=False)
     yield Loader(store, graph_at(store))
+
+
+async def refused(tmp_path: Path, archive: list[Part], kind: type[PullerError] = InvalidArchive) -> PullerError:
+    """What the archive is refused with: by an empty store, and by one that has an image and a name already."""
+    async with loader(tmp_path / "empty") as empty:
+        await empty.refused(archive, kind)
+    async with loader(tmp_path / "used") as used:
+        await used.load([*folder(D, layer=OTHER), repositories({"held": {"latest": D}})])
+        await used.load(docker([OTHER], ["kept:1"]))
+        return await used.refused(archive, kind)
