@@ -13,6 +13,7 @@ from bench.fetching import COPIES, copy, full, memory, start
 from bench.floor import CORES
 from bench.ground import Ground
 from bench.layout import Image
+from bench.legacy import legacy
 from bench.machine import machine
 from bench.measure import RunFailed
 from bench.pulling import pull
@@ -27,6 +28,7 @@ PARTS: Mapping[str, Callable[[Ground], str]] = {
     "memory": memory,
     "unpack": unpack,
     "docker": pull,
+    "legacy": legacy,
 }
 
 
