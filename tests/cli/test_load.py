@@ -7,12 +7,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from testregistry import TestRegistry, images
-from tests.archive.building import BASE, TOP, A, B, config, docker, folder, hex_of, packed, repositories
+from tests.archive.building import (
+    BASE,
+    TOP,
+    A,
+    B,
+    config,
+    docker,
+    document,
+    entries_of,
+    folder,
+    hex_of,
+    packed,
+    repositories,
+)
 from tests.cli.conftest import Puller
 from tests.cli.program import ended, environment, started
 
@@ -200,3 +214,38 @@ def _words(*words: str) -> list[str]:
 
 def _surroundings(home: Path) -> dict[str, str]:
     return environment(home, PULLER_STORE=str(home / "store"))
+
+
+# --- kills -----------------------------------------------------------------------------------------------------------
+
+BOTH = [*OLD, *docker([BASE, TOP], ["new:1"])]
+MIXED = [part for part in BOTH if part[0] != "manifest.json"]
+
+
+@pytest.mark.parametrize("lines", range(1, 8))
+async def test_g8_a_load_that_is_killed_leaves_a_store_that_is_right_and_can_be_gone_on_with(
+    home: Path, saved: Callable[..., str], lines: int
+) -> None:
+    entries = [
+        {"Config": "old.json", "RepoTags": ["old:latest"], "Layers": [f"{A}/layer.tar", f"{B}/layer.tar"]},
+        *entries_of(BOTH),
+    ]
+    parts = [*MIXED, ("old.json", config([BASE, TOP], id=B)), ("manifest.json", document(entries))]
+    name, env = saved(packed(parts)), {"PULLER_STORE": str(home / "store")}
+    process = await started("load", name, "--json", home=home, env=env)
+    assert process.stdout is not None
+    for _ in range(lines):
+        await process.stdout.readline()
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()
+    for words in (["verify", "--all"], ["graph", "check"], ["load", name], ["verify", "--all"], ["gc", "--days", "0"]):
+        end = await ended(await started(*words, home=home, env=env))
+        assert end.code == 0, (words, end.err)
+    store = home / "store"
+    assert sorted(path.name for path in (store / "vfs/dir").iterdir()) == [A, B]
+    assert json.loads((store / "repositories-vfs").read_text())["Repositories"] == {"old": {"latest": B}}
+    assert len(json.loads((store / "index.json").read_text())["manifests"]) == 1
+    left = [path for place in ("ingest", "vfs/puller/staging") for path in (store / place).iterdir()]
+    assert left == []
+    assert {path.name for path in (store / "graph/_tmp").iterdir()} <= {"locks"}
