@@ -12,6 +12,7 @@ from typing import Final
 from puller.contracts.graph import ImageGraph
 from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest
 from puller.graph import files
+from puller.graph.failure import translated
 from puller.graph.graph import DiskGraph
 from puller.graph.record import read_record
 from puller.legacy.idchain import Candidate, id_chain
@@ -120,5 +121,5 @@ def _texts_of(image_id: str, images: ImageGraph, known: Mapping[str, bytes]) -> 
 def _image(image_id: str, root: Path) -> V1Image:
     """An image that is here, its size as the graph knows it: to measure it would write it down, and no ID needs it."""
     where = root / "graph" / image_id
-    with files.directory(where) as folder:
+    with translated(where), files.directory(where) as folder:
         return read_record(folder, image_id, where).image
