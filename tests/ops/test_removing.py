@@ -11,15 +11,19 @@ from puller.model.facts import Facts
 from puller.ops.graphs import graph_at
 from puller.ops.names import name_content, name_image, name_pulled
 from puller.ops.removing import Removed, remove, sweep_graph
+from puller.ops.tarsum import tarsum_of
+from puller.store.audit import audit
 from puller.store.gc import collect
+from testregistry import images
 from tests.contracts.sample import blob, image, index, put, stored
 from tests.graph.images import archive, named, new_image
 from tests.graph.plainvfs import PlainVfs
 from tests.graph.recorded import layer, quiet
-from tests.ops.old_world import files_of
+from tests.ops.old_world import content_of, files_of, old_story
 from tests.ops.two_worlds import LABELLED, LABELS, TwoWorlds, name, two_worlds
 
 APP = name("registry.example/app:1")
+PLAIN = images.layer({"etc/motd": b"hello\n"}, compression="none")
 MODERN = image(blob(50), seed=1)
 
 
@@ -264,3 +268,21 @@ async def test_folders_of_images_that_were_never_whole_are_swept(tmp_path: Path)
         await sweep_graph(graph)
         assert not left.exists()
         assert graph.images.ids() == [base]
+
+
+async def test_a_labelled_image_is_pulled_over_what_the_graph_has_kept_and_then_removed_whole(tmp_path: Path) -> None:
+    async with old_story(tmp_path) as s:
+        raw = content_of(PLAIN)
+        label = tarsum_of([raw], "tarsum.v1+sha256")
+        s.story.registry.add("app:1", images.schema1(PLAIN, blobs=[label]))
+        await s.pull()
+        store = s.story.store
+        (entry_name,) = await store.tags()
+        await store.untag(name(entry_name))
+        assert len((await collect(store)).freed) == 2  # the blob and the manifest, and the facts with it
+        await s.pull()
+        assert (await audit(store)).findings == ()
+        assert (await collect(store)).freed == ()
+        gone = await remove(entry_name, store, s.graph)
+        assert len(gone.images) == 1
+        assert await stored(store) == []
