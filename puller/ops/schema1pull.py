@@ -234,7 +234,9 @@ class Schema1Pull:
         lacking = [digest for digest in digests if not await store.exists(Descriptor(OCTETS, digest))]
         weak = [str(blob) for blob in named if isinstance(blob, TarsumDigest)]
         labels = {label: self._arrived[label].digest for label in weak if label in self._arrived}
-        await store.prove(stored.digest, Facts(verified=True, labels=labels if weak else None, discarded=tuple(lacking)))
+        await store.prove(
+            stored.digest, Facts(verified=True, labels=labels if weak else None, discarded=tuple(lacking))
+        )
 
     async def _name(self, graph: Graph, served: Served, image_id: str, *, is_new: bool) -> None:
         """Give the image its names, and say what Docker said then."""
