@@ -7,9 +7,11 @@ import re
 from collections.abc import AsyncIterator
 from typing import TypeAlias
 
-from puller.errors import ContentMissing, InvalidReference
+from puller.errors import ContentMissing, InvalidReference, PullerError
+from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import HEX_LENGTH, Digest
+from puller.model.document import MAX_BYTES
 from puller.model.manifest import Manifest
 from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
@@ -75,6 +77,19 @@ async def content_images(store: Collectable) -> AsyncIterator[tuple[str, Descrip
             yield document.config.digest.hex, node.descriptor
 
 
+async def registry_digest(store: Collectable, entry: Descriptor) -> Digest:
+    """What registries name a manifest by: of schema 1 the digest of what was signed, of all others their own.
+
+    Of a damaged one its own, too.
+    """
+    if entry.media_type not in SCHEMA1_MANIFESTS:
+        return entry.digest
+    try:
+        return parse_signed_manifest(await store.read(entry, limit=MAX_BYTES)).digest
+    except PullerError:
+        return entry.digest
+
+
 async def _nodes(store: Collectable) -> AsyncIterator[Node]:
     for root in await store.roots():
         async for node in walk(store, root):
@@ -88,6 +103,9 @@ async def _documents(digits: str, store: Collectable, graph: Graph) -> dict[str,
     if pulled:
         images = {image_id for _, image_id in pulled}
         return {f"manifest {digest} of {image_id}": (image_id, pulled[0][0]) for image_id in images}
+    meant = {i: entry for entry, i in await _pulled(store, graph) if await registry_digest(store, entry) == digest}
+    if meant:
+        return {f"manifest {digest} of {image_id}": (image_id, entry) for image_id, entry in meant.items()}
     signed = await _signed_as(str(digest), store, graph)
     if signed:
         return signed

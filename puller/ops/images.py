@@ -1,16 +1,18 @@
 """images: what a store and its graph hold, one entry a name, and graph images on which nothing stands without one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from puller.errors import InvalidReference
 from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
 from puller.model.manifest import Index, Manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
 from puller.ops.forest import Forest, forest
 from puller.ops.graphs import Graph
+from puller.ops.identity import registry_digest
 from puller.ops.places import full_name, place_of
 from puller.ops.walk import walk
 from puller.store.gc import Collectable
@@ -22,6 +24,7 @@ Kind: TypeAlias = Literal["content", "graph"]
 class Held:
     """One name; None is that of a graph image without one.
 
+    `digest` is what registries name it by: of a schema 1 manifest not that of `descriptor`, but of what was signed.
     `size` counts what is here, once: of content the bytes of its blobs, of a graph image those in the layers of it and
     of all below it. `platforms` are those that are here. `image_id`, in hexadecimal digits: None where there is none or
     more than one. `damaged`: a document under it is not what its name says, so there may be more than is told.
@@ -34,6 +37,7 @@ class Held:
     platforms: tuple[str, ...]
     size: int
     damaged: bool = False
+    digest: Digest | None = None
 
 
 async def images(store: Collectable, graph: Graph) -> list[Held]:
@@ -46,7 +50,8 @@ async def images(store: Collectable, graph: Graph) -> list[Held]:
         place = _place(name)
         image_id = named.pop(place, None) if place is not None else None
         if root.media_type in SCHEMA1_MANIFESTS and image_id is not None:
-            held.append(_graph_image(grown, name, image_id, root))
+            pulled = _graph_image(grown, name, image_id, root)
+            held.append(replace(pulled, digest=await registry_digest(store, root)))
         else:
             held.append(await _content(store, name, root))
     held += [_graph_image(grown, full_name(place), image_id) for place, image_id in named.items()]
@@ -88,7 +93,8 @@ async def _content(store: Collectable, name: str, root: Descriptor) -> Held:
         if isinstance(node.document, Manifest) and node.document.is_image and node.document.config is not None:
             image_ids.append(node.document.config.digest.hex)
     image_id = _only(image_ids)
-    return Held(name, "content", image_id, root, tuple(dict.fromkeys(platforms)), sum(sizes.values()), damaged)
+    digest = await registry_digest(store, root)
+    return Held(name, "content", image_id, root, tuple(dict.fromkeys(platforms)), sum(sizes.values()), damaged, digest)
 
 
 def _only(image_ids: Sequence[str]) -> str | None:

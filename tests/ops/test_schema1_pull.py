@@ -18,6 +18,8 @@ from puller.legacy.idchain import id_chain
 from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.digest import Digest
 from puller.model.report import WEAK
+from puller.ops.images import images as images_of
+from puller.ops.names import find
 from puller.ops.tarsum import tarsum_of
 from testregistry import faults, images
 from testregistry.documents import SCHEMA1, SCHEMA1_SIGNED
@@ -98,6 +100,16 @@ async def test_a_pinned_manifest_is_named_by_the_digest_of_its_payload(tmp_path:
         s.story.registry.journal.clear()
         await s.pull(f"app@{OLD.digest}")
         assert not s.story.registry.journal.requests
+
+
+async def test_the_digest_that_a_pull_tells_is_the_one_that_images_tells_and_finds(tmp_path: Path) -> None:
+    async with old_story(tmp_path) as s:
+        s.story.registry.add("app:1", OLD)
+        report = await s.pull()
+        (held,) = await images_of(s.story.store, s.graph)
+        assert str(held.digest) == report.digest == OLD.digest
+        found = await find(OLD.digest, s.story.store, s.graph)
+        assert found.image_id == report.images[-1].image_id
 
 
 @pytest.mark.parametrize("media_type", [SCHEMA1, SCHEMA1_SIGNED, "application/json", "text/plain"])

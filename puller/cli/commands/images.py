@@ -33,14 +33,14 @@ def command(store: Path | None, graph: Path | None, as_json: bool) -> int:
     def plain(one: Held) -> str:
         root = one.descriptor
         facts = {"name": one.name, "kind": one.kind, "image_id": one.image_id}
-        facts |= {"digest": None if root is None else str(root.digest)}
+        facts |= {"digest": None if one.digest is None else str(one.digest)}
         facts |= {"media_type": None if root is None else root.media_type}
         return json.dumps(facts | {"platforms": one.platforms, "size": one.size, "damaged": one.damaged})
 
     def row(one: Held) -> tuple[str, ...]:
         marks = [*one.platforms, "damaged"] if one.damaged else one.platforms
         platforms = printable(", ".join(marks)) or "-"
-        digest = "-" if one.descriptor is None else short(str(one.descriptor.digest))
+        digest = "-" if one.digest is None else short(str(one.digest))
         name = "<none>" if one.name is None else printable(one.name)
         return name, (one.image_id or "-")[:12], digest, platforms, size_text(one.size)
 
