@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import ExitStack, suppress
 
+import anyio
 from anyio import CancelScope
 
 from puller.archive.opened import Archive
@@ -12,6 +13,7 @@ from puller.errors import ContentMissing, PullerError, TruncatedArchive
 from puller.ops.graphs import Graph
 from puller.ops.loadnews import Hear, Registered, Teller
 from puller.ops.loadplan import LoadPlan
+from puller.store.locks import patiently
 
 # What Docker's reader has to see before it says how a layer is packed.
 LEAST = 10  # bytes
@@ -36,10 +38,21 @@ class GraphLoading:
         self._let_go(*list(self._holds))
 
     async def run(self, plan: LoadPlan) -> None:
-        """All of them, or the error that stopped one."""
+        """All of them, or the error that stopped one.
+
+        No pull chooses IDs meanwhile: it would find some of these images and not the others, none with a checksum.
+        """
+        if not plan.folders:
+            await self._run(plan)
+            return
+        async with self._graph.choosing():
+            await self._run(plan)
+
+    async def _run(self, plan: LoadPlan) -> None:
         children = Counter(folder.image.parent for folder in plan.folders.values())
         named = set(plan.names.values()) | set(plan.tops)
         for image_id in plan.order:
+            await self._wait_for_pull(image_id)
             await self._hold(image_id)
             folder = plan.folders.get(image_id)
             if folder is None:
@@ -82,6 +95,16 @@ class GraphLoading:
                 async with graph.making(image_id):
                     with suppress(PullerError):  # in use, never made, or past deleting: the first error tells more
                         await graph.run(graph.images.delete, image_id)
+
+    async def _wait_for_pull(self, image_id: str) -> None:
+        """Let a pull end that has chosen this ID and not made the image yet: what it makes is used (LEGACY.md c.8)."""
+        graph = self._graph
+
+        async def is_free() -> bool | None:
+            is_here = await graph.run(graph.images.has, image_id)
+            return is_here or not await graph.run(graph.images.is_held, image_id) or None
+
+        await patiently(is_free, sleep=anyio.sleep)
 
     async def _hold(self, image_id: str) -> None:
         if image_id not in self._holds:
