@@ -79,22 +79,30 @@ class GraphLoading:
                 new = NewImage(image_id, folder.image.parent, image=folder.image)
                 layer = await graph.run(self._archive.layer, folder.layer)
                 told = Teller(self._hear, image_id[:12], folder.layer.size)
-                # Before it exists: a cancellation that comes while it becomes real must not forget it.
-                self._new.append(image_id)
-                await graph.run(graph.images.register, new, layer, told)
+                try:
+                    await graph.run(graph.images.register, new, layer, told)
+                finally:  # a cancellation that comes while it becomes real must not forget it
+                    with CancelScope(shield=True):
+                        if await graph.run(graph.images.has, image_id):
+                            self._new.append(image_id)
         except PullerError as error:
             raise error.at(phase=f"image {image_id[:12]}") from error.__cause__
         self._hear(Registered(image_id, is_new=True))
 
     async def undo(self) -> None:
-        """Delete what this load has registered, but for what others hold or stand on by now."""
-        graph = self._graph
+        """Delete what this load has registered, but for what others hold, have named or stand on by now."""
         self._let_go(*list(self._holds))
         with CancelScope(shield=True):
             for image_id in reversed(self._new):
-                async with graph.making(image_id):
-                    with suppress(PullerError):  # in use, never made, or past deleting: the first error tells more
-                        await graph.run(graph.images.delete, image_id)
+                with suppress(PullerError):  # in use, or past deleting: the first error tells more
+                    await self._delete(image_id)
+
+    async def _delete(self, image_id: str) -> None:
+        graph = self._graph
+        # Who names an image holds it until that is done: under both locks no name can come in between.
+        async with graph.making(image_id), graph.naming():
+            if not await graph.run(graph.tags.names_of, image_id):
+                await graph.run(graph.images.delete, image_id)
 
     async def _wait_for_pull(self, image_id: str) -> None:
         """Let a pull end that has chosen this ID and not made the image yet: what it makes is used (LEGACY.md c.8)."""

@@ -258,6 +258,21 @@ async def test_r12_what_another_load_stands_on_is_not_taken_away_by_one_that_fai
         assert s.ids() == [A, B]
 
 
+async def test_r12_what_another_load_has_named_is_not_taken_away_by_one_that_fails(tmp_path: Path) -> None:
+    async with loader(tmp_path) as s:
+        met: list[News] = []
+
+        def hear(news: News) -> None:
+            if isinstance(news, Registered) and news.image_id == A:
+                met.append(news)
+                s.graph.tags.replace({("named", "1"): A})
+
+        with source_of([*folder(A), *folder(C, A, b"junk" * 100)]) as fd:
+            with pytest.raises(LayerError):
+                await load(fd, s.graph, hear=hear)
+        assert (len(met), s.ids(), s.names()) == (1, [A], {"named": {"1": A}})
+
+
 async def test_r12_images_are_held_while_others_are_loaded_onto_them(tmp_path: Path) -> None:
     async with loader(tmp_path) as s:
         await s.load(folder(A))
