@@ -41,6 +41,9 @@ def _rows(ground: Ground) -> Iterator[Sequence[str]]:
         for layer, tar in zip(layers, tars, strict=True):
             blob = ground.images["medium"].blob(layer.digest)
             run(["sh", "-c", 'igzip -dc "$0" > "$1"', str(blob), str(tar)])
+        nothing = folder / "nothing"
+        nothing.touch()
+        yield from _pair("none: starting", ground.contest(*contestants([nothing])))
         yield from _pair("all five", ground.contest(*contestants(tars)))
         for layer, tar in zip(layers, tars, strict=True):
             name = f"{layer.unpacked / 1e6:.0f} MB, {layer.entries} entries"

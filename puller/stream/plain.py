@@ -81,6 +81,7 @@ class PlainEntries:
         owners, times, totals, tails = self._owners, self._times, self._totals, self._tails
         add_name, add_digest = self._names.append, self._digests.append
         end = len(view)
+        last_owner, owned, last_tail, tailed = b"", b"", b"", b""  # most entries have those of the one before
         try:
             while (content := at + BLOCK) <= end:
                 block = bytes(view[at:content]) if whole is None else whole[at:content]
@@ -95,7 +96,11 @@ class PlainEntries:
                 name = name.partition(b"\0")[0]
                 if rest != _NO_REST:
                     name = _prefixed(name, rest)
-                summed = new_hash(b"name%b%bsize%d%b%b" % (name, owners[owner], size, times[mtime], tails[tail]))
+                if owner != last_owner:
+                    owned, last_owner = owners[owner], owner
+                if tail != last_tail:
+                    tailed, last_tail = tails[tail], tail
+                summed = new_hash(b"name%b%bsize%d%b%b" % (name, owned, size, times[mtime], tailed))
                 if size:
                     summed.update(view[content : content + size])
                 add_name(name)
@@ -120,7 +125,9 @@ class PlainEntries:
 
 def _total(field: bytes) -> int:
     """What the low half of Adler-32 of the block must be."""
-    return 1 + checksum_total(field, header_number(field))
+    digits = field[:6]
+    number = int(digits, 8) if digits.isdigit() and field.endswith(b"\0 ") else header_number(field)
+    return 1 + checksum_total(field, number)
 
 
 def _tail(field: bytes) -> bytes:
