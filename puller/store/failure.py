@@ -1,43 +1,31 @@
-"""What an errno means to a store: one table, and the one place where OSError becomes a StoreError."""
+"""What an errno means to a store: the one place where OSError becomes a StoreError."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
-from puller.errors import NoSpace, StoreBusy, StoreError, StoreUnusable
+from puller.errors import PullerError, StoreUnusable
+from puller.model.diskerror import DISK, Meaning, disk_error
 
-_SPACE = "Free some space, or choose another store directory."
-_HANDLES = "Raise the limit of open files (ulimit -n), or run fewer jobs at once."
-_DISK = "The disk reports an error: see the kernel log. What was being written has been discarded."
-_RIGHTS = "The store must be writable by this user; choose another directory or repair its permissions."
-_ODD = "The store's own directories must be real directories on one file system."
+_RIGHTS: Final = "The store must be writable by this user; choose another directory or repair its permissions."
+_ODD: Final = "The store's own directories must be real directories on one file system."
+_LOCAL: Final = "Choose a local file system for the store."
 
-_MEANING: dict[int, tuple[type[StoreError], str, str]] = {
-    errno.ENOSPC: (NoSpace, "no space left on the disk", _SPACE),
-    errno.EDQUOT: (NoSpace, "the disk quota is used up", _SPACE),
-    errno.EFBIG: (NoSpace, "the file system cannot hold a file of this size", _SPACE),
-    errno.EMFILE: (StoreBusy, "too many open files in this process", _HANDLES),
-    errno.ENFILE: (StoreBusy, "too many open files on this machine", _HANDLES),
-    errno.ENOMEM: (StoreBusy, "the machine is out of memory", "Run fewer jobs at once."),
-    errno.EIO: (StoreUnusable, "the disk failed", _DISK),
-    errno.EROFS: (StoreUnusable, "the file system is read-only", _RIGHTS),
-    errno.EACCES: (StoreUnusable, "permission denied", _RIGHTS),
-    errno.EPERM: (StoreUnusable, "operation not permitted", _RIGHTS),
+_OWN: Final[Mapping[int, Meaning]] = {
+    errno.EIO: (StoreUnusable, "the disk failed", f"{DISK} What was being written has been discarded."),
     errno.ELOOP: (StoreUnusable, "a symbolic link stands where the store keeps its own files", _ODD),
     errno.ENOTDIR: (StoreUnusable, "a file stands where a directory should be", _ODD),
     errno.EISDIR: (StoreUnusable, "a directory stands where a file should be", _ODD),
     errno.EXDEV: (StoreUnusable, "the store spans two file systems", _ODD),
-    errno.ENOENT: (StoreUnusable, "a directory of the store has vanished", "Somebody removed it while it was in use."),
-    errno.ENOLCK: (StoreUnusable, "the file system has no locks", "Choose a local file system for the store."),
-    errno.EOPNOTSUPP: (StoreUnusable, "the file system lacks what a store needs", "Choose a local file system."),
+    errno.ENOLCK: (StoreUnusable, "the file system has no locks", _LOCAL),
+    errno.EOPNOTSUPP: (StoreUnusable, "the file system lacks what a store needs", _LOCAL),
 }
 
 
-def store_error(error: OSError) -> StoreError:
+def store_error(error: OSError) -> PullerError:
     """The typed error for `error`, with what the reader can do about it."""
-    default = (StoreUnusable, error.strerror or "the disk failed", "")
-    kind, what, hint = _MEANING.get(error.errno or 0, default)
-    return kind(what, where=error.filename, got=errno.errorcode.get(error.errno or 0), hint=hint)
+    return disk_error(error, where=error.filename, own=_OWN, rights=_RIGHTS)
 
 
 @contextmanager
