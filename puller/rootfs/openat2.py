@@ -60,7 +60,11 @@ class KernelOpener:
 
     def following(self, root: int, path: bytes) -> int:
         """The same, but links are followed, as if `root` were the root of the world."""
-        return self._open(root, path, os.O_PATH, _IN_ROOT | _NO_MAGICLINKS)
+        while True:
+            try:
+                return self._open(root, path, os.O_PATH, _IN_ROOT | _NO_MAGICLINKS)
+            except BlockingIOError:  # something was renamed on this machine while `..` was followed: openat2(2), EAGAIN
+                continue
 
     def _open(self, root: int, path: bytes, flags: int, resolve: int) -> int:
         if len(path) > _LONGEST:
