@@ -4,15 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from anyio import from_thread
-
 from puller.archive.item import Stream
-from puller.contracts.content import Ingest, Lease
+from puller.contracts.content import Lease
 from puller.errors import InvalidReference, Unsupported
 from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
+from puller.model.event import unheard
 from puller.model.facts import Facts
 from puller.model.mediatype import SCHEMA1_MANIFESTS, is_index
 from puller.model.platform import Platform
@@ -35,10 +34,10 @@ from puller.ops.modernise import (
 from puller.ops.names import Found, find, name_content
 from puller.ops.stored import image_at
 from puller.ops.storedlayers import blob_stream
+from puller.ops.transfer import Poured
 from puller.ops.watch import LayerWatch, stop_when_cancelled
 from puller.store.disk import DiskStore
 from puller.stream.layer import LayerReader
-from puller.stream.sink import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,27 +161,10 @@ async def _keep(store: DiskStore, turned: Turned, blobs: dict[Digest, Stream]) -
     async with store.ingest(turned.layer, watch) as ingest:
         if ingest is None:
             return True
-        await blobs[turned.layer.digest].feed(_Into(ingest))
+        await blobs[turned.layer.digest].feed(Poured(ingest, turned.layer, unheard))
         await ingest.commit()
     await store.prove(turned.layer.digest, replace(watch.facts, verified=True))
     return False
-
-
-class _Into:
-    """A sink that hands on to an ingest what it does not have yet; written to in a worker thread."""
-
-    def __init__(self, ingest: Ingest) -> None:
-        self._ingest = ingest
-        self._held = ingest.offset
-
-    def write(self, chunk: Chunk, /) -> None:
-        held = min(self._held, len(chunk))
-        self._held -= held
-        if held < len(chunk):
-            from_thread.run(self._ingest.write, memoryview(chunk)[held:])
-
-    def finish(self) -> None:
-        pass
 
 
 async def _put(store: DiskStore, descriptor: Descriptor, raw: bytes) -> None:

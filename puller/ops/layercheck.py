@@ -17,9 +17,9 @@ from puller.model.mediatype import OCTETS
 from puller.ops.graphfinding import Kind
 from puller.ops.graphs import Graph
 from puller.store.gc import Collectable
-from puller.stream.layer import LayerReader
-from puller.stream.sink import Chunk, Digester, Sink, Tee
-from puller.stream.tarsum import Tarsum, TarsumSink, label_of
+from puller.stream.layer import LayerReader, TarsumAttempt
+from puller.stream.sink import Digester, Sink, Tee
+from puller.stream.tarsum import label_of
 
 LABEL: Final = "tarsum.v1+sha256"
 
@@ -46,8 +46,8 @@ async def check_layer(image: GraphImage, graph: Graph, store: Collectable, *, di
     result = LayerCheck()
     kept = await graph.run(graph.images.tarsum, image.image_id)
     claims = _claims(image, kept if tarsum else None)
-    own = TarsumAttempt(LABEL)
-    attempts = {label: TarsumAttempt(label) for label in {str(claim.label) for claim in claims.values()}}
+    own = TarsumAttempt(label=LABEL)
+    attempts = {label: TarsumAttempt(label=label) for label in {str(claim.label) for claim in claims.values()}}
     attempts[LABEL] = own
     checksum = _digest(image.checksum)
     hashes = {name: Digester(name) for name in {"sha256", checksum.algorithm if checksum is not None else "sha256"}}
@@ -66,31 +66,6 @@ async def check_layer(image: GraphImage, graph: Graph, store: Collectable, *, di
     if tarsum:
         await _keep(result, image.image_id, kept, own, graph)
     return result
-
-
-class TarsumAttempt:
-    """A Sink over an uncompressed archive that never fails: its tarsum under a label, or why there is none."""
-
-    def __init__(self, label: str) -> None:
-        self._tarsum = Tarsum.for_label(label)
-        self._sink = TarsumSink(self._tarsum)
-        self.sum: str | None = None
-        self.refusal: str | None = None
-
-    def write(self, chunk: Chunk, /) -> None:
-        if self.refusal is None:
-            try:
-                self._sink.write(chunk)
-            except LayerError as error:
-                self.refusal = error.what
-
-    def finish(self) -> None:
-        if self.refusal is None:
-            try:
-                self._sink.finish()
-                self.sum = self._tarsum.sum()
-            except LayerError as error:
-                self.refusal = error.what
 
 
 async def _read(graph: Graph, image_id: str, sink: Sink) -> int:

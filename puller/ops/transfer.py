@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from anyio import from_thread
+
 from puller.contracts.content import Fetcher, Ingest, Target
 from puller.errors import LayerError, PullerError, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.event import Advanced, Report, Started
 from puller.model.report import Origin
-from puller.stream.sink import Sink
+from puller.stream.sink import Chunk, Sink
 
 Watch: TypeAlias = Callable[[], Sequence[Sink]]
 
@@ -49,6 +51,29 @@ async def copy_blob(
         return await attempt.run(watch())
     except PullerError as error:
         raise error.at(digest=wanted.digest) from error.__cause__
+
+
+class Poured:
+    """A sink that hands on to an ingest what it does not hold yet; written to in a worker thread."""
+
+    def __init__(self, ingest: Ingest, wanted: Descriptor, report: Report) -> None:
+        self._ingest = ingest
+        self._wanted = wanted
+        self._report = report
+        self._held = ingest.offset
+
+    def write(self, chunk: Chunk, /) -> None:
+        known = min(self._held, len(chunk))
+        self._held -= known
+        if known < len(chunk):
+            from_thread.run(self._write, memoryview(chunk)[known:])
+
+    def finish(self) -> None:
+        """See Sink: `commit` finishes."""
+
+    async def _write(self, chunk: Chunk) -> None:
+        await self._ingest.write(chunk)
+        self._report(Advanced(self._wanted, self._ingest.offset))
 
 
 class _Attempt:

@@ -3,17 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from anyio import from_thread
-
 from puller.archive.item import Stream
-from puller.contracts.content import Fetcher, Ingest, Target
+from puller.contracts.content import Fetcher, Target
 from puller.errors import LayerError, RegistryError, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Report, Started
+from puller.model.event import Report, Started
 from puller.model.push import Arrival
-from puller.ops.transfer import copy_blob
-from puller.stream.sink import Chunk
+from puller.ops.transfer import Poured, copy_blob
 
 
 class Registry(Target, Protocol):
@@ -56,7 +53,7 @@ async def send_stream(stream: Stream, registry: Registry, media_type: str, *, re
                 return None
             report(Started(wanted, ingest.offset))
             try:
-                await stream.feed(_Poured(ingest, wanted, report))
+                await stream.feed(Poured(ingest, wanted, report))
                 await ingest.commit()
             except (VerificationError, LayerError) as error:
                 error.at(digest=wanted.digest)
@@ -99,26 +96,3 @@ async def _persistently(
             return "mounted", 0
         # After a try of our own it is there because of that, though the answer was lost.
         return ("pushed", wanted.size or 0) if tried else ("exists", 0)
-
-
-class _Poured:
-    """A sink that hands on to an ingest what it does not hold yet; written to in a worker thread."""
-
-    def __init__(self, ingest: Ingest, wanted: Descriptor, report: Report) -> None:
-        self._ingest = ingest
-        self._wanted = wanted
-        self._report = report
-        self._held = ingest.offset
-
-    def write(self, chunk: Chunk, /) -> None:
-        known = min(self._held, len(chunk))
-        self._held -= known
-        if known < len(chunk):
-            from_thread.run(self._write, memoryview(chunk)[known:])
-
-    def finish(self) -> None:
-        """See Sink: `commit` finishes."""
-
-    async def _write(self, chunk: Chunk) -> None:
-        await self._ingest.write(chunk)
-        self._report(Advanced(self._wanted, self._ingest.offset))

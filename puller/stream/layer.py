@@ -54,13 +54,14 @@ class LayerReader:
 
 
 class TarsumAttempt:
-    """A Sink over an uncompressed archive that never fails: a tarsum.v1, or why there is none.
+    """A Sink over an uncompressed archive that never fails: its tarsum under `label`, or why there is none.
 
-    `pulse` is called as Tarsum does, in `finish` too, where the sums are sorted.
+    `pulse` is called as Tarsum does, in `finish` too, where the sums are sorted. Raises InputError for a label that is
+    none.
     """
 
-    def __init__(self, pulse: Pulse = unwatched) -> None:
-        self._tarsum = Tarsum(pulse=pulse)
+    def __init__(self, pulse: Pulse = unwatched, *, label: str = "tarsum.v1+sha256") -> None:
+        self._tarsum = Tarsum.for_label(label, pulse=pulse)
         self._sink = TarsumSink(self._tarsum)
         self.sum: str | None = None
         self.refusal: str | None = None
