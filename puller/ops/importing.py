@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import anyio
 from anyio import CancelScope
 
 from puller.archive.spool import Bounds, Spooled, spooled
@@ -23,7 +22,7 @@ from puller.ops.graphs import Graph
 from puller.ops.loadgraph import LEAST
 from puller.ops.loadnews import Hear, Landed, Said, Teller, unheard
 from puller.ops.names import name_image
-from puller.ops.tasks import one_error
+from puller.ops.tasks import apart
 from puller.ops.watch import stop_when_cancelled
 from puller.stream.sink import Digester
 
@@ -60,9 +59,8 @@ async def import_image(
     An archive may have one level of compression. The image has no `checksum`: nobody has distributed its layer. `draw`
     gives 64 hexadecimal digits. Raises any PullerError; then nothing of it exists.
     """
-    landed: list[Landed] = []
 
-    async def work() -> None:
+    async def work() -> Landed:
         stack = ExitStack()
         digester = Digester("sha256" if wanted.digest is None else wanted.digest.algorithm)
         told = Teller(hear, "archive", None)
@@ -83,16 +81,13 @@ async def import_image(
             file = await graph.run(enter)
             if wanted.digest is not None and digester.digest != wanted.digest:
                 raise DigestMismatch("the archive is another one", wanted=wanted.digest, got=digester.digest)
-            landed.append(await _register(file, graph, wanted, hear, clock(), draw))
+            return await _register(file, graph, wanted, hear, clock(), draw)
         finally:
             stack.close()
 
-    # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
-    with one_error():
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
-    hear(landed[0])
-    return landed[0]
+    landed = await apart(work)
+    hear(landed)
+    return landed
 
 
 async def _register(

@@ -1,9 +1,8 @@
 """load: the images of an archive, brought into the graph or the store under the IDs they have; all of them or none."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 
-import anyio
 from anyio import CancelScope
 
 from puller.archive.content import Prover
@@ -17,7 +16,7 @@ from puller.ops.loadgraph import GraphLoading
 from puller.ops.loadnames import LoadNames
 from puller.ops.loadnews import Hear, Landed, Teller, unheard
 from puller.ops.loadplan import LoadPlan, plan_load
-from puller.ops.tasks import one_error
+from puller.ops.tasks import apart
 from puller.ops.watch import stop_when_cancelled
 
 
@@ -38,19 +37,14 @@ async def load(
     whose names are in use for other images. `compat`: as Docker 1.9 loaded the old format, checks left out (LEGACY.md
     d.7). Raises any PullerError; InvalidArchive where documents of the archive do not follow their rules.
     """
-    landed: list[Landed] = []
 
-    async def work() -> None:
+    async def work() -> Sequence[Landed]:
         async with _opened(source, graph, bounds, hear) as archive:
             if compat:
-                landed.extend(await load_as_docker(archive, graph, hear))
-            else:
-                landed.extend(await _load(archive, graph, retag=retag, hear=hear))
+                return await load_as_docker(archive, graph, hear)
+            return await _load(archive, graph, retag=retag, hear=hear)
 
-    # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
-    with one_error():
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
+    landed = await apart(work)
     for image in landed:
         hear(image)
     return tuple(landed)

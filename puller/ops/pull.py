@@ -27,7 +27,7 @@ from puller.ops.plan import Image, Wish, plan
 from puller.ops.shelves import Shelves
 from puller.ops.shelving import Shelving
 from puller.ops.stored import MAX_NESTING
-from puller.ops.tasks import one_error
+from puller.ops.tasks import apart, one_error
 
 if TYPE_CHECKING:
     from puller.ops.graphreuse import GraphReuse
@@ -61,26 +61,19 @@ async def pull(
     """
     reference = reference.tagged()
     ledger = Ledger(reference, report)
-    reports: list[PullReport] = []
 
-    async def work() -> None:
+    async def work() -> PullReport:
         async with store.lease() as lease:
             blobs = limiter or anyio.CapacityLimiter(DEFAULT_JOBS)
-            reports.append(
-                await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs, shelves, graph).run()
-            )
+            return await _Pull(reference, wish, Gate(source, store, lease, ledger), blobs, shelves, graph).run()
 
     try:
-        # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
-        with one_error():
-            async with anyio.create_task_group() as group:
-                group.start_soon(work)
+        return await apart(work)
     except PullerError as error:
         error.at(reference=reference)
         error.hint = error.hint or hint_for(error)
         ledger.failed(error)
         raise
-    return reports[0]
 
 
 class _Pull:

@@ -18,7 +18,7 @@ from puller.ops.places import full_name
 from puller.ops.pushcontent import ContentPush
 from puller.ops.pushgraph import Form, GraphPush
 from puller.ops.pushledger import PushLedger
-from puller.ops.tasks import one_error
+from puller.ops.tasks import apart
 from puller.ops.uploading import Registry
 
 DEFAULT_JOBS = 3  # as docker does
@@ -76,10 +76,7 @@ async def push(
             await content.run(found.descriptor)
 
     try:
-        # In a task of its own: asyncio's own cancel breaks through the shields of clean-up, a task group's does not.
-        with one_error():
-            async with anyio.create_task_group() as group:
-                group.start_soon(work)
+        await apart(work)
     except PullerError as error:
         error.at(reference=reference)
         error.hint = error.hint or hint_for(error)

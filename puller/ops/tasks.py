@@ -1,9 +1,14 @@
 """What comes out of a task group: one error, the gravest, with the others as notes."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+import anyio
 
 from puller.errors import InputError, LayerError, PullerError, StoreError, VerificationError
+
+T = TypeVar("T")
 
 # What was served wrong tells more than what could not be had; order of arrival is chance.
 _GRAVITY: tuple[type[BaseException], ...] = (VerificationError, LayerError, StoreError, InputError, PullerError)
@@ -19,6 +24,22 @@ def one_error() -> Iterator[None]:
         for other in others:
             first.add_note(f"also: {type(other).__name__}: {other}")
         raise first from first.__cause__
+
+
+async def apart(work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives, done in a task of its own; its failure as one error.
+
+    asyncio's own cancel breaks through the shields under which clean-up waits; that of a task group does not.
+    """
+    results: list[T] = []
+
+    async def run() -> None:
+        results.append(await work())
+
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+    return results[0]
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
