@@ -8,49 +8,28 @@ from dataclasses import replace
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Event, Failed, Pulled, Registered, Report, Unpacked, Verified, Warned
+from puller.model.event import Failed, Pulled, Registered, Report, Unpacked, Verified
 from puller.model.facts import Facts
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, Check, ImageReport, LayerReport, Outcome, PullReport, UnpackReport
+from puller.ops.account import Account
 from puller.ops.plan import Depth, Step
 from puller.ops.transfer import Transferred
 
 EARLIER = "proved earlier"
 
 
-class Ledger:
+class Ledger(Account):
     """Collects what was proved of each blob; events go on to whoever listens."""
 
     def __init__(self, reference: Reference, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reference = reference
-        self._report = report
-        self._clock = clock
-        self._started = clock()
+        super().__init__(reference, report, clock)
         self._blobs: list[BlobReport] = []
         self._unpacked: list[UnpackReport] = []
         self._images: list[ImageReport] = []
-        self._warnings: list[str] = []
         self.status = ""
-        self.root: Descriptor | None = None
         self.platforms: tuple[Platform, ...] = ()
-
-    def now(self) -> float:
-        """Seconds of the clock that durations are measured by."""
-        return self._clock()
-
-    def elapsed(self) -> float:
-        """Seconds since it was opened."""
-        return self._clock() - self._started
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on."""
-        self._report(event)
-
-    def warn(self, text: str) -> None:
-        """Something was done, but look."""
-        self._warnings.append(text)
-        self._report(Warned(self._reference, text))
 
     def add(
         self,

@@ -5,38 +5,21 @@ from collections.abc import Callable
 
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
-from puller.model.event import Delivered, Event, Pushed, PushFailed, Report, Warned
+from puller.model.event import Delivered, Pushed, PushFailed, Report
 from puller.model.push import Arrival, PushedBlob, PushReport
 from puller.model.reference import Reference
+from puller.ops.account import Account
 
 
-class PushLedger:
+class PushLedger(Account):
     """Collects what became of each blob; events go on to whoever listens."""
 
     def __init__(self, reference: Reference, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reference = reference
-        self._report = report
-        self._clock = clock
-        self._started = clock()
+        super().__init__(reference, report, clock)
         self._blobs: list[PushedBlob] = []
-        self._warnings: list[str] = []
-        self.root: Descriptor | None = None
         self.image_id: str | None = None
         self.graph_id: str | None = None
         self.hashed = 0
-
-    def now(self) -> float:
-        """Seconds of the clock that durations are measured by."""
-        return self._clock()
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on."""
-        self._report(event)
-
-    def warn(self, text: str) -> None:
-        """Something was done, but look."""
-        self._warnings.append(text)
-        self._report(Warned(self._reference, text))
 
     def add(
         self,
@@ -72,7 +55,7 @@ class PushLedger:
             str(root.digest) if root else None,
             root.media_type if root else None,
             tuple(self._blobs),
-            round(self._clock() - self._started, 3),
+            round(self.elapsed(), 3),
             self.hashed,
             self.image_id,
             self.graph_id,
