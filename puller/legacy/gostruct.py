@@ -3,7 +3,7 @@
 Which fields the old world's structs have is told where those structs live, not here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as data_field
 from typing import Any, Final, Protocol
@@ -271,6 +271,7 @@ class Struct:
     go_type: str
     fields: Sequence[Field] = ()
     _by_key: Mapping[str, Field] = data_field(init=False)
+    _decoders: Mapping[str, tuple[str, Callable[[Any, Any, Faults], Any]]] = data_field(init=False)
     _zeros: Mapping[str, Any] = data_field(init=False)  # shared, as only the zero of a struct is ever changed
     _structs: Sequence[tuple[str, "Struct"]] = data_field(init=False)
     _plan: Sequence[tuple[str, Kind, bool, bytes]] = data_field(init=False)  # key, kind, omit_empty, what is written
@@ -278,6 +279,7 @@ class Struct:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_key", {fold(f.key): f for f in self.fields} | {f.key: f for f in self.fields})
         object.__setattr__(self, "_zeros", {f.key: f.kind.zero() for f in self.fields})
+        object.__setattr__(self, "_decoders", {key: (f.key, f.kind.decode) for key, f in self._by_key.items()})
         plan = [(f.key, f.kind, f.omit_empty, b'"%b":' % f.key.encode()) for f in self.fields]
         object.__setattr__(self, "_plan", plan)
         object.__setattr__(self, "_structs", [(f.key, f.kind) for f in self.fields if isinstance(f.kind, Struct)])
@@ -316,11 +318,12 @@ class Struct:
         if not isinstance(node, Pairs):
             faults.append(mismatch(node, self.go_type))
             return old
-        by_key = self._by_key
+        decoders = self._decoders
         for key, value in node:
-            known = by_key.get(key) or by_key.get(fold(key))
+            known = decoders.get(key) or decoders.get(fold(key))
             if known is not None:
-                old[known.key] = known.kind.decode(value, old[known.key], faults)
+                name, decode = known
+                old[name] = decode(value, old[name], faults)
         return old
 
     def encode(self, value: dict[str, Any]) -> bytes:
