@@ -31,6 +31,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self._hidden: set[bytes] = set()
+        self._late: set[bytes] = set()  # hidden when all below them was hidden already
         self._opaque: set[bytes] = set()
         self._replaced: set[bytes] = set()
         self._assumed: set[bytes] = set()
@@ -46,13 +47,17 @@ class Gathering:
 
     def dropped(self, path: bytes, /) -> None:
         """The directory was replaced."""
+        self._late.discard(path)
         self._opaque.discard(path)
         self._replaced.discard(path)
 
     def hide(self, tree: Tree, parent: bytes, base: bytes, /) -> None:
         directory = tree.find(parent)
         if directory is not None:
-            _remember(self._hidden, joined(directory.path, base))
+            path = joined(directory.path, base)
+            if path in self._opaque and path not in self._hidden:
+                _remember(self._late, path)
+            _remember(self._hidden, path)
         elif self._leads_below(tree.root, parent):
             _remember(self._hidden, joined(b"/".join(components(parent)), base))
 
@@ -69,7 +74,8 @@ class Gathering:
                 hidden.add(path)
             elif kind == stat.S_IFDIR:
                 opaque.add(path)
-                new.add(path)
+                if path not in self._late:  # such a one is kept as it is, looks and all
+                    new.add(path)
         without_entry = (path for path in applied.without_entry if path not in new and not _is_below(path, opaque))
         gone = opaque | hidden
         return replace(

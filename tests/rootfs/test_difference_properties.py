@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 
 from puller.errors import LayerError
 from puller.rootfs import covered
@@ -15,9 +15,9 @@ from puller.rootfs.gathering import Gathering, NeedsLower
 from puller.rootfs.pack import pack_tree
 from puller.rootfs.survey import Stratum
 from tests.rootfs.conftest import MEMORY
-from tests.rootfs.layering import apply, seated
+from tests.rootfs.layering import apply, file, folder, seated
 from tests.rootfs.portrait import portrait
-from tests.rootfs.stacks import STACKS, Stack, archives_of
+from tests.rootfs.stacks import STACKS, Stack, archives_of, said
 from tests.rootfs.trees import compared, copied, difference, flat, opened
 
 SLOW = settings(
@@ -106,9 +106,20 @@ def test_the_native_differ_finds_what_the_naive_one_finds(stack: Stack) -> None:
         assert portrait(tree) == portrait(new)
 
 
+# A folder that first takes after the lower one, and is hidden as a whole later in the same layer.
+LATE = [
+    [said(folder, ".", mtime=-3.5), said(folder, "b", mtime=-3.5)],
+    [said(file, "b/.wh..wh..opq"), said(file, ".wh.b")],
+]
+
+
 @pytest.mark.slow
 @SLOW
 @given(STACKS)
+@example(LATE)
+@example([LATE[0], LATE[1][::-1]])
+@example([LATE[0], [said(file, "b/c/f"), said(file, ".wh.b")]])
+@example([LATE[0], [said(file, ".wh.b"), said(file, "b/c/f")]])
 def test_layers_laid_over_each_other_look_like_the_flattened_tree(stack: Stack) -> None:
     with place() as folder:
         archives = archives_of(stack)
