@@ -8,7 +8,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +93,19 @@ def is_directory(path: Path) -> bool:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def make_directory(path: Path) -> None:
+    """See that a directory is there, and no link to one; a new one is its user's alone."""
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
+    refuse_link(path)
+
+
+def refuse_link(path: Path) -> None:
+    """Raise ELOOP where a link stands: what is made or removed behind it may be anybody's (THREATS H1)."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def is_empty(folder: int) -> bool:

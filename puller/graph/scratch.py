@@ -123,6 +123,8 @@ class Scratch:
 
     def sweep(self, forget: Callable[[str], None]) -> None:
         """Remove what dead processes left. `forget` is asked to remove the tree of an image that was left half-made."""
+        for place in (self._graph, self._path, self._path / "locks"):
+            files.refuse_link(place)
         for path in self._entries(self._path):
             if _ID.fullmatch(path.name):
                 try:
@@ -173,8 +175,7 @@ class Scratch:
     def _found(self, path: Path) -> None:
         self._graph.parent.mkdir(parents=True, exist_ok=True)
         for place in (self._graph, self._path, path):
-            with suppress(FileExistsError):
-                place.mkdir(0o700)
+            files.make_directory(place)
 
     def _sync(self) -> None:
         if self._durable:

@@ -129,7 +129,8 @@ def _proof(images: ImageGraph, image_id: str, diff_id: Digest | None, checksum: 
     try:
         if not images.is_exact(image_id):
             return "no tar-data.json.gz tells how to put the layer together"
-        tarsum = Tarsum.for_label(checksum.partition(":")[0]) if checksum.startswith("tarsum") else None
+        label = checksum.partition(":")[0]
+        tarsum = Tarsum.for_label(label, pulse=stop_when_cancelled) if checksum.startswith("tarsum") else None
         sink: Sink = digester if tarsum is None else Tee(digester, TarsumSink(tarsum))
         for chunk in images.layer_tar(image_id):
             stop_when_cancelled()

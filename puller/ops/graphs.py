@@ -14,8 +14,10 @@ from anyio import CapacityLimiter, to_thread
 
 from puller.contracts.graph import ImageGraph, TagStore
 from puller.graph.failure import translated
+from puller.graph.files import make_directory
 from puller.graph.graph import DiskGraph
 from puller.graph.tags import DiskTagStore
+from puller.legacy.v1image import validate_id
 from puller.rootfs.crew import Crew, InProcess
 from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.job import Unpacker
@@ -48,8 +50,11 @@ class Graph:
         return await to_thread.run_sync(function, *args, limiter=self.workers)
 
     def making(self, image_id: str) -> AbstractAsyncContextManager[None]:
-        """The lock under which this image is registered, changed or deleted: of two who want it one waits."""
-        return self._locked(f"image-{image_id}")
+        """The lock under which this image is registered, changed or deleted: of two who want it one waits.
+
+        Raises InvalidManifest for what is no ID, and so no name of a file (THREATS A1).
+        """
+        return self._locked(f"image-{validate_id(image_id)}")
 
     @contextmanager
     def free(self, image_id: str) -> Iterator[bool]:
@@ -113,4 +118,4 @@ def _make_private(folder: Path) -> None:
     with translated(folder):
         folder.parents[2].mkdir(parents=True, exist_ok=True)
         for path in (folder.parent.parent, folder.parent, folder):
-            path.mkdir(0o700, exist_ok=True)
+            make_directory(path)

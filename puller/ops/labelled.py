@@ -118,7 +118,7 @@ class _Proof:
         self._label = label
         self._blob = Digester()
         self._layer = Digester()
-        self._tarsum = Tarsum.for_label(label.label)
+        self._tarsum = Tarsum.for_label(label.label, pulse=stop_when_cancelled)
         self._inflate = Inflate(Tee(self._layer, TarsumSink(self._tarsum)), limit=limit, pulse=stop_when_cancelled)
 
     @property

@@ -9,6 +9,7 @@ other order.
 from dataclasses import dataclass
 
 from puller.errors import ContentCorrupt, PullerError, StoreBusy, Unsupported
+from puller.graph.names import is_id
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Manifest
@@ -164,12 +165,12 @@ async def _prune(image_id: str, graph: Graph) -> tuple[tuple[str, ...], int, str
 
 
 def _about(graph: Graph, image_id: str) -> tuple[str, int]:
-    """The parent of an image, and the bytes of its layer; nothing of a damaged one."""
+    """The parent of an image, where an ID is named as such, and the bytes of its layer; nothing of a damaged one."""
     try:
         image = graph.images.get(image_id)
     except ContentCorrupt:
         return "", 0
-    return image.parent, image.size
+    return image.parent if is_id(image.parent) else "", image.size
 
 
 def _read_only(graph: Graph) -> Unsupported:

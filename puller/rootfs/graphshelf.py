@@ -19,7 +19,7 @@ from puller.rootfs.libc import syncfs
 from puller.rootfs.openat2 import STEP
 from puller.rootfs.record import Record
 from puller.rootfs.removal import remove
-from puller.rootfs.shelf import Shelf
+from puller.rootfs.shelf import Shelf, made_from_itself
 from puller.rootfs.staging import RECORD, SIDECAR, Staging
 from puller.rootfs.vfs import TREE
 
@@ -56,12 +56,14 @@ class GraphShelf(Shelf):
 
     def chain(self, layer: str) -> list[tuple[str, Record]]:
         """The tree and those it was made from, the nearest first, as far down as they were made here."""
-        found: list[tuple[str, Record]] = []
+        found: dict[str, Record] = {}
         name: str | None = layer
         while name is not None and self.has(name) and (record := self.known(name)) is not None:
-            found.append((name, record))
+            if name in found:
+                raise made_from_itself(layer)
+            found[name] = record
             name = record.parent
-        return found
+        return list(found.items())
 
     def commit(self, layer: str, staging: Staging, record: Record) -> None:
         """Make it exist. Nothing may stand in its place."""

@@ -1,6 +1,8 @@
 """Record: what is kept beside an unpacked layer, as layer.json."""
 
 import json
+import os
+import stat
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -9,6 +11,7 @@ from puller.model.alteration import Altered
 from puller.model.digest import Digest
 from puller.model.document import load_document
 
+KEPT: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no planted pipe is waited for
 _LIMIT: Final = 1 << 20
 
 
@@ -33,6 +36,14 @@ class Record:
         """As JSON."""
         members = {**asdict(self), "diff_id": str(self.diff_id)}
         return json.dumps(members, indent=1).encode() + b"\n"
+
+    @classmethod
+    def read(cls, fd: int) -> "Record":
+        """From a file that was opened as KEPT says, and is closed. Raises ContentCorrupt as `decode`."""
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ContentCorrupt("the record of a layer is no file")
+            return cls.decode(file.read(_LIMIT + 1))
 
     @classmethod
     def decode(cls, raw: bytes) -> "Record":

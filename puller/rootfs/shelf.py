@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import Final
 
-from puller.errors import ContentMissing, InvalidConfig, StoreBusy
+from puller.errors import ContentCorrupt, ContentMissing, InvalidConfig, StoreBusy
 from puller.rootfs.failure import translated
 from puller.rootfs.libc import syncfs
 from puller.rootfs.openat2 import STEP, open_stepwise
-from puller.rootfs.record import Record
+from puller.rootfs.record import KEPT, Record
 from puller.rootfs.removal import remove
 from puller.rootfs.staging import RECORD, SIDECAR, Staging, is_in_use
 
@@ -88,19 +88,18 @@ class Shelf:
         """What is known of it. Raises ContentCorrupt for a damaged record."""
         self._need(layer)
         with translated(self.root), self._opened(self._notes(layer)) as fd:
-            record = os.open(RECORD, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            with os.fdopen(record, "rb") as file:
-                return Record.decode(file.read())
+            return Record.read(os.open(RECORD, KEPT, dir_fd=fd))
 
     def chain(self, layer: str) -> list[tuple[str, Record]]:
         """The layer and all below it, the nearest first."""
-        found: list[tuple[str, Record]] = []
+        found: dict[str, Record] = {}
         name: str | None = layer
         while name is not None:
-            record = self.record(name)
-            found.append((name, record))
-            name = record.parent
-        return found
+            if name in found:
+                raise made_from_itself(layer)
+            found[name] = self.record(name)
+            name = found[name].parent
+        return list(found.items())
 
     @contextmanager
     def opened(self, layer: str) -> Iterator[int]:
@@ -218,6 +217,11 @@ class Shelf:
             yield fd
         finally:
             os.close(fd)
+
+
+def made_from_itself(layer: str) -> ContentCorrupt:
+    """The error for records that somebody has bent into a ring (THREATS G3)."""
+    return ContentCorrupt("a layer is recorded as made from itself", where=layer)
 
 
 def _names(fd: int) -> list[str]:

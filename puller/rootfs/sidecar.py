@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -16,6 +17,7 @@ from puller.rootfs.failure import tree_error
 from puller.rootfs.name import shown
 
 _CHUNK: Final = 64 << 10
+_KEPT: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no planted pipe is waited for
 _LONGEST: Final = 4 << 20  # bytes of one line; the largest attribute takes an eighth of a MiB
 MOST: Final = 256 << 20  # bytes of one layer's: two million paths, and a bound for whoever reads it into memory
 _WHATS: Final[dict[str, What]] = {what: what for what in get_args(What)}
@@ -74,8 +76,10 @@ def read_sidecar(source: Path | int) -> Iterator[Alteration]:
     Raises ContentCorrupt for anything that is no whole line of the right form: sidecars come to be by a rename, so
     nothing in one is ever half written. Raises OSError where it cannot be opened.
     """
-    fd = os.dup(source) if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.dup(source) if isinstance(source, int) else os.open(source, _KEPT)
     with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ContentCorrupt("a sidecar that is no file")
         file.seek(0)
         number = 0
         while line := file.readline(_LONGEST):

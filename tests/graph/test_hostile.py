@@ -144,6 +144,32 @@ def test_h1_a_link_where_an_image_is_to_be_made_is_refused(root: Path, graph: Di
     assert not graph.has(named("a"))
 
 
+@pytest.mark.parametrize("path", ["graph", "graph/_tmp", "graph/_tmp/locks"])
+def test_h1_nothing_is_removed_where_a_link_in_place_of_a_directory_leads(
+    root: Path, graph: DiskGraph, path: str
+) -> None:
+    register(graph, "a")
+    with graph.holding([named("a")]):
+        outside = root.parent / "outside"
+        (root / path).rename(outside)
+    (root / path).symlink_to(outside)
+    below = {"graph": "_tmp/", "graph/_tmp": "", "graph/_tmp/locks": ""}[path]
+    for name in (f"{below}{named('theirs')}", f"{below}image-theirs", f"{below}held-{named('theirs')}"):
+        (outside / name).write_text("stays")
+    before = sorted(outside.rglob("*"))
+    for change in (
+        lambda: register(graph_at(root), "b"),
+        lambda: graph_at(root).delete(named("a")),
+        lambda: graph_at(root).set_checksum(named("a"), "x"),
+        lambda: graph_at(root).sweep(),
+    ):
+        if path == "graph/_tmp/locks" and change.__code__.co_names[1:] == ("set_checksum", "named"):
+            continue
+        with pytest.raises(ContentCorrupt, match="symbolic link"):
+            change()
+    assert sorted(outside.rglob("*")) == before
+
+
 def test_a_damaged_image_can_be_retained_and_told(root: Path, graph: DiskGraph) -> None:
     plant(root, "a", json=b"")
     with graph.holding([named("a")]), pytest.raises(ContentCorrupt, match="EOF"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from puller.contracts.layers import LayerBlob
-from puller.errors import ContentMissing, InvalidReference, PullerError, StoreBusy, Unsupported
+from puller.errors import ContentMissing, InvalidManifest, InvalidReference, PullerError, StoreBusy, Unsupported
 from puller.model.facts import Facts
 from puller.ops.graphs import graph_at
 from puller.ops.names import name_content, name_image, name_pulled
@@ -158,6 +158,19 @@ async def test_a_damaged_image_can_be_removed(tmp_path: Path) -> None:
         (worlds.root / "graph" / top / "json").write_bytes(b"{")
         assert (await removed(worlds, top)).images == (top,)
         assert worlds.images.ids() == [base]
+
+
+@pytest.mark.parametrize("parent", ["x\0y", "a" * 300, "x/../../../../stolen", "../../stolen"])
+async def test_a1_a_parent_that_is_no_id_names_no_file_and_ends_the_removal(tmp_path: Path, parent: str) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        (base,) = worlds.stack("base")
+        await give(worlds, "app:1", base)
+        (worlds.root / "graph" / base / "parent").write_text(parent)
+        (worlds.root / "graph/_tmp/locks/image-x").mkdir(parents=True, exist_ok=True)
+        assert (await removed(worlds, "app:1")).images == (base,)
+        assert not any("stolen" in path for path in files_of(tmp_path))
+        with pytest.raises(InvalidManifest):
+            worlds.graph.making(parent)
 
 
 async def test_a_name_that_stands_for_no_image_any_more_can_be_taken_away(tmp_path: Path) -> None:

@@ -256,6 +256,35 @@ def test_a_damaged_record_is_an_error_of_its_own(driver: GraphVfs, root: Path) -
         driver.diff_id(ONE)
 
 
+def test_g3_records_that_are_bent_into_a_ring_are_damage(driver: GraphVfs, root: Path) -> None:
+    put(driver, LOWEST, ONE)
+    put(driver, UPPER, TWO, ONE)
+    record = root / "vfs/puller" / ONE / "layer.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "parent": TWO}))
+    with pytest.raises(ContentCorrupt, match="made from itself"):
+        driver.size(TWO, ONE)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", ["layer.json", "altered.jsonl"])
+def test_h1_a_pipe_in_place_of_what_is_kept_of_a_tree_is_not_waited_for(
+    driver: GraphVfs, root: Path, name: str
+) -> None:
+    put(driver, LOWEST, ONE)
+    kept = root / "vfs/puller" / ONE / name
+    kept.unlink()
+    os.mkfifo(kept)
+    with pytest.raises(ContentCorrupt, match="no file"):
+        driver.size(ONE, None)
+
+
+def test_d6_a_record_that_is_too_long_is_not_read_to_its_end(driver: GraphVfs, root: Path) -> None:
+    put(driver, LOWEST, ONE)
+    os.truncate(root / "vfs/puller" / ONE / "layer.json", 1 << 40)
+    with pytest.raises(ContentCorrupt, match="too large"):
+        driver.diff_id(ONE)
+
+
 def test_jailed_processes_unpack_as_this_one_does(driver: GraphVfs, root: Path, tmp_path: Path) -> None:
     stack = [layer(folder("real"), symlink("l", "real"), file("a", "1")), layer(file("l/f"), hardlink("b", "a"))]
     with Crew(Manner(limits=SMALL)) as crew:
