@@ -57,10 +57,10 @@ class Inflate:
     """Hands the uncompressed stream to `sink`, in chunks of at most 512 KiB (a plain stream as it comes).
 
     `what` it is, for errors. `compression` None: recognised by its first bytes; `promised` is then checked against it.
-    `limit` is the most bytes of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None: `limit` decides, for honest
-    zeros reach all that the formats can do: 1,032 : 1 in gzip, 32,768 : 1 in zstd). `pulse` is called before each chunk
-    of output; what it raises ends the pass. Raises InvalidCompression for broken, truncated or trailing data,
-    LimitExceeded, Unsupported.
+    `limit` is the most bytes of output; `max_ratio` the most bytes of output for one of input, from 16 MiB on (None:
+    `limit` decides, for honest zeros reach all that the formats can do: 1,032 : 1 in gzip, 32,768 : 1 in zstd). `pulse`
+    is called before each chunk of output; what it raises ends the pass. Raises InvalidCompression for broken, truncated
+    or trailing data, LimitExceeded, Unsupported.
     """
 
     def __init__(
