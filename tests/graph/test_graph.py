@@ -196,7 +196,15 @@ def test_g3_a_file_that_changed_on_the_disk_is_found_when_the_layer_is_put_toget
         list(graph.layer_tar(named("a")))
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", gzip.compress(b"no json\n"), gzip.compress(b"{}")[:-9]])
+DAMAGES = {
+    "empty": b"",
+    "no gzip": b"no gzip",
+    "no json": gzip.compress(b"no json\n", mtime=0),
+    "cut": gzip.compress(b"{}", mtime=0)[:-9],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
 def test_damaged_tar_data_is_told(root: Path, graph: DiskGraph, damage: bytes) -> None:
     register(graph, "a")
     (root / "graph" / named("a") / "tar-data.json.gz").write_bytes(damage)

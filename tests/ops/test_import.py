@@ -84,7 +84,7 @@ async def test_an_archive_may_be_compressed_once(tmp_path: Path, pack: Any) -> N
         assert s.unfinished() == []
 
 
-@pytest.mark.parametrize("content", [BASE, gzip.compress(BASE)])
+@pytest.mark.parametrize("content", [BASE, gzip.compress(BASE)], ids=["plain", "gzip"])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 async def test_a_digest_is_that_of_the_bytes_that_came(tmp_path: Path, content: bytes, algorithm: str) -> None:
     wanted = Wanted(Platform("linux", "amd64"), "x", digest=Digest.of(content, algorithm))
