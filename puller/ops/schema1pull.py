@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from puller.errors import DigestMismatch, InvalidManifest, MediaTypeMismatch, SizeMismatch, WeakDigest
+from puller.errors import DigestMismatch, InvalidConfig, InvalidManifest, MediaTypeMismatch, SizeMismatch, WeakDigest
 from puller.legacy.idchain import Candidate, id_chain
 from puller.legacy.reuse import Choice
 from puller.legacy.schema1 import SignedManifest, parse_signed_manifest
@@ -27,6 +27,7 @@ from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import WEAK, Check, Origin, PullReport
+from puller.model.text import printable
 from puller.ops.chain import Link, Registrar
 from puller.ops.choosing import chosen, disk_proof
 from puller.ops.gate import Gate
@@ -145,13 +146,23 @@ class Schema1Pull:
             ledger.warn("the manifest is not signed")
         if manifest.ignored:
             ledger.warn(f"keys outside of what was signed were not read: {', '.join(manifest.ignored)}")
-        own = Platform.parse(f"linux/{manifest.architecture}") if manifest.architecture else None
+        own = self._platform(manifest.architecture)
         if own is not None:
             ledger.platforms = (own,)
             wishes = self._wish.platforms or ()
             if wishes and all(own.serves(wanted) is None for wanted in wishes):
                 wanted = ", ".join(map(str, wishes))
                 ledger.warn(f"the image is for {own}, not for {wanted}, and there is no other")
+
+    def _platform(self, architecture: str) -> Platform | None:
+        """What the manifest says it is for; Docker did not ask."""
+        try:
+            return Platform.parse(f"linux/{architecture}") if architecture else None
+        except InvalidConfig:
+            self._gate.ledger.warn(
+                f"the manifest names an impossible architecture: {printable(architecture, limit=80)}"
+            )
+            return None
 
     def _tell_weakness(self, weak: Sequence[TarsumDigest]) -> None:
         if not weak:

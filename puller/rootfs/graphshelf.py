@@ -7,6 +7,7 @@
 A tree counts for something only once DIR/graph/<id> is there: the record comes first, then the tree, then the image.
 """
 
+import errno
 import os
 import re
 import stat
@@ -29,6 +30,7 @@ _WORK: Final = "vfs/puller/staging"
 _IMAGES: Final = "graph"
 _ABOUT: Final = "about"  # in a staging directory: what becomes one of _NOTES
 _USABLE: Final = 0o700
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -85,7 +87,9 @@ class GraphShelf(Shelf):
         self.discard(layer, staging)
 
     def remove(self, layer: str) -> None:
-        """Remove what stands in its place, a tree or not: out of sight in one rename, then from the disk."""
+        """Remove what stands in its place, a tree or not: out of sight in one rename, then from the disk; where the
+        disk has no room even for that, from where it stands.
+        """
         if not self.has(layer) and not os.path.lexists(self.root / self._place(layer)):
             self._forget(layer)
             return
@@ -94,10 +98,16 @@ class GraphShelf(Shelf):
             self._found()
             with self._opened(self._work) as work, self._opened(self._kept) as trees:
                 remove(work, os.fsencode(name))
-                os.mkdir(name, _USABLE, dir_fd=work)
-                with self._opened(f"{self._work}/{name}") as staging:
-                    _move(layer, trees, TREE, staging, mode=_USABLE)
-                remove(work, os.fsencode(name))
+                try:
+                    os.mkdir(name, _USABLE, dir_fd=work)
+                except OSError as error:
+                    if error.errno not in _FULL:
+                        raise
+                    remove(trees, os.fsencode(layer))
+                else:
+                    with self._opened(f"{self._work}/{name}") as staging:
+                        _move(layer, trees, TREE, staging, mode=_USABLE)
+                    remove(work, os.fsencode(name))
         self._forget(layer)
 
     def forgotten(self) -> list[str]:

@@ -30,6 +30,8 @@ MAX_LINE: Final = 32 << 20  # bytes of one line that is read: the original had n
 
 Content = Callable[[bytes], Iterable[bytes]]
 
+_MOST_IDLE: Final = 1000  # lines in a row that add nothing to the archive; writers have no two
+_MOST_WAITING: Final = 1000  # pieces gathered for one chunk, so that whoever reads can stop soon (RELIABILITY R7)
 _FILE: Final = 1
 _SEGMENT: Final = 2
 _CHUNK: Final = 1 << 20
@@ -136,7 +138,8 @@ def _is_note(parts: list[bytes]) -> bool:
 
 
 def assemble(lines: Iterable[bytes], content: Content) -> Iterator[bytes]:
-    """The archive again, in chunks of about 1 MiB. `content` gives that of a file by its name in the archive.
+    """The archive again, in chunks of about 1 MiB, or less where its pieces are tiny. `content` gives that of a file by
+    its name in the archive.
 
     Raises ContentCorrupt for lines that nobody wrote, for a file that is longer or shorter than it was, and, behind its
     last byte, for one of which the checksum is not right; and what `content` raises.
@@ -149,7 +152,7 @@ def assemble(lines: Iterable[bytes], content: Content) -> Iterator[bytes]:
             part = view[at : at + _CHUNK]
             waiting.append(part)
             size += len(part)
-            if size >= _CHUNK:
+            if size >= _CHUNK or len(waiting) >= _MOST_WAITING:
                 yield b"".join(waiting)
                 waiting.clear()
                 size = 0
@@ -159,6 +162,7 @@ def assemble(lines: Iterable[bytes], content: Content) -> Iterator[bytes]:
 
 def _pieces(lines: Iterable[bytes], content: Content) -> Iterator[bytes]:
     kind = None
+    idle = 0
     for position, line in enumerate(lines):
         try:
             kind, name, size, payload = _decoded(line, position)
@@ -167,6 +171,9 @@ def _pieces(lines: Iterable[bytes], content: Content) -> Iterator[bytes]:
             raise ContentCorrupt(
                 "the record of an archive is damaged", where=f"line {position + 1}", got=got
             ) from error
+        idle = 0 if size or payload else idle + 1
+        if idle > _MOST_IDLE:
+            raise ContentCorrupt("the record of an archive goes on and adds nothing", where=f"line {position + 1}")
         if kind == _SEGMENT:
             yield payload
         elif size:

@@ -128,6 +128,15 @@ async def test_an_unsigned_manifest_is_taken_with_a_warning_unless_signatures_ar
             await s.pull(signed=True)
 
 
+@pytest.mark.parametrize("architecture", ["amd64/../x", "\x1b]52;c;x\x07", "a\nb", "arm/v7/x"])
+async def test_c22_an_architecture_that_is_none_is_told_in_printable_letters(tmp_path: Path, architecture: str) -> None:
+    async with old_story(tmp_path) as s:
+        s.story.registry.add("app:1", images.schema1(BASE, TOP, architecture=architecture))
+        (warning,) = (await s.pull()).warnings
+        assert warning.startswith("the manifest names an impossible architecture")
+        assert warning.isprintable()
+
+
 async def test_without_a_graph_blobs_and_manifest_are_kept_and_nothing_is_registered(tmp_path: Path) -> None:
     async with story(tmp_path) as s:
         s.registry.add("app:1", OLD)

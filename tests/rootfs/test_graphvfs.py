@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -283,6 +284,24 @@ def test_d6_a_record_that_is_too_long_is_not_read_to_its_end(driver: GraphVfs, r
     os.truncate(root / "vfs/puller" / ONE / "layer.json", 1 << 40)
     with pytest.raises(ContentCorrupt, match="too large"):
         driver.diff_id(ONE)
+
+
+def test_r11_a_tree_can_be_removed_where_the_disk_has_no_room_for_another_name(root: Path) -> None:
+    root.mkdir()
+    options = ["-o", "size=8m,nr_inodes=40", "tmpfs", str(root)]
+    if subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        driver = opened(root)
+        put(driver, LOWEST, ONE)
+        for number in range(os.statvfs(root).f_ffree):
+            (root / f"{number}").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (root / "one more").touch()
+        driver.remove(ONE)
+        assert [*(root / "vfs/dir").iterdir(), *(root / "vfs/puller").glob("[0-9]*")] == []
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
 
 
 def test_jailed_processes_unpack_as_this_one_does(driver: GraphVfs, root: Path, tmp_path: Path) -> None:

@@ -287,6 +287,31 @@ def test_a_line_too_long_is_refused() -> None:
         list(assemble([line], lambda name: []))
 
 
+def test_r7_a_record_that_adds_nothing_is_not_read_to_its_end() -> None:
+    read = []
+
+    def lines() -> Iterator[bytes]:
+        for position in range(1_000_000):
+            read.append(position)
+            yield b'{"type":2,"payload":"","position":%d}\n' % position
+
+    with pytest.raises(ContentCorrupt, match="adds nothing"):
+        list(assemble(lines(), lambda name: []))
+    assert len(read) < 10_000
+
+
+def test_r7_an_archive_of_tiny_pieces_comes_in_small_chunks() -> None:
+    read = []
+
+    def lines() -> Iterator[bytes]:
+        for position in range(100_000):
+            read.append(position)
+            yield b'{"type":2,"payload":"AA==","position":%d}\n' % position
+
+    assert next(assemble(lines(), lambda name: []))
+    assert len(read) < 10_000
+
+
 @pytest.mark.parametrize("kept", [0, 2])
 def test_a_record_that_ends_too_early_is_refused(kept: int) -> None:
     with pytest.raises(ContentCorrupt, match="too early"):
