@@ -13,7 +13,6 @@ from puller.cli.screen import Screen, screen_for
 from puller.cli.workbench import Workbench, open_shelves, workbench
 from puller.errors import InvalidConfig
 from puller.model.change import Change
-from puller.model.reference import Reference
 from puller.model.text import printable
 from puller.ops.trees import directory, strata_of
 from puller.rootfs.changes import compare
@@ -22,7 +21,7 @@ from puller.rootfs.survey import Strata
 
 def compare_two(words: tuple[str, str], where: Where, *, strict: bool, as_json: bool) -> int:
     """List what differs between two trees; the exit code, 0 whether they differ or not."""
-    sides: list[Path | Reference] = [_side(word) for word in words]
+    sides = [_side(word) for word in words]
     with screen_for("people", several=False) as screen:
 
         async def main() -> list[Change]:
@@ -37,14 +36,14 @@ def compare_two(words: tuple[str, str], where: Where, *, strict: bool, as_json: 
     return 0
 
 
-def _side(word: str) -> Path | Reference:
+def _side(word: str) -> Path | str:
     try:
         is_directory = Path(word).is_dir()
     except OSError:  # no name of a file at all, or nothing that this user may look at
         is_directory = False
     if not is_directory and word.startswith((".", "/")):
         raise InvalidConfig("no directory that can be read", where=printable(word))
-    return Path(word) if is_directory else Reference.parse(word)
+    return Path(word) if is_directory else word
 
 
 def line(change: Change) -> str:
@@ -67,13 +66,14 @@ class _Opening:
         self._screen = screen
         self._bench: Workbench | None = None
 
-    async def tree(self, side: Path | Reference) -> Strata:
+    async def tree(self, side: Path | str) -> Strata:
         """Of a directory itself, of an image all its layers."""
         if isinstance(side, Path):
             return self._stack.enter_context(directory(side))
         if self._bench is None:
             opened = workbench(self._where, report=self._screen.show)
             self._bench = await self._stack.enter_async_context(opened)
+        found = await self._bench.find(side)
         with open_shelves(self._bench.store, only=self._where.driver) as shelves:
-            image = await self._bench.shelved(side, shelves)
+            image = await self._bench.tree(found, shelves)
         return await strata_of(image, self._stack.enter_context(ExitStack()))

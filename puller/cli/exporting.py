@@ -7,26 +7,26 @@ from puller.cli.lines import size_text
 from puller.cli.options import Where
 from puller.cli.output import archive_output
 from puller.cli.screen import screen_for
-from puller.cli.workbench import open_shelves, workbench
-from puller.model.reference import Reference
+from puller.cli.workbench import open_shelves, subject, told, workbench
 from puller.model.text import printable
 from puller.ops.export import export
 from puller.ops.ledger import Ledger
+from puller.ops.names import Found
 
 
 def export_one(text: str, output: str, where: Where) -> int:
     """Export one image to a file, which appears when it is complete, or to stdout; the exit code."""
-    reference = Reference.parse(text)
     with screen_for("people", several=False) as screen:
 
-        async def main(file: BinaryIO) -> int:
+        async def main(file: BinaryIO) -> tuple[Found, int]:
             async with workbench(where, report=screen.show) as bench:
+                found = await bench.find(text)
                 with open_shelves(bench.store, only=where.driver) as shelves:
-                    image = await bench.shelved(reference, shelves)
-                    return await export(image, file.write, Ledger(reference, screen.show))
+                    image = await bench.tree(found, shelves)
+                    return found, await export(image, file.write, Ledger(subject(found), screen.show))
 
         with archive_output(output, verb="export") as file:
-            size = interrupt.run(lambda: main(file), warn=screen.note)
+            found, size = interrupt.run(lambda: main(file), warn=screen.note)
             file.flush()
-        screen.note(f"exported {reference.tagged()} to {printable(output)}  {size_text(size)}")
+        screen.note(f"exported {told(found)} to {printable(output)}  {size_text(size)}")
     return 0

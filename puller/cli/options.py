@@ -92,19 +92,27 @@ class Where:
     platform: str | None
     driver: str | None
     access: Access
+    graph: Path | None = None
 
 
 def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--platform`, `--store`, `--driver` and those of registries, given to the function as `where`."""
+    """`--platform`, `--store`, `--graph`, `--driver` and those of registries, given to the function as `where`."""
 
     @platform_option
     @store_option
+    @graph_option
     @driver_option
     @registry_options
     @wraps(function)
     def with_where(
-        *arguments: Any, store: Path | None, platform: str | None, driver: str | None, access: Access, **words: Any
+        *arguments: Any,
+        store: Path | None,
+        platform: str | None,
+        driver: str | None,
+        access: Access,
+        graph: Path | None,
+        **words: Any,
     ) -> Any:
-        return function(*arguments, where=Where(store, platform, driver, access), **words)
+        return function(*arguments, where=Where(store, platform, driver, access, graph), **words)
 
     return with_where

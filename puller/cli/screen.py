@@ -28,6 +28,7 @@ from puller.model.event import (
     Registered,
     Retrying,
     Started,
+    Subject,
     Unpacking,
     Verified,
     Warned,
@@ -111,8 +112,8 @@ class Told(Quiet):
 
     def __init__(self, *, several: bool) -> None:
         self._several = several
-        self._early: dict[Reference, list[Verified]] = {}
-        self._planned: set[Reference] = set()
+        self._early: dict[Subject, list[Verified]] = {}
+        self._planned: set[Subject] = set()
 
     def show(self, event: Event) -> None:
         match event:
@@ -128,7 +129,7 @@ class Told(Quiet):
             case Registered():
                 self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
-                self.note(f"warning: {printable(event.text)} ({event.reference})")
+                self.note(f"warning: {printable(event.text)} ({printable(str(event.reference), limit=2000)})")
             case Retrying():
                 self.note(retrying_line(event))
             case Pulled():
@@ -151,8 +152,9 @@ class Told(Quiet):
             return
         self.note(self._prefix(event.reference) + blob_line(event.blob))
 
-    def _prefix(self, reference: Reference) -> str:
-        return f"{reference.familiar()}  " if self._several else ""
+    def _prefix(self, subject: Subject) -> str:
+        name = subject.familiar() if isinstance(subject, Reference) else printable(subject)
+        return f"{name}  " if self._several else ""
 
 
 class Plain(Told):

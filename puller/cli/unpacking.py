@@ -13,11 +13,11 @@ from puller.cli.logs import unheard_of
 from puller.cli.options import Where
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.screen import Style, screen_for
-from puller.cli.workbench import workbench
+from puller.cli.workbench import subject, told, workbench
 from puller.errors import InvalidConfig
-from puller.model.reference import Reference
 from puller.model.report import SCHEMA, UnpackReport
 from puller.model.text import printable
+from puller.ops.names import Found
 from puller.ops.unpack import unpack
 from puller.rootfs.crew import Crew
 from puller.rootfs.flat import Flat
@@ -30,7 +30,7 @@ from puller.rootfs.powers import Powers
 class Order:
     """The words of one `puller unpack`."""
 
-    reference: str
+    text: str
     target: Path
     where: Where
     manner: Manner
@@ -38,7 +38,6 @@ class Order:
 
 def unpack_one(order: Order, *, report_file: Path | None, style: Style) -> int:
     """Unpack one image into one directory; the exit code. After Ctrl-C there is no directory."""
-    reference = Reference.parse(order.reference)
     maps = order.manner.uids, order.manner.gids
     if maps != (SAME, SAME) and not Powers.of_this_process().owners:
         hint = "Run it as root, or without the maps: owners are kept in the sidecar then."
@@ -46,34 +45,34 @@ def unpack_one(order: Order, *, report_file: Path | None, style: Style) -> int:
     check_report_file(report_file)
     with screen_for(style, several=False) as screen:
 
-        async def main() -> UnpackReport:
+        async def main() -> tuple[Found, UnpackReport]:
             async with workbench(order.where, report=screen.show) as bench:
                 with Crew(order.manner) as crew, Flat(order.target, crew) as flat:
                     crew.start()
-                    return await unpack(
-                        reference,
-                        bench.store,
+                    found = await bench.find(order.text)
+                    return found, await unpack(
+                        bench.present(found),
                         flat,
+                        subject=subject(found),
                         path=str(order.target),
-                        platform=bench.platform,
-                        fetch=bench.fetch(reference),
                         workers=anyio.CapacityLimiter(processors()),
                         report=screen.show,
                     )
 
         try:
-            report = interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
+            found, report = interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
         except KeyboardInterrupt:
             screen.note("interrupted; nothing was unpacked")
             raise
-        done = {"event": "done", "reference": str(reference), "report": asdict(report)}
-        screen.result(json.dumps(done) if style == "json" else result_line(reference, report))
-    write_report(report_file, {"schema": SCHEMA, "unpacked": [{"reference": str(reference), **asdict(report)}]})
+        name = str(subject(found))
+        done = {"event": "done", "reference": name, "report": asdict(report)}
+        screen.result(json.dumps(done) if style == "json" else result_line(told(found), report))
+    write_report(report_file, {"schema": SCHEMA, "unpacked": [{"reference": name, **asdict(report)}]})
     return 0
 
 
-def result_line(reference: Reference, report: UnpackReport) -> str:
+def result_line(name: str, report: UnpackReport) -> str:
     """`unpacked docker.io/library/debian:bookworm into root  1 layer, 8123 entries, 156.2 MB, 0.6 s`."""
     entries = sum(layer.entries for layer in report.layers)
     contents = f"{counted(len(report.layers), 'layer')}, {entries} entries, {size_text(report.size)}"
-    return f"unpacked {reference.tagged()} into {printable(report.path)}  {contents}, {report.seconds:.1f} s"
+    return f"unpacked {name} into {printable(report.path)}  {contents}, {report.seconds:.1f} s"

@@ -13,6 +13,9 @@ from puller.legacy.judge import StoredImage
 from puller.legacy.v1image import V1Image
 from puller.model.digest import Digest
 
+# Directories that make one tree, the nearest first, in overlayfs's form; each with the sidecars that tell of it.
+OpenTree: TypeAlias = Sequence[tuple[int, Sequence[Path | int]]]
+
 # Holds the lock of the image with this ID, for the block, if it is free; whether it was.
 Free: TypeAlias = Callable[[str], AbstractContextManager[bool]]
 
@@ -55,6 +58,15 @@ class GraphDriver(Protocol):
 
     def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
         """Remove what dead processes left, never what Docker made; `free` tries the lock of an image. Whose it was."""
+        ...
+
+    @property
+    def shows_trees(self) -> bool:
+        """Whether `opened` works: some drivers have of each image its own layer alone."""
+        ...
+
+    def opened(self, image_id: str) -> AbstractContextManager[OpenTree]:
+        """Its whole tree, to be read while the block runs."""
         ...
 
     def content(self, image_id: str, path: bytes) -> int:

@@ -9,7 +9,7 @@ followed, and no text becomes a path before it was seen to be an ID.
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -50,15 +50,25 @@ logger = logging.getLogger(__name__)
 
 _ID = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _NOT_FOUND = "could not find image: "
+UMOUNT = "Take it away there first, with `puller umount`."
+
+
+def _nowhere(image_id: str) -> str | None:
+    return None
 
 
 class DiskGraph:
-    """An ImageGraph. `durable`: an image that is registered survives a power loss."""
+    """An ImageGraph. `durable`: an image that is registered survives a power loss. `shown_at` says where the tree of
+    an image is mounted, which then stays.
+    """
 
-    def __init__(self, root: Path, driver: GraphDriver, *, durable: bool = True) -> None:
+    def __init__(
+        self, root: Path, driver: GraphDriver, *, durable: bool = True, shown_at: Callable[[str], str | None] = _nowhere
+    ) -> None:
         self._root = root
         self._driver = driver
         self._durable = durable
+        self._shown_at = shown_at
         self._graph = root / "graph"
         self._scratch = Scratch(self._graph, durable=durable)
         self._holds = Holds(lambda: self._scratch.locks)
@@ -148,6 +158,9 @@ class DiskGraph:
                 if not is_alone:
                     hint = "Another verb or process uses it; try again when that has ended."
                     raise StoreBusy("the image is in use", where=image_id, hint=hint)
+                shown_at = self._shown_at(image_id)
+                if shown_at is not None:
+                    raise StoreBusy("the image is mounted", where=image_id, got=shown_at, hint=UMOUNT)
                 children = [] if orphaning else self.by_parent().get(image_id, [])
                 if children:
                     some = ", ".join(child[:12] for child in children[:3]) + (" …" if len(children) > 3 else "")

@@ -10,12 +10,15 @@ from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, ImageReport, LayerReport, PullReport
 
+# What is worked on: an image by its name; by what was typed where it has none.
+Subject: TypeAlias = Reference | str
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A name has become a digest."""
 
-    reference: Reference
+    reference: Subject
     descriptor: Descriptor
 
 
@@ -23,7 +26,7 @@ class Resolved:
 class Planned:
     """What a pull will need: its platforms, and (role, descriptor) of its layers in order, as in ("layer 1", …)."""
 
-    reference: Reference
+    reference: Subject
     descriptor: Descriptor
     platforms: tuple[Platform, ...]
     steps: tuple[tuple[str, Descriptor], ...]
@@ -60,7 +63,7 @@ class Retrying:
 class Verified:
     """A blob is in the store and all its checks passed."""
 
-    reference: Reference
+    reference: Subject
     blob: BlobReport
 
 
@@ -76,7 +79,7 @@ class Unpacking:
 class Unpacked:
     """A layer is in its place: its diff ID was right, and it is whole."""
 
-    reference: Reference
+    reference: Subject
     layer: LayerReport
 
 
@@ -84,7 +87,7 @@ class Unpacked:
 class Registered:
     """An image of the chain of a schema 1 manifest is in the image graph, now or since earlier."""
 
-    reference: Reference
+    reference: Subject
     image: ImageReport
 
 
@@ -92,7 +95,7 @@ class Registered:
 class Warned:
     """Done, but look."""
 
-    reference: Reference
+    reference: Subject
     text: str
 
 
@@ -100,7 +103,7 @@ class Warned:
 class Pulled:
     """The tag has moved: all of it is here."""
 
-    reference: Reference
+    reference: Subject
     report: PullReport
 
 
@@ -108,7 +111,7 @@ class Pulled:
 class Failed:
     """The pull has ended without its tag; `report.error` says why, and its blobs are those that were proved before."""
 
-    reference: Reference
+    reference: Subject
     report: PullReport
 
 
@@ -116,7 +119,7 @@ class Failed:
 class Delivered:
     """A blob or manifest of a push is in the registry."""
 
-    reference: Reference
+    reference: Subject
     blob: PushedBlob
 
 
@@ -124,7 +127,7 @@ class Delivered:
 class Pushed:
     """The name stands for it there now."""
 
-    reference: Reference
+    reference: Subject
     report: PushReport
 
 
@@ -132,7 +135,7 @@ class Pushed:
 class PushFailed:
     """The push has ended without its name; `report.error` says why, and its blobs are those that are there."""
 
-    reference: Reference
+    reference: Subject
     report: PushReport
 
 

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 
 from puller.model.descriptor import Descriptor
-from puller.model.event import Event, Report, Warned
-from puller.model.reference import Reference
+from puller.model.event import Event, Report, Subject, Warned
 
 
 class Account:
     """Of one piece of work on `reference`; events go on to whoever listens. `root` is what the name stands for."""
 
-    def __init__(self, reference: Reference, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, reference: Subject, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
         self._reference = reference
         self._report = report
         self._clock = clock

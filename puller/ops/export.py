@@ -8,12 +8,12 @@ from anyio import to_thread
 from puller.model.alteration import Alteration
 from puller.model.text import printable
 from puller.ops.ledger import Ledger
-from puller.ops.trees import Shelved, strata_of
+from puller.ops.trees import Tree, strata_of
 from puller.ops.watch import stop_when_cancelled
 from puller.rootfs.pack import pack_tree
 
 
-async def export(image: Shelved, write: Callable[[bytes], object], ledger: Ledger) -> int:
+async def export(image: Tree, write: Callable[[bytes], object], ledger: Ledger) -> int:
     """Write the tree of `image` as an uncompressed tar archive, in chunks of about 1 MiB; how many bytes it has.
 
     Owners, devices and times are those of the layers, also where the tree itself cannot hold them. `write` is called in

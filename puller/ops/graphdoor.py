@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 class GraphDoor:
-    """A context manager. `place` is Docker's root; None: the store's own. `workers` unpack at once."""
+    """A context manager. `place` is Docker's root; None: the store's own. `workers` unpack at once.
 
-    def __init__(self, store: DiskStore, place: Path | None, *, workers: int = 2) -> None:
+    `always`: images of schema 1 are registered there also by pulls that unpack nothing else.
+    """
+
+    def __init__(self, store: DiskStore, place: Path | None, *, workers: int = 2, always: bool = False) -> None:
+        self.always = always
         self._store = store
         self._place = place
         self._workers = workers

@@ -22,6 +22,7 @@ from puller.rootfs.crew import Crew, InProcess
 from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.job import Unpacker
 from puller.rootfs.manner import Manner
+from puller.rootfs.mounts import MountBook
 from puller.store.disk import DiskStore
 from puller.store.locks import try_lock
 
@@ -44,6 +45,11 @@ class Graph:
     def place(self) -> Path:
         """Docker's root."""
         return self.images.root
+
+    @property
+    def mounts(self) -> MountBook:
+        """Which images are shown now, by whatever store."""
+        return _mounts(self.place)
 
     async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
         """`function(*args)` in a worker thread."""
@@ -108,10 +114,14 @@ def graph_at(store: DiskStore, place: Path | None = None) -> Graph:
 def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: int) -> Graph:
     root = store.layout.root if place is None else place
     driver = driver_at(root, unpacker)
-    images = DiskGraph(root, driver)
+    images = DiskGraph(root, driver, shown_at=_mounts(root).target_of)
     return Graph(
         images, DiskTagStore(root / f"repositories-{driver.name}", images), store, CapacityLimiter(workers + 2)
     )
+
+
+def _mounts(root: Path) -> MountBook:
+    return MountBook(root / "graph" / "_tmp" / "mounts")
 
 
 def _make_private(folder: Path) -> None:

@@ -8,10 +8,9 @@ from dataclasses import replace
 from puller.errors import PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Failed, Pulled, Registered, Report, Unpacked, Verified
+from puller.model.event import Failed, Pulled, Registered, Report, Subject, Unpacked, Verified
 from puller.model.facts import Facts
 from puller.model.platform import Platform
-from puller.model.reference import Reference
 from puller.model.report import BlobReport, Check, ImageReport, LayerReport, Outcome, PullReport, UnpackReport
 from puller.ops.account import Account
 from puller.ops.plan import Depth, Step
@@ -23,7 +22,7 @@ EARLIER = "proved earlier"
 class Ledger(Account):
     """Collects what was proved of each blob; events go on to whoever listens."""
 
-    def __init__(self, reference: Reference, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, reference: Subject, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(reference, report, clock)
         self._blobs: list[BlobReport] = []
         self._unpacked: list[UnpackReport] = []

@@ -53,7 +53,8 @@ async def pull(
     """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once (3 without one).
 
     With `shelves` every layer is unpacked there too, from its verified blob, while others still flow. With `graph` the
-    images of a schema 1 manifest are registered there, and layers that it has are not fetched again.
+    images of a schema 1 manifest are registered there if anything is unpacked, and layers that it has are not fetched
+    again.
 
     A digest decides over a tag that stands beside it; a digest-pinned reference that is wholly in the store makes no
     request. Blobs that were verified stay in the store when the pull fails, so a second try does not fetch them again;
@@ -156,7 +157,7 @@ class _Pull:
         from puller.ops.schema1pull import Schema1Pull  # the old world is seldom needed
 
         door = self._graph
-        graph = door.open() if door is not None and self._shelves is not None else None
+        graph = door.open() if door is not None and (self._shelves is not None or door.always) else None
         other = door.open_if_used() if door is not None and graph is None else None
         return await Schema1Pull(
             self._reference, self._wish, self._gate, self._layers, graph, limiter=self._limiter, beside=other

@@ -9,6 +9,7 @@ other order.
 from dataclasses import dataclass
 
 from puller.errors import ContentCorrupt, PullerError, StoreBusy, Unsupported
+from puller.graph.graph import UMOUNT
 from puller.graph.names import is_id
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -47,10 +48,8 @@ async def remove(text: str, store: Collectable, graph: Graph) -> Removed:
         raise _read_only(graph)
     if found.name is None:
         found = await _by_id(found, store, graph)
-    if found.image_id is not None and await _is_last(found, graph) and await graph.run(_is_held, graph, found.image_id):
-        raise StoreBusy(
-            "the image is in use", where=found.image_id, hint="Wait for the pull, load or save that uses it."
-        )
+    if found.image_id is not None and await _is_last(found, graph):
+        await graph.run(_refuse_used, graph, found.image_id)
     gone = found
     if found.reference is not None:
         gone = await unname(found.reference, store, graph)
@@ -135,8 +134,12 @@ async def _is_last(found: Found, graph: Graph) -> bool:
     return len(await graph.run(graph.tags.names_of, found.image_id)) <= 1
 
 
-def _is_held(graph: Graph, image_id: str) -> bool:
-    return graph.images.has(image_id) and graph.images.is_held(image_id)
+def _refuse_used(graph: Graph, image_id: str) -> None:
+    shown_at = graph.mounts.target_of(image_id)
+    if shown_at is not None:
+        raise StoreBusy("the image is mounted", where=image_id, got=shown_at, hint=UMOUNT)
+    if graph.images.has(image_id) and graph.images.is_held(image_id):
+        raise StoreBusy("the image is in use", where=image_id, hint="Wait for the pull, load or save that uses it.")
 
 
 async def _prune(image_id: str, graph: Graph) -> tuple[tuple[str, ...], int, str]:

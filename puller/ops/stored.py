@@ -1,6 +1,8 @@
 """stored: an image as the store holds it, found by name and platform; nothing is asked of a registry."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from puller.contracts.content import ContentStore
 from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest, Unsupported
@@ -16,19 +18,22 @@ from puller.ops.plan import Image
 from puller.ops.stacking import Blobs, Layer
 
 Fetch = Callable[[], Awaitable[None]]  # pulls the image: what is here already is not fetched again
+Present: TypeAlias = tuple[Image, Blobs]
 
 MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 
 
 async def stored_image(
-    store: ContentStore, reference: Reference, platform: Platform | None
+    store: ContentStore, wanted: Reference | Descriptor, platform: Platform | None
 ) -> tuple[Descriptor, Image]:
-    """The manifest that `reference` names, with its config; of an index the one for `platform`.
+    """The manifest that a name stands for, with its config; of an index the one for `platform`.
 
     `platform` None is enough for what is no index. Raises ContentMissing, NotFound where the index has no such
     platform, Unsupported for an artifact, InvalidManifest.
     """
-    return await image_at(await store.resolve(reference.tagged()), store, platform, reference)
+    if isinstance(wanted, Descriptor):
+        return await image_at(wanted, store, platform)
+    return await image_at(await store.resolve(wanted.tagged()), store, platform, wanted)
 
 
 async def image_at(
@@ -47,16 +52,29 @@ async def image_at(
     raise Unsupported("index within index", wanted=f"at most {MAX_NESTING} deep", reference=reference)
 
 
-async def present_image(reference: Reference, store: ContentStore, platform: Platform | None, fetch: Fetch) -> Image:
+async def present_image(
+    wanted: Reference | Descriptor, store: ContentStore, platform: Platform | None, fetch: Fetch
+) -> Image:
     """The same, with the blobs of all its layers in the store; `fetch` is called where they, or it, are not here.
 
     Raises ContentMissing where they are not after that, and as stored_image does.
     """
     try:
-        return await _whole(reference, store, platform)
+        return await _whole(wanted, store, platform)
     except (ContentMissing, ContentCorrupt):
         await fetch()
-        return await _whole(reference, store, platform)
+        return await _whole(wanted, store, platform)
+
+
+@asynccontextmanager
+async def at_hand(
+    wanted: Reference | Descriptor, store: ContentStore, platform: Platform | None, fetch: Fetch
+) -> AsyncIterator[Present]:
+    """The same, with its blobs for stacking; nothing of it goes while the block runs."""
+    async with store.lease() as lease:
+        image = await present_image(wanted, store, platform, fetch)
+        await lease.hold([layer.digest for layer in image.manifest.layers])
+        yield image, stored_blobs(store, fetch)
 
 
 async def _image(store: ContentStore, manifest: Manifest, reference: Reference | None) -> Image:
@@ -65,11 +83,12 @@ async def _image(store: ContentStore, manifest: Manifest, reference: Reference |
     return Image(manifest, parse_config(await store.read(manifest.config, limit=MAX_BYTES)))
 
 
-async def _whole(reference: Reference, store: ContentStore, platform: Platform | None) -> Image:
-    _, image = await stored_image(store, reference, platform)
+async def _whole(wanted: Reference | Descriptor, store: ContentStore, platform: Platform | None) -> Image:
+    _, image = await stored_image(store, wanted, platform)
     for layer in image.manifest.layers:
         if not await store.exists(layer):
-            raise ContentMissing("a layer is not in the store", digest=layer.digest, reference=reference)
+            name = None if isinstance(wanted, Descriptor) else wanted
+            raise ContentMissing("a layer is not in the store", digest=layer.digest, reference=name)
     return image
 
 

@@ -1,23 +1,20 @@
-"""unpack: an image of the store as one plain directory, complete or absent."""
+"""unpack: an image as one plain directory, complete or absent."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import anyio
 from anyio import to_thread
 
-from puller.contracts.content import ContentStore
 from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
 from puller.errors import ContentMissing, PullerError
-from puller.model.event import Report, unheard
-from puller.model.platform import Platform
-from puller.model.reference import Reference
+from puller.model.event import Report, Subject, unheard
 from puller.model.report import UnpackReport
 from puller.ops.ledger import Ledger
 from puller.ops.stacking import Layer, Stacking, layers_of
-from puller.ops.stored import Fetch, present_image, stored_blobs
-from puller.ops.tasks import one_error
+from puller.ops.stored import Present
+from puller.ops.tasks import apart
 
 
 class Flat(Protocol):
@@ -41,47 +38,36 @@ class Flat(Protocol):
 
 
 async def unpack(
-    reference: Reference,
-    store: ContentStore,
+    present: AbstractAsyncContextManager[Present],
     flat: Flat,
     *,
+    subject: Subject,
     path: str,
-    platform: Platform | None,
-    fetch: Fetch,
     workers: anyio.CapacityLimiter,
     report: Report = unheard,
 ) -> UnpackReport:
-    """Unpack the image that `reference` names in `store` into `flat`, which becomes the directory `path`.
+    """Unpack an image into `flat`, which becomes the directory `path`; `present` keeps it while that takes.
 
-    Every blob has been verified, or is hashed now; what it unpacks to is held to its diff ID. `fetch` pulls the image:
-    it is called where something of it is not here, or has gone bad. `workers` limits how many layers are at work at
-    once. Raises any PullerError; then nothing of it exists.
+    Every blob has been verified, or is hashed now; what it unpacks to is held to its diff ID. `workers` limits how many
+    layers are at work at once, `subject` is what the image is called in events and errors. Raises any PullerError; then
+    nothing of it exists.
     """
-    ledger = Ledger(reference, report)
-    results: list[UnpackReport] = []
+    ledger = Ledger(subject, report)
 
-    async def work() -> None:
-        async with store.lease() as lease:
-            image = await present_image(reference, store, platform, fetch)
-            layers = layers_of(image)
-            await lease.hold([layer.descriptor.digest for layer in layers])
-            stacking = Stacking(
-                _Ground(flat), stored_blobs(store, fetch), locked=_alone, workers=workers, ledger=ledger
-            )
-            reports = await stacking.run(layers)
+    async def work() -> UnpackReport:
+        async with present as (image, blobs):
+            stacking = Stacking(_Ground(flat), blobs, locked=_alone, workers=workers, ledger=ledger)
+            reports = await stacking.run(layers_of(image))
             await to_thread.run_sync(flat.commit)
-            where = None if image.config is None or image.config.platform is None else str(image.config.platform)
-            result = UnpackReport(where, "", path, reports, round(ledger.elapsed(), 3))
-            ledger.unpacked(result)
-            results.append(result)
+        where = None if image.config is None or image.config.platform is None else str(image.config.platform)
+        result = UnpackReport(where, "", path, reports, round(ledger.elapsed(), 3))
+        ledger.unpacked(result)
+        return result
 
     try:
-        with one_error():
-            async with anyio.create_task_group() as group:
-                group.start_soon(work)
+        return await apart(work)
     except PullerError as error:
-        raise error.at(reference=reference) from error.__cause__
-    return results[0]
+        raise error.at(reference=subject) from error.__cause__
 
 
 @asynccontextmanager

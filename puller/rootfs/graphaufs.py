@@ -9,10 +9,11 @@ whatever else is called so) is left out; only `.wh..wh..opq` means something to 
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from puller.contracts.graph import OpenTree
 from puller.errors import Unsupported
 from puller.model.alteration import unreported
 from puller.rootfs.failure import tree_error
@@ -34,6 +35,7 @@ class GraphAufs(ReadOnlyTrees):
     """A GraphDriver that only reads, below `root`, Docker's own directory."""
 
     name = _HOME
+    shows_trees = False
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -45,6 +47,10 @@ class GraphAufs(ReadOnlyTrees):
         if fd is not None:
             os.close(fd)
         return fd is not None
+
+    def opened(self, image_id: str) -> AbstractContextManager[OpenTree]:
+        """Raises Unsupported: layers lie apart here, in a form that nothing but aufs mounts."""
+        raise Unsupported("aufs keeps no whole tree of an image", where=image_id)
 
     def content(self, image_id: str, path: bytes) -> int:
         with self._opened(image_id) as tree:

@@ -4,11 +4,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from puller.contracts.graph import Free, nobody_works
+from puller.contracts.graph import Free, OpenTree, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, ContentMissing, LayerError, StoreUnusable, Unsupported
 from puller.model.digest import Digest
@@ -87,7 +87,15 @@ def open_inside(root: Path, path: str) -> int | None:
 
 
 class StratifiedTrees:
-    """The part of a GraphDriver that tells trees apart, by the directories that each is made of."""
+    """The part of a GraphDriver that shows trees and tells them apart, by the directories that each is made of."""
+
+    shows_trees = True
+
+    @contextmanager
+    def opened(self, image_id: str) -> Iterator[OpenTree]:
+        """As GraphDriver.opened."""
+        with self._strata(image_id) as strata:
+            yield [(stratum.fd, stratum.sidecars) for stratum in strata]
 
     def diff(self, image_id: str, parent: str | None) -> Iterator[bytes]:
         """As GraphDriver.diff. Both trees stay open until it ends."""

@@ -56,6 +56,10 @@ class MountBook:
             else:
                 path.unlink(missing_ok=True)
 
+    def target_of(self, layer: str) -> str | None:
+        """Where a mount shows this layer, or the image of this ID; None where none does."""
+        return next((mount.target for mount in self.living() if layer in mount.layers), None)
+
     def _path(self, target: str) -> Path:
         return self._folder / f"{hashlib.sha256(os.fsencode(target)).hexdigest()}.json"
 

@@ -9,9 +9,10 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from puller.contracts.graph import Free, nobody_works
+from puller.contracts.graph import Free, OpenTree, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, InvalidArchive
 from puller.model.digest import Digest
@@ -28,6 +29,7 @@ class PlainVfs:
 
     name = "vfs"
     is_writable = True
+    shows_trees = True
 
     def __init__(self, root: Path, step: Step = unhindered) -> None:
         self._dir = root / "vfs" / "dir"
@@ -55,6 +57,14 @@ class PlainVfs:
     def remove(self, image_id: str) -> None:
         self.step("remove")
         shutil.rmtree(self._dir / image_id, ignore_errors=True)
+
+    @contextmanager
+    def opened(self, image_id: str) -> Iterator[OpenTree]:
+        fd = os.open(self._dir / image_id, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield [(fd, ())]
+        finally:
+            os.close(fd)
 
     def sweep(self, free: Free = nobody_works, *, dry_run: bool = False) -> list[str]:
         raise NotImplementedError

@@ -21,19 +21,22 @@ def command(reference: str, target: Path, where: Where) -> None:
 
     from puller.cli import interrupt
     from puller.cli.screen import screen_for
-    from puller.cli.workbench import open_shelves, workbench
-    from puller.model.reference import Reference
+    from puller.cli.workbench import open_shelves, told, workbench
     from puller.model.text import printable
     from puller.ops.mounting import show
+    from puller.ops.trees import GraphTree
 
-    name = Reference.parse(reference)
     with screen_for("people", several=False) as screen:
 
-        async def main() -> None:
+        async def main() -> str:
             async with workbench(where, report=screen.show) as bench:
+                found = await bench.find(reference)
                 with open_shelves(bench.store, only=where.driver) as shelves:
-                    image = await bench.shelved(name, shelves)
-                    await to_thread.run_sync(show, image, target, shelves)
+                    image = await bench.tree(found, shelves)
+                    books = shelves.mounts, bench.door.open().mounts
+                    own, other = books[::-1] if isinstance(image, GraphTree) else books
+                    await to_thread.run_sync(show, image, target, own, other)
+                return told(found)
 
-        interrupt.run(main, warn=screen.note)
-        screen.note(f"mounted {name.tagged()} at {printable(str(target))}")
+        name = interrupt.run(main, warn=screen.note)
+        screen.note(f"mounted {name} at {printable(str(target))}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, Where, platform_option, registry_options, store_option
+from puller.cli.options import Access, Where, graph_option, platform_option, registry_options, store_option
 
 
 @click.command("unpack", short_help="Unpack an image into a directory of its own.")
@@ -12,6 +12,7 @@ from puller.cli.options import Access, Where, platform_option, registry_options,
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @platform_option
 @store_option
+@graph_option
 @click.option("--uid-map", multiple=True, metavar="IN:OUT:COUNT", help="Give away users' files by this range.")
 @click.option("--gid-map", multiple=True, metavar="IN:OUT:COUNT", help="The same for groups.")
 @click.option("--keep-setuid/--drop-setuid", default=None, help="Else kept where owners are.")
@@ -30,6 +31,7 @@ def command(
     target: Path,
     platform: str | None,
     store: Path | None,
+    graph: Path | None,
     uid_map: tuple[str, ...],
     gid_map: tuple[str, ...],
     keep_setuid: bool | None,
@@ -49,5 +51,5 @@ def command(
     from puller.rootfs.manner import Manner
 
     manner = Manner(IdMap.parse(uid_map), IdMap.parse(gid_map), keep_setuid, devices)
-    order = Order(reference, target, Where(store, platform, None, access), manner)
+    order = Order(reference, target, Where(store, platform, None, access, graph), manner)
     return unpack_one(order, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
