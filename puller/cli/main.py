@@ -38,6 +38,9 @@ VERBS = {
 }
 
 
+MANY_FILES = 1 << 16
+
+
 class _Verbs(click.Group):
     """Loads a verb when it is called, and reads a first word that is none as the argument of `pull`."""
 
@@ -83,6 +86,7 @@ def command() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 wrong words, 3 wrong bytes, 130 interrupted, 1 all else."""
+    _allow_many_files()
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     try:
         sys.stdout.flush()
@@ -109,6 +113,16 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except Exception as error:
         return _failed(error)
+
+
+def _allow_many_files() -> None:
+    """Open as many files as this user may: a chain of hundreds of layers holds some of each while its IDs are chosen."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _failed(error: Exception) -> int:

@@ -14,7 +14,7 @@ import anyio
 from anyio import to_thread
 
 from puller.contracts.content import LabelFetcher
-from puller.errors import LayerError, LimitExceeded, PullerError, TarsumMismatch, Unsupported
+from puller.errors import LayerError, LimitExceeded, NoSpace, PullerError, TarsumMismatch, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest, TarsumDigest
 from puller.model.event import Advanced, Started
@@ -26,7 +26,7 @@ from puller.ops.ledger import proved_earlier
 from puller.ops.plan import Step
 from puller.ops.transfer import Transferred, copy_blob
 from puller.ops.watch import stop_when_cancelled
-from puller.store.disk import DiskStore
+from puller.store.disk import RESERVE, DiskStore
 from puller.store.failure import translated
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Digester, Tee
@@ -37,9 +37,14 @@ _FACT = "tarsum.v1+sha256"  # the one label that facts of a blob speak of
 
 
 class Labelled:
-    """Brings such layers into the store; they are written first where its unfinished blobs are."""
+    """Brings such layers into the store; they are written first where its unfinished blobs are.
 
-    def __init__(self, gate: Gate, limiter: anyio.CapacityLimiter, *, max_unpacked: int) -> None:
+    What `registry` served under a label is taken again for that registry only: whoever can make two archives of one
+    tarsum would else choose what others get.
+    """
+
+    def __init__(self, gate: Gate, limiter: anyio.CapacityLimiter, registry: str, *, max_unpacked: int) -> None:
+        self._registry = registry
         self._gate = gate
         self._limiter = limiter
         self._folder = gate.store.layout.ingests if isinstance(gate.store, DiskStore) else None
@@ -51,7 +56,7 @@ class Labelled:
         Raises TarsumMismatch, Unsupported where the source knows no such names, and what a fetch raises.
         """
         label = TarsumDigest.parse(written)
-        gate, name = self._gate, _name_of(label)
+        gate, name = self._gate, Digest.of(f"{self._registry} {label}".encode())
         async with self._limiter, gate.store.locked(f"tarsum-{name.hex}"):
             started = gate.ledger.now()
             try:
@@ -87,7 +92,9 @@ class Labelled:
             raise Unsupported("this source knows no blobs by tarsum labels", got=label)
         shown = Descriptor(OCTETS, Digest(label.algorithm, label.hex))  # for whoever draws its progress
         proof = _Proof(label, limit=self._max_unpacked)
-        with tempfile.TemporaryFile(dir=self._folder) as file:
+        with translated():
+            nameless = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # entered below
+        with nameless as file:
             async with gate.source.labelled(written) as body:
                 gate.ledger.tell(Started(shown, 0))
                 async for chunk in body:
@@ -145,6 +152,9 @@ class _Proof:
         with _held_to(self._label):
             self._inflate.write(chunk)
         with translated():
+            room = os.fstatvfs(fd)
+            if room.f_bavail * room.f_frsize < RESERVE + len(rest):
+                raise NoSpace("no room for the layer", wanted=f"{RESERVE} bytes that stay free", got=self.size)
             while rest:
                 rest = rest[os.write(fd, rest) :]
 
@@ -194,8 +204,3 @@ def _held_to(label: TarsumDigest) -> Iterator[None]:
 
 def _mismatch(label: TarsumDigest, found: object) -> TarsumMismatch:
     return TarsumMismatch(f"filesystem layer verification failed for digest {label}", wanted=label, got=found)
-
-
-def _name_of(label: TarsumDigest) -> Digest:
-    """Under which digest the store keeps what it knows of a label."""
-    return Digest.of(str(label).encode())

@@ -74,7 +74,7 @@ class Schema1Pull:
         self._wish = wish
         self._gate = gate
         self._layers = layers
-        self._labelled = Labelled(gate, limiter, max_unpacked=wish.max_unpacked)
+        self._labelled = Labelled(gate, limiter, reference.registry, max_unpacked=wish.max_unpacked)
         self._graph = graph
         self._beside = beside
         self._arrived: dict[str, Descriptor] = {}
