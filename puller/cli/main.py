@@ -116,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _allow_many_files() -> None:
-    """Open as many files as this user may: a chain of hundreds of layers holds some of each while its IDs are chosen."""
+    """Open as many files as this user may: a chain of hundreds of layers holds some of each at once."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
