@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from puller.model.digest import Digest as Digest
     from puller.model.platform import Platform as Platform
     from puller.model.reference import Reference as Reference
-    from puller.ops.plan import Depth as Depth
-    from puller.ops.plan import Wish as Wish
     from puller.ops.pull import pull as pull
-    from puller.ops.shelves import shelves as shelves
+    from puller.ops.pulling.plan import Depth as Depth
+    from puller.ops.pulling.plan import Wish as Wish
+    from puller.ops.unpacking.shelves import shelves as shelves
     from puller.registry.client import RegistryClient as RegistryClient
     from puller.store.disk import DiskStore as DiskStore
     from puller.store.memory import MemoryStore as MemoryStore
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "Depth": "puller.ops.plan",
+    "Depth": "puller.ops.pulling.plan",
     "Digest": "puller.model.digest",
     "DiskStore": "puller.store.disk",
     "MemoryStore": "puller.store.memory",
@@ -27,9 +27,9 @@ _HOMES = {
     "PullerError": "puller.errors",
     "Reference": "puller.model.reference",
     "RegistryClient": "puller.registry.client",
-    "Wish": "puller.ops.plan",
+    "Wish": "puller.ops.pulling.plan",
     "pull": "puller.ops.pull",
-    "shelves": "puller.ops.shelves",
+    "shelves": "puller.ops.unpacking.shelves",
 }
 
 __all__ = [

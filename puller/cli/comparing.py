@@ -14,7 +14,7 @@ from puller.cli.workbench import Workbench, open_shelves, workbench
 from puller.errors import InvalidConfig
 from puller.model.change import Change
 from puller.model.text import printable
-from puller.ops.trees import directory, strata_of
+from puller.ops.unpacking.trees import directory, strata_of
 from puller.rootfs.changes import compare
 from puller.rootfs.survey import Strata
 

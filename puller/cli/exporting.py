@@ -10,8 +10,8 @@ from puller.cli.screen import screen_for
 from puller.cli.workbench import open_shelves, subject, told, workbench
 from puller.model.text import printable
 from puller.ops.export import export
-from puller.ops.ledger import Ledger
-from puller.ops.names import Found
+from puller.ops.graphs.names import Found
+from puller.ops.pulling.ledger import Ledger
 
 
 def export_one(text: str, output: str, where: Where) -> int:

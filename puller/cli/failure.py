@@ -6,7 +6,7 @@ import click
 
 from puller.errors import ContentCorrupt, InvalidConfig, InvalidReference, LayerError, PullerError, VerificationError
 from puller.model.text import printable
-from puller.ops.hints import hint_for
+from puller.ops.pulling.hints import hint_for
 
 
 def exit_code(error: Exception) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from puller.cli.lines import counted, size_text
 from puller.cli.table import aligned
 from puller.model.text import printable
-from puller.ops.forest import Forest
 from puller.ops.graphcheck import Checked
-from puller.ops.graphfinding import GraphFinding
+from puller.ops.graphs.finding import GraphFinding
+from puller.ops.graphs.forest import Forest
 
 
 def list_lines(grown: Forest) -> Iterator[str]:

@@ -22,10 +22,10 @@ from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
-from puller.ops.graphs import graph_of
+from puller.ops.graphs.graph import graph_of
 from puller.ops.importing import Wanted, import_image
 from puller.ops.load import load
-from puller.ops.loadnews import Landed, News, Progress, Registered, Said, Stored
+from puller.ops.loading.news import Landed, News, Progress, Registered, Said, Stored
 from puller.store.disk import DiskStore
 
 _STDIN = 0

@@ -24,11 +24,11 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import SCHEMA, PullReport
 from puller.ops.collect import discard_blobs
-from puller.ops.graphdoor import GraphDoor
-from puller.ops.ledger import Ledger
-from puller.ops.plan import Depth, Wish
+from puller.ops.graphs.door import GraphDoor
 from puller.ops.pull import pull
-from puller.ops.shelves import Shelves
+from puller.ops.pulling.ledger import Ledger
+from puller.ops.pulling.plan import Depth, Wish
+from puller.ops.unpacking.shelves import Shelves
 from puller.store.disk import DiskStore
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from puller.errors import InvalidReference, PullerError
 from puller.model.event import Event, Pushed, PushFailed
 from puller.model.push import SCHEMA, PushReport
 from puller.model.reference import Reference
-from puller.ops.graphs import Graph, graph_at
+from puller.ops.graphs.graph import Graph, graph_at
 from puller.ops.push import Manner, push, tags_of
 from puller.registry.repository import Repository
 

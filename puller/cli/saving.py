@@ -16,11 +16,11 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
 from puller.ops.convert import Converted, convert
-from puller.ops.graphs import graph_at
+from puller.ops.graphs.graph import graph_at
 from puller.ops.history import Step, history
-from puller.ops.modernise import Form
 from puller.ops.save import Saved, save
-from puller.ops.shelves import shelves_at
+from puller.ops.saving.modernise import Form
+from puller.ops.unpacking.shelves import shelves_at
 
 _SHOWN = 45  # characters of a command, as in Docker's own table
 

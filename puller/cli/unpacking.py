@@ -17,7 +17,7 @@ from puller.cli.workbench import subject, told, workbench
 from puller.errors import InvalidConfig
 from puller.model.report import SCHEMA, UnpackReport
 from puller.model.text import printable
-from puller.ops.names import Found
+from puller.ops.graphs.names import Found
 from puller.ops.unpack import unpack
 from puller.rootfs.crew import Crew
 from puller.rootfs.flat import Flat

@@ -15,18 +15,18 @@ from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
-from puller.ops.graphdoor import GraphDoor
-from puller.ops.ledger import Ledger
-from puller.ops.plan import Wish
+from puller.ops.graphs.door import GraphDoor
 from puller.ops.pull import DEFAULT_JOBS, pull
-from puller.ops.shelves import Shelves, shelves
-from puller.ops.stored import Fetch, Present, at_hand
-from puller.ops.trees import Tree, graph_tree, shelved
+from puller.ops.pulling.ledger import Ledger
+from puller.ops.pulling.plan import Wish
+from puller.ops.unpacking.shelves import Shelves, shelves
+from puller.ops.unpacking.stored import Fetch, Present, at_hand
+from puller.ops.unpacking.trees import Tree, graph_tree, shelved
 from puller.store.disk import DiskStore
 from puller.store.leases import DiskLease
 
 if TYPE_CHECKING:
-    from puller.ops.names import Found
+    from puller.ops.graphs.names import Found
 
 
 @contextmanager
@@ -52,8 +52,8 @@ class Workbench:
 
         One of schema 1 that has only its blobs here is pulled into the graph. Raises as `names.find`, and as a pull.
         """
-        from puller.ops.identity import exact_hex, looks_like_id  # only now: plain pulls need none of it
-        from puller.ops.names import find
+        from puller.ops.graphs.identity import exact_hex, looks_like_id  # only now: plain pulls need none of it
+        from puller.ops.graphs.names import find
 
         try:
             found = await find(text, self.store, self.door.open())
@@ -97,7 +97,7 @@ class Workbench:
         """The image with the blobs of its layers, for as long as the block runs."""
         if found.image_id is None:
             return at_hand(_wanted(found), self.store, self.platform, self._fetch(found.reference))
-        from puller.ops.standin import stand_in
+        from puller.ops.graphs.standin import stand_in
 
         return stand_in(found.image_id, self.door.open())
 

@@ -17,9 +17,9 @@ from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.model.manifest import Manifest
 from puller.model.reference import Reference
-from puller.ops.plan import Image
-from puller.ops.shelves import Shelves, lock_name
-from puller.ops.stacking import layer_name, layers_of
+from puller.ops.pulling.plan import Image
+from puller.ops.unpacking.shelves import Shelves, lock_name
+from puller.ops.unpacking.stacking import layer_name, layers_of
 from puller.ops.walk import Node, walk
 from puller.store.gc import Collectable, Collected, free
 from puller.store.reach import UNKNOWN

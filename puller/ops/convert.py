@@ -16,9 +16,13 @@ from puller.model.facts import Facts
 from puller.model.mediatype import SCHEMA1_MANIFESTS, is_index
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.ops.graphlayers import GraphLayers, blob_of
-from puller.ops.graphs import Graph
-from puller.ops.modernise import (
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.layers import GraphLayers, blob_of
+from puller.ops.graphs.names import Found, find, name_content
+from puller.ops.pulling.transfer import Poured
+from puller.ops.pulling.watch import LayerWatch, stop_when_cancelled
+from puller.ops.saving.layers import blob_stream
+from puller.ops.saving.modernise import (
     CONFIG,
     LAYER,
     MANIFEST,
@@ -31,11 +35,7 @@ from puller.ops.modernise import (
     manifest_chain,
     modernised,
 )
-from puller.ops.names import Found, find, name_content
-from puller.ops.stored import image_at
-from puller.ops.storedlayers import blob_stream
-from puller.ops.transfer import Poured
-from puller.ops.watch import LayerWatch, stop_when_cancelled
+from puller.ops.unpacking.stored import image_at
 from puller.store.disk import DiskStore
 from puller.stream.layer import LayerReader
 

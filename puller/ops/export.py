@@ -7,9 +7,9 @@ from anyio import to_thread
 
 from puller.model.alteration import Alteration
 from puller.model.text import printable
-from puller.ops.ledger import Ledger
-from puller.ops.trees import Tree, strata_of
-from puller.ops.watch import stop_when_cancelled
+from puller.ops.pulling.ledger import Ledger
+from puller.ops.pulling.watch import stop_when_cancelled
+from puller.ops.unpacking.trees import Tree, strata_of
 from puller.rootfs.pack import pack_tree
 
 

@@ -13,11 +13,11 @@ from puller.errors import ContentCorrupt, ContentMissing, InputError
 from puller.legacy.imageid import PREFIX, strong_id
 from puller.legacy.reuse import probe
 from puller.legacy.v1image import V1Image
-from puller.ops.forest import Forest, forest
-from puller.ops.graphfinding import GraphFinding, Kind
-from puller.ops.graphs import Graph
-from puller.ops.graphtrees import folders, stray_trees, tree_path
-from puller.ops.layercheck import check_layer, checksum_trouble
+from puller.ops.graphs.finding import GraphFinding, Kind
+from puller.ops.graphs.forest import Forest, forest
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.layercheck import check_layer, checksum_trouble
+from puller.ops.graphs.trees import folders, stray_trees, tree_path
 from puller.store.gc import Collectable
 
 Told: TypeAlias = Callable[[str, int], None]

@@ -13,14 +13,14 @@ from puller.model.descriptor import Descriptor
 from puller.model.document import list_of, load_document, text_of
 from puller.model.mediatype import SCHEMA1_MANIFESTS, compression_of
 from puller.model.platform import Platform
-from puller.ops.graphs import Graph
-from puller.ops.names import find
-from puller.ops.plan import Image
-from puller.ops.shelves import Shelves
-from puller.ops.stacking import layers_of
-from puller.ops.stored import image_at
-from puller.ops.storedlayers import Patient
-from puller.ops.watch import stop_when_cancelled
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import find
+from puller.ops.pulling.plan import Image
+from puller.ops.pulling.watch import stop_when_cancelled
+from puller.ops.saving.layers import Patient
+from puller.ops.unpacking.shelves import Shelves
+from puller.ops.unpacking.stacking import layers_of
+from puller.ops.unpacking.stored import image_at
 from puller.store.disk import DiskStore
 from puller.stream.inflate import Inflate
 from puller.stream.layer import MAX_UNPACKED

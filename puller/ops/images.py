@@ -10,10 +10,10 @@ from puller.model.digest import Digest
 from puller.model.manifest import Index, Manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
-from puller.ops.forest import Forest, forest
-from puller.ops.graphs import Graph
-from puller.ops.identity import registry_digest
-from puller.ops.places import full_name, place_of
+from puller.ops.graphs.forest import Forest, forest
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.identity import registry_digest
+from puller.ops.graphs.places import full_name, place_of
 from puller.ops.walk import walk
 from puller.store.gc import Collectable
 

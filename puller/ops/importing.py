@@ -18,12 +18,12 @@ from puller.legacy.v1image import V1Image
 from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.ops.graphs import Graph
-from puller.ops.loadgraph import LEAST
-from puller.ops.loadnews import Hear, Landed, Said, Teller, unheard
-from puller.ops.names import name_image
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import name_image
+from puller.ops.loading.graph import LEAST
+from puller.ops.loading.news import Hear, Landed, Said, Teller, unheard
+from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.tasks import apart
-from puller.ops.watch import stop_when_cancelled
 from puller.stream.sink import Digester
 
 # The Docker whose records these are. Readers decide by it how an ID follows from a record (LEGACY.md b.3).

@@ -14,13 +14,13 @@ from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, Manifest, parse_manifest
 from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
-from puller.ops.graphs import Graph
-from puller.ops.graphtrees import tree_path
-from puller.ops.names import Found
-from puller.ops.places import full_names
-from puller.ops.plan import Image
-from puller.ops.shelves import Shelves
-from puller.ops.stacking import layers_of
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import Found
+from puller.ops.graphs.places import full_names
+from puller.ops.graphs.trees import tree_path
+from puller.ops.pulling.plan import Image
+from puller.ops.unpacking.shelves import Shelves
+from puller.ops.unpacking.stacking import layers_of
 from puller.store.gc import Collectable
 from puller.store.reach import absent, children
 

@@ -9,15 +9,15 @@ from puller.archive.content import Prover
 from puller.archive.opened import Archive, opened
 from puller.archive.spool import Bounds
 from puller.errors import InputError, InvalidArchive, Unsupported
-from puller.ops.graphs import Graph
-from puller.ops.loadcompat import load_as_docker
-from puller.ops.loadcontent import ContentLoading
-from puller.ops.loadgraph import GraphLoading
-from puller.ops.loadnames import LoadNames
-from puller.ops.loadnews import Hear, Landed, Teller, unheard
-from puller.ops.loadplan import LoadPlan, plan_load
+from puller.ops.graphs.graph import Graph
+from puller.ops.loading.compat import load_as_docker
+from puller.ops.loading.content import ContentLoading
+from puller.ops.loading.graph import GraphLoading
+from puller.ops.loading.names import LoadNames
+from puller.ops.loading.news import Hear, Landed, Teller, unheard
+from puller.ops.loading.plan import LoadPlan, plan_load
+from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.tasks import apart
-from puller.ops.watch import stop_when_cancelled
 
 
 async def load(

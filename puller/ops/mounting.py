@@ -5,7 +5,7 @@ from pathlib import Path
 
 from puller.errors import InvalidConfig, Unsupported
 from puller.model.text import printable
-from puller.ops.trees import GraphTree, Tree
+from puller.ops.unpacking.trees import GraphTree, Tree
 from puller.rootfs.mount import mount, unmount
 from puller.rootfs.mounts import Mount, MountBook
 

@@ -17,21 +17,21 @@ from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
-from puller.ops.documents import Documents
-from puller.ops.gate import Gate
-from puller.ops.graphdoor import GraphDoor
-from puller.ops.hints import hint_for
-from puller.ops.layers import Layers
-from puller.ops.ledger import Ledger
-from puller.ops.plan import Image, Wish, plan
-from puller.ops.shelves import Shelves
-from puller.ops.shelving import Shelving
-from puller.ops.stored import MAX_NESTING
+from puller.ops.graphs.door import GraphDoor
+from puller.ops.pulling.documents import Documents
+from puller.ops.pulling.gate import Gate
+from puller.ops.pulling.hints import hint_for
+from puller.ops.pulling.layers import Layers
+from puller.ops.pulling.ledger import Ledger
+from puller.ops.pulling.plan import Image, Wish, plan
 from puller.ops.tasks import apart, one_error
+from puller.ops.unpacking.shelves import Shelves
+from puller.ops.unpacking.shelving import Shelving
+from puller.ops.unpacking.stored import MAX_NESTING
 
 if TYPE_CHECKING:
-    from puller.ops.graphreuse import GraphReuse
-    from puller.ops.graphs import Graph
+    from puller.ops.graphs.graph import Graph
+    from puller.ops.pulling.reuse import GraphReuse
 
 DEFAULT_JOBS = 3  # as docker does
 
@@ -126,8 +126,8 @@ class _Pull:
         self, graph: "Graph", root: Descriptor, images: Sequence[tuple[Descriptor, Image]], *, thorough: bool
     ) -> None:
         """The same where a graph is at hand: it may have layers, and the name."""
-        from puller.ops.graphreuse import reusing
-        from puller.ops.names import name_content
+        from puller.ops.graphs.names import name_content
+        from puller.ops.pulling.reuse import reusing
 
         async with reusing(self._gate, graph, self._shelves, thorough=thorough) as reuse:
             await self._bring(root, [(named, await reuse.substituted(named, image)) for named, image in images], reuse)
@@ -154,7 +154,7 @@ class _Pull:
         await self._record_absent()
 
     async def _schema1(self, root: Descriptor) -> PullReport:
-        from puller.ops.schema1pull import Schema1Pull  # the old world is seldom needed
+        from puller.ops.pulling.schema1 import Schema1Pull  # the old world is seldom needed
 
         door = self._graph
         graph = door.open() if door is not None and (self._shelves is not None or door.always) else None

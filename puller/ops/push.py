@@ -10,16 +10,16 @@ from puller.errors import ContentMissing, InvalidReference, PullerError, Unsuppo
 from puller.model.event import Report, unheard
 from puller.model.push import PushReport
 from puller.model.reference import Reference
-from puller.ops.graphs import Graph
-from puller.ops.hints import hint_for
-from puller.ops.identity import looks_like_id
-from puller.ops.names import Found, find
-from puller.ops.places import full_name
-from puller.ops.pushcontent import ContentPush
-from puller.ops.pushgraph import Form, GraphPush
-from puller.ops.pushledger import PushLedger
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.identity import looks_like_id
+from puller.ops.graphs.names import Found, find
+from puller.ops.graphs.places import full_name
+from puller.ops.pulling.hints import hint_for
+from puller.ops.pushing.content import ContentPush
+from puller.ops.pushing.graph import Form, GraphPush
+from puller.ops.pushing.ledger import PushLedger
+from puller.ops.pushing.uploading import Registry
 from puller.ops.tasks import apart
-from puller.ops.uploading import Registry
 
 DEFAULT_JOBS = 3  # as docker does
 

@@ -15,9 +15,9 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Manifest
 from puller.model.reference import Reference
-from puller.ops.graphs import Graph
-from puller.ops.names import Found, find, unname, unplace
-from puller.ops.places import full_names, reference_at
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import Found, find, unname, unplace
+from puller.ops.graphs.places import full_names, reference_at
 from puller.ops.walk import walk
 from puller.store.gc import Collectable, Collected, abandon
 

@@ -21,14 +21,14 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Index
 from puller.model.platform import Platform
-from puller.ops.graphlayers import GraphLayers, blob_of
-from puller.ops.graphs import Graph
-from puller.ops.modernise import Form, graph_chain, modernised
-from puller.ops.picking import Picked, pick
-from puller.ops.places import full_name
-from puller.ops.plan import layer_steps
-from puller.ops.stored import image_at
-from puller.ops.storedlayers import PULL, blob_stream, layer_stream
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.layers import GraphLayers, blob_of
+from puller.ops.graphs.places import full_name
+from puller.ops.pulling.plan import layer_steps
+from puller.ops.saving.layers import PULL, blob_stream, layer_stream
+from puller.ops.saving.modernise import Form, graph_chain, modernised
+from puller.ops.saving.picking import Picked, pick
+from puller.ops.unpacking.stored import image_at
 from puller.ops.walk import walk
 from puller.store.disk import DiskStore
 from puller.stream.sink import Chunk

@@ -11,10 +11,10 @@ from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked
 from puller.errors import ContentMissing, PullerError
 from puller.model.event import Report, Subject, unheard
 from puller.model.report import UnpackReport
-from puller.ops.ledger import Ledger
-from puller.ops.stacking import Layer, Stacking, layers_of
-from puller.ops.stored import Present
+from puller.ops.pulling.ledger import Ledger
 from puller.ops.tasks import apart
+from puller.ops.unpacking.stacking import Layer, Stacking, layers_of
+from puller.ops.unpacking.stored import Present
 
 
 class Flat(Protocol):

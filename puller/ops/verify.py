@@ -6,8 +6,8 @@ from typing import TypeAlias
 from puller.model.descriptor import Descriptor
 from puller.model.reference import Reference
 from puller.ops.graphcheck import Checked, check
-from puller.ops.graphs import Graph
-from puller.ops.names import find
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import find
 from puller.store.audit import Auditable, Audited, audit
 
 Told: TypeAlias = Callable[[object, int], None]

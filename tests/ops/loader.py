@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from puller.errors import InvalidArchive, PullerError
-from puller.ops.graphs import Graph, graph_at
+from puller.ops.graphs.graph import Graph, graph_at
 from puller.ops.load import load
-from puller.ops.loadnews import Landed, News, Said
+from puller.ops.loading.news import Landed, News, Said
 from puller.store.disk import DiskStore
 from tests.archive.building import OTHER, D, Part, docker, folder, packed, repositories
 

@@ -12,8 +12,8 @@ from puller.contracts.graph import GraphImage, NewImage
 from puller.contracts.layers import LayerBlob
 from puller.legacy.v1image import V1Image
 from puller.model.report import PullReport
-from puller.ops.graphdoor import GraphDoor
-from puller.ops.graphs import Graph
+from puller.ops.graphs.door import GraphDoor
+from puller.ops.graphs.graph import Graph
 from testregistry import images
 from testregistry.fault import Fault
 from testregistry.layers import Layer

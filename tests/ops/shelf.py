@@ -11,7 +11,7 @@ import anyio
 from puller.contracts.layers import LayerBlob, Staged, Told, Unpacked, Unseatable
 from puller.errors import DiffIDMismatch
 from puller.model.digest import Digest
-from puller.ops.shelves import Shelves
+from puller.ops.unpacking.shelves import Shelves
 from puller.rootfs.mounts import MountBook
 from puller.stream.inflate import Inflate
 from puller.stream.sink import Digester

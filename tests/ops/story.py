@@ -14,10 +14,10 @@ from puller.model.event import Event, Warned
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, PullReport
-from puller.ops.graphdoor import GraphDoor
-from puller.ops.plan import Depth, Wish
+from puller.ops.graphs.door import GraphDoor
 from puller.ops.pull import pull
-from puller.ops.shelves import Shelves
+from puller.ops.pulling.plan import Depth, Wish
+from puller.ops.unpacking.shelves import Shelves
 from puller.registry.client import RegistryClient
 from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy

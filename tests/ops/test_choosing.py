@@ -16,8 +16,8 @@ from puller.legacy.history import fold_layers
 from puller.legacy.idchain import Candidate, id_chain
 from puller.legacy.reuse import Choice
 from puller.model.digest import Digest
-from puller.ops.choosing import choose, chosen, disk_proof
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
+from puller.ops.pulling.choosing import choose, chosen, disk_proof
 from puller.ops.tarsum import tarsum_of
 from tests.graph.images import plant
 from tests.graph.plainvfs import PlainVfs

@@ -24,7 +24,7 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.convert import Converted, convert
 from puller.ops.history import history
-from puller.ops.modernise import Form
+from puller.ops.saving.modernise import Form
 from testregistry import images
 from testregistry.layers import Layer
 from testregistry.schema1 import Schema1

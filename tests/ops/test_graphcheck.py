@@ -12,7 +12,7 @@ import pytest
 from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.ops.graphcheck import Checked, check
-from puller.ops.names import name_image
+from puller.ops.graphs.names import name_image
 from puller.ops.tarsum import tarsum_of
 from tests.contracts.sample import blob_of, put
 from tests.graph.images import archive, register

@@ -17,7 +17,7 @@ from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.importing import Wanted, draw_id, import_image
-from puller.ops.loadnews import Landed, News, Progress, Said
+from puller.ops.loading.news import Landed, News, Progress, Said
 from testregistry import images
 from tests.archive.building import BASE, OTHER, TOP, B, docker, repositories
 from tests.ops.loader import Loader, loader, piped, source_of

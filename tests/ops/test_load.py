@@ -18,7 +18,7 @@ from puller.contracts.layers import LayerBlob
 from puller.errors import ContentCorrupt, InvalidArchive, LayerError, LimitExceeded, StoreBusy
 from puller.legacy.v1image import V1Image
 from puller.ops.load import load
-from puller.ops.loadnews import Landed, News, Progress, Registered
+from puller.ops.loading.news import Landed, News, Progress, Registered
 from testregistry import images
 from tests.archive.building import (
     BASE,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from puller.ops.load import load
-from puller.ops.loadnews import News, Registered
+from puller.ops.loading.news import News, Registered
 from tests.archive.building import Part, folder, packed, repositories
 from tests.ops.loader import source_of
 from tests.ops.old_world import BASE, MIDDLE, OLD, TOP, OldStory, old_story, tar_of

@@ -14,7 +14,7 @@ from puller.model.digest import Digest
 from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import DOCKER_LAYER, DOCKER_PLAIN_LAYER, DOCKER_ZSTD_LAYER
 from puller.model.reference import Reference
-from puller.ops.loadnews import Landed
+from puller.ops.loading.news import Landed
 from testregistry import images
 from tests.archive.building import (
     BASE,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from puller.errors import PullerError
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
 from puller.ops.load import load
-from puller.ops.loadnews import News, Said
+from puller.ops.loading.news import News, Said
 from puller.rootfs.crew import InProcess
 from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.manner import Manner

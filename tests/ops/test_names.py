@@ -7,7 +7,7 @@ import pytest
 
 from puller.errors import ContentMissing, DigestMismatch, InvalidReference
 from puller.model.digest import Digest
-from puller.ops.names import Found, find, name_content, name_image, name_pulled, rename, unname
+from puller.ops.graphs.names import Found, find, name_content, name_image, name_pulled, rename, unname
 from tests.contracts.sample import blob, image, index, put
 from tests.graph.images import named
 from tests.ops.two_worlds import OLD, TwoWorlds, name, two_worlds

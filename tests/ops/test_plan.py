@@ -6,7 +6,7 @@ from puller.errors import DiffIDMismatch, InvalidManifest
 from puller.model.config import parse_config
 from puller.model.digest import Digest
 from puller.model.manifest import Manifest, parse_manifest
-from puller.ops.plan import Image, plan
+from puller.ops.pulling.plan import Image, plan
 from testregistry import images
 from tests.ops.story import BASE, IMAGE, OTHER, TOP
 

@@ -8,7 +8,7 @@ import pytest
 from puller.errors import NotFound, Unsupported
 from puller.model.digest import Digest
 from puller.model.platform import Platform
-from puller.ops.plan import Depth
+from puller.ops.pulling.plan import Depth
 from testregistry import images
 from testregistry.documents import OCI_ARTIFACT, OCI_EMPTY
 from testregistry.layers import Compression

@@ -9,7 +9,7 @@ import pytest
 from puller.errors import NotFound
 from puller.model.digest import Digest
 from puller.model.facts import Facts
-from puller.ops.plan import Depth
+from puller.ops.pulling.plan import Depth
 from puller.store.disk import DiskStore
 from testregistry import faults, images
 from tests.ops.story import BASE, IMAGE, LARGE, TOP, blob_of, passed, story

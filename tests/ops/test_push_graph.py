@@ -10,7 +10,7 @@ from puller.errors import ContentCorrupt, ContentMissing, Unavailable
 from puller.legacy.idchain import id_chain
 from puller.model.digest import Digest
 from puller.model.event import Warned
-from puller.ops.names import name_image
+from puller.ops.graphs.names import name_image
 from puller.ops.push import tags_of
 from testregistry import faults, images
 from tests.ops.old_world import BASE, MIDDLE, OLD, TOP, content_of, old_story, tar_of, texts_of

@@ -8,8 +8,8 @@ import pytest
 from puller.contracts.layers import LayerBlob
 from puller.errors import ContentMissing, InvalidManifest, InvalidReference, PullerError, StoreBusy, Unsupported
 from puller.model.facts import Facts
-from puller.ops.graphs import graph_at
-from puller.ops.names import name_content, name_image, name_pulled
+from puller.ops.graphs.graph import graph_at
+from puller.ops.graphs.names import name_content, name_image, name_pulled
 from puller.ops.removing import Removed, remove, sweep_graph
 from puller.ops.tarsum import tarsum_of
 from puller.store.audit import audit

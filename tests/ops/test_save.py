@@ -14,7 +14,7 @@ from anyio import from_thread
 from puller.errors import ContentCorrupt, ContentMissing, InvalidReference, Unsupported
 from puller.model.digest import Digest
 from puller.model.platform import Platform
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
 from puller.ops.save import Saved, save
 from puller.stream.sink import Chunk
 from testregistry import images

@@ -18,8 +18,8 @@ from puller.legacy.idchain import id_chain
 from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.digest import Digest
 from puller.model.report import WEAK
+from puller.ops.graphs.names import find
 from puller.ops.images import images as images_of
-from puller.ops.names import find
 from puller.ops.tarsum import tarsum_of
 from testregistry import faults, images
 from testregistry.documents import SCHEMA1, SCHEMA1_SIGNED

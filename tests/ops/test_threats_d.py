@@ -9,7 +9,7 @@ import pytest
 
 from puller.errors import DiffIDMismatch, InvalidCompression, LayerError, LimitExceeded, Unsupported
 from puller.model.digest import Digest
-from puller.ops.plan import Depth
+from puller.ops.pulling.plan import Depth
 from testregistry import images
 from testregistry.grammar import digest_of
 from testregistry.layers import Layer

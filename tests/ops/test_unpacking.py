@@ -12,7 +12,7 @@ from puller.errors import DiffIDMismatch, DigestMismatch
 from puller.model.digest import Digest
 from puller.model.event import Pulled, Unpacked, Unpacking, Verified
 from puller.ops.collect import collect_layers, discard_blobs
-from puller.ops.plan import Depth
+from puller.ops.pulling.plan import Depth
 from puller.store.gc import release
 from testregistry import images
 from testregistry.faults import flip

@@ -3,7 +3,7 @@
 import anyio
 from anyio import to_thread
 
-from puller.ops.watch import stop_when_cancelled
+from puller.ops.pulling.watch import stop_when_cancelled
 
 
 async def test_r7_work_in_a_thread_ends_when_whoever_waits_for_it_is_cancelled() -> None:

@@ -15,7 +15,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.model.reference import Reference
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
 from puller.store.disk import DiskStore
 from testregistry import images
 from testregistry.layers import Layer

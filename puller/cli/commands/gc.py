@@ -37,9 +37,9 @@ def command(dry_run: bool, days: float, store: Path | None, graph: Path | None) 
     from puller.cli.lines import counted, size_text
     from puller.cli.rooms import open_store
     from puller.ops.collect import Cleared, collect_layers
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
     from puller.ops.removing import sweep_graph
-    from puller.ops.shelves import shelves_at
+    from puller.ops.unpacking.shelves import shelves_at
     from puller.store.gc import Collected, collect
 
     async def free() -> tuple[list[str], Cleared, Collected]:

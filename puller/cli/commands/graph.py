@@ -61,7 +61,7 @@ def check(store: Path | None, graph: Path | None, as_json: bool, disk: bool, tar
     from puller.cli.tally import Tally
     from puller.ops.graphcheck import Checked
     from puller.ops.graphcheck import check as checked_graph
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
 
     async def main() -> Checked:
         place = await open_store(store)
@@ -77,8 +77,8 @@ def check(store: Path | None, graph: Path | None, as_json: bool, disk: bool, tar
 def _grown(store: Path | None, graph: Path | None) -> Any:
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
-    from puller.ops.forest import Forest, forest
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.forest import Forest, forest
+    from puller.ops.graphs.graph import graph_at
 
     async def main() -> Forest:
         return await forest(graph_at(await open_store(store), graph))

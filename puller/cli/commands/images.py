@@ -22,7 +22,7 @@ def command(store: Path | None, graph: Path | None, as_json: bool) -> int:
     from puller.cli.rooms import open_store
     from puller.cli.table import aligned
     from puller.model.text import printable
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
     from puller.ops.images import Held, images
     from puller.store.naming import REPAIR
 

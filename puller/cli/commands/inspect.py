@@ -22,10 +22,10 @@ def command(image: str, raw: bool, store: Path | None, graph: Path | None) -> No
 
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
+    from puller.ops.graphs.names import find
     from puller.ops.inspect import inspect, raw_document
-    from puller.ops.names import find
-    from puller.ops.shelves import shelves_at
+    from puller.ops.unpacking.shelves import shelves_at
 
     async def ask() -> bytes:
         place = await open_store(store)

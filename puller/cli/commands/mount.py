@@ -24,7 +24,7 @@ def command(reference: str, target: Path, where: Where) -> None:
     from puller.cli.workbench import open_shelves, told, workbench
     from puller.model.text import printable
     from puller.ops.mounting import show
-    from puller.ops.trees import GraphTree
+    from puller.ops.unpacking.trees import GraphTree
 
     with screen_for("people", several=False) as screen:
 

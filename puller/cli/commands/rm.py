@@ -25,9 +25,9 @@ def command(images: tuple[str, ...], store: Path | None, graph: Path | None) -> 
     from puller.errors import PullerError
     from puller.model.text import printable
     from puller.ops.collect import collect_layers
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
     from puller.ops.removing import Removed, remove
-    from puller.ops.shelves import shelves_at
+    from puller.ops.unpacking.shelves import shelves_at
 
     def told(text: str, removed: Removed) -> str:
         parts = []

@@ -20,8 +20,8 @@ def command(image: str, name: str, store: Path | None, graph: Path | None) -> No
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
-    from puller.ops.graphs import graph_at
-    from puller.ops.names import find, rename
+    from puller.ops.graphs.graph import graph_at
+    from puller.ops.graphs.names import find, rename
 
     target = Reference.parse(name).tagged()
 

@@ -17,9 +17,9 @@ def command(target: Path, store: Path | None, graph: Path | None) -> None:
 
     from puller.cli import interrupt
     from puller.cli.rooms import open_store
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
     from puller.ops.mounting import hide
-    from puller.ops.shelves import shelves_at
+    from puller.ops.unpacking.shelves import shelves_at
 
     async def main() -> None:
         place = await open_store(store)

@@ -25,7 +25,7 @@ def command(images: tuple[str, ...], everything: bool, store: Path | None, graph
     from puller.cli.tally import Tally
     from puller.model.text import printable
     from puller.ops.graphcheck import Checked
-    from puller.ops.graphs import graph_at
+    from puller.ops.graphs.graph import graph_at
     from puller.ops.verify import verify
     from puller.store.audit import Audited
 

@@ -1,0 +1,1 @@
+"""What one pull is made of."""

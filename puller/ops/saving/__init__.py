@@ -1,0 +1,1 @@
+"""What archives are written from."""

@@ -1,0 +1,80 @@
+"""picking: which images the words of a command mean, and under which names they are to be known elsewhere."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from puller.errors import ContentMissing, InvalidReference, Unsupported
+from puller.model.descriptor import Descriptor
+from puller.model.mediatype import SCHEMA1_MANIFESTS
+from puller.model.reference import Reference
+from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import Found, find
+from puller.ops.graphs.places import place_of, place_text
+from puller.store.disk import DiskStore
+
+
+@dataclass(slots=True)
+class Picked:
+    """One image: a graph image by its ID, any other by its descriptor. `places`: repository, and tag or digest."""
+
+    image_id: str | None
+    descriptor: Descriptor | None
+    places: set[tuple[str, str]] = field(default_factory=set)
+
+
+async def pick(texts: Sequence[str], store: DiskStore, graph: Graph) -> list[Picked]:
+    """The images that `texts` mean, each once. A repository without tag means all its names, an ID means none.
+
+    Raises ContentMissing with the original's words for what is not here, InvalidReference, and Unsupported for a schema
+    1 image of which there is a manifest only.
+    """
+    picked: dict[object, Picked] = {}
+    for text in texts:
+        for found in await _meant(text, store, graph):
+            _refuse_bare_manifest(found)
+            descriptor = None if found.image_id is not None else found.descriptor
+            key = found.image_id or (descriptor.digest if descriptor is not None else None)
+            one = picked.setdefault(key, Picked(found.image_id, descriptor))
+            place = found.place or (place_of(found.reference) if found.reference is not None else None)
+            if place is not None:
+                one.places.add(place)
+    return list(picked.values())
+
+
+async def _meant(text: str, store: DiskStore, graph: Graph) -> list[Found]:
+    places = await _places(text, store, graph)
+    try:
+        return [await find(name, store, graph) for name in [place_text(place) for place in places] or [text]]
+    except ContentMissing as error:
+        raise ContentMissing(f"No such image {text}", hint="See `puller images`.") from error
+
+
+async def _places(text: str, store: DiskStore, graph: Graph) -> list[tuple[str, str]]:
+    """The names in the repository `text`; none where it is no repository, or says which of them."""
+    known = await graph.run(graph.tags.repositories)
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference:
+        return [(text, ref) for ref in sorted(known.get(text, {}))]
+    if reference.tag is not None or reference.digest is not None:
+        return []
+    repository = reference.familiar()
+    refs = {*known.get(repository, {}), *(ref for own, ref in _parsed(await store.tags()) if own == repository)}
+    return [(repository, ref) for ref in sorted(refs)]
+
+
+def _parsed(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        try:
+            yield place_of(Reference.parse(name))
+        except InvalidReference:  # another tool's
+            continue
+
+
+def _refuse_bare_manifest(found: Found) -> None:
+    if found.image_id is None and found.descriptor is not None and found.descriptor.media_type in SCHEMA1_MANIFESTS:
+        raise Unsupported(
+            "a schema 1 manifest whose image is not in the image graph",
+            reference=found.text,
+            hint="Run `puller convert` on it first, or pull it again.",
+        )
