@@ -304,7 +304,7 @@ OFFENDING: tuple[tuple[Rule, str, str], ...] = (
     (imports_point_down, "puller/ops/x.py", "from puller import pull"),
     (imports_point_down, "puller/ops/x.py", "import puller"),
     (imports_point_down, "puller/store/x.py", "import_module('puller.registry.client')"),
-    (imports_point_down, "puller/store/x.py", "if TYPE_CHECKING:\n    from puller.ops.plan import Step"),
+    (imports_point_down, "puller/store/x.py", "if TYPE_CHECKING:\n    from puller.ops.pulling.plan import Step"),
     (imports_point_down, "puller/attic/x.py", "pass"),
     (the_ground_floor_needs_no_library, "puller/model/x.py", "import attrs"),
     (the_ground_floor_needs_no_library, "puller/errors.py", "from isal import igzip"),

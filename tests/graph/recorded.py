@@ -16,7 +16,7 @@ from puller.contracts.layers import LayerBlob
 from puller.errors import PullerError
 from puller.graph.graph import DiskGraph
 from puller.graph.tags import DiskTagStore
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
 from puller.store.disk import DiskStore
 from tests.recorded import contents
 

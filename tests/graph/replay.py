@@ -19,8 +19,8 @@ from puller.legacy.history import fold_layers
 from puller.legacy.idchain import Candidate, id_chain
 from puller.legacy.reuse import Choice
 from puller.legacy.v1image import V1Image
-from puller.ops.choosing import chosen
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
+from puller.ops.pulling.choosing import chosen
 from puller.stream.sink import Digester
 from tests.graph.recorded import from_base64, golden, layer, quiet, sentence
 

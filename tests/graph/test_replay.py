@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from puller.contracts.graph import GraphDriver
-from puller.ops.graphs import Graph
+from puller.ops.graphs.graph import Graph
 from puller.rootfs.crew import InProcess
 from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.manner import Manner

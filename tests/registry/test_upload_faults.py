@@ -12,7 +12,7 @@ from puller.errors import (
 )
 from puller.model.digest import Digest
 from puller.model.event import unheard
-from puller.ops.transfer import copy_blob
+from puller.ops.pulling.transfer import copy_blob
 from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
 from puller.stream.sink import Chunk

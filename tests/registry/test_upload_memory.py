@@ -13,7 +13,7 @@ from puller.model.digest import Digest
 from puller.model.event import unheard
 from puller.model.mediatype import OCTETS
 from puller.model.report import Origin
-from puller.ops.transfer import copy_blob
+from puller.ops.pulling.transfer import copy_blob
 from puller.stream.sink import Chunk
 from testregistry import serve
 from tests.peak import forget_peak, peak

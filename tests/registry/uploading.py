@@ -9,7 +9,7 @@ from puller.errors import (
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import unheard
-from puller.ops.transfer import Transferred, copy_blob
+from puller.ops.pulling.transfer import Transferred, copy_blob
 from puller.registry.repository import Repository
 from puller.store.memory import MemoryStore
 from testregistry import TestRegistry
