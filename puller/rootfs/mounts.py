@@ -1,5 +1,6 @@
 """MountBook: which layers stand under which mount points, so that nobody removes them while they are looked at."""
 
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,8 @@ class MountBook:
         scratch = path.with_suffix(".new")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._folder.is_symlink():  # behind it nobody would look, or somebody else would (THREATS H1)
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             with scratch.open("w", encoding="utf-8") as file:
                 json.dump(document, file)
                 file.flush()
