@@ -8,14 +8,14 @@ from puller.cli.options import Where, where_options
 
 
 @click.command("mount", short_help="Show an image's tree at a directory.")
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF|ID")
 @click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @where_options
 def command(reference: str, target: Path, where: Where) -> None:
     """Show an image's tree at DIR, by overlayfs: read-only, without setuid and devices. It needs the right to mount.
 
-    The image is unpacked in the store first, and pulled where it is not there. Nothing of it is removed from the store
-    until `puller umount DIR`.
+    The image is unpacked in the store first, and pulled where it is not there; one of an image graph is shown as it
+    is there. Nothing of it is removed until `puller umount DIR`.
     """
     from anyio import to_thread
 

@@ -8,7 +8,7 @@ from puller.cli.options import Access, Where, graph_option, platform_option, reg
 
 
 @click.command("unpack", short_help="Unpack an image into a directory of its own.")
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF|ID")
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @platform_option
 @store_option
@@ -43,7 +43,7 @@ def command(
 ) -> int:
     """Unpack an image into DIR, which must not exist or be empty, and becomes its root filesystem.
 
-    The image is taken from the store, and pulled first where it is not there. DIR appears when it is complete; what
+    The image is taken from the store or its image graph, and pulled first where it is in neither. DIR appears when it is complete; what
     this user may not set (owners, devices) is kept in DIR.altered.jsonl beside it.
     """
     from puller.cli.unpacking import Order, unpack_one
