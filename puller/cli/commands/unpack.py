@@ -43,8 +43,8 @@ def command(
 ) -> int:
     """Unpack an image into DIR, which must not exist or be empty, and becomes its root filesystem.
 
-    The image is taken from the store or its image graph, and pulled first where it is in neither. DIR appears when it is complete; what
-    this user may not set (owners, devices) is kept in DIR.altered.jsonl beside it.
+    The image is taken from the store or its image graph, and pulled first where it is in neither. DIR appears when it
+    is complete; what this user may not set (owners, devices) is kept in DIR.altered.jsonl beside it.
     """
     from puller.cli.unpacking import Order, unpack_one
     from puller.rootfs.idmap import IdMap
