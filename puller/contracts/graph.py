@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.legacy.judge import StoredImage
 from puller.legacy.v1image import V1Image
+from puller.model.alteration import Altered
 from puller.model.digest import Digest
 
 # Directories that make one tree, the nearest first, in overlayfs's form; each with the sidecars that tell of it.
@@ -83,6 +84,10 @@ class GraphDriver(Protocol):
 
     def diff_id(self, image_id: str) -> Digest | None:
         """What the layer was whose tree `make` has made, uncompressed; None for trees that Docker made."""
+        ...
+
+    def altered(self, image_id: str) -> tuple[Altered, ...]:
+        """What the tree that `make` has made does not show of its layer; of trees that Docker made nothing is known."""
         ...
 
     def size(self, image_id: str, parent: str | None) -> int:

@@ -103,5 +103,12 @@ def _probed(candidate: Candidate, parent: str | None, clash: Judgement) -> Gener
             continue
         is_present = found.verdict is Verdict.MATCHES
         log += [found.reason] if is_present else []
-        return Choice(image_id, parent, f"probed; strong ID is taken: {clash.reason}", is_present, tuple(log))
+        return Choice(image_id, parent, f"probed; strong ID is taken: {_in_other_words(clash)}", is_present, tuple(log))
     raise AssertionError("probe has no end")
+
+
+def _in_other_words(clash: Judgement) -> str:
+    """What the original's sentence means to whoever is asked to put up with a second copy."""
+    if clash.reason == "digest: digest is not set for layer":
+        return "that image was loaded or imported, so nobody knows which blob it was"
+    return clash.reason

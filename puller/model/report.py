@@ -96,7 +96,7 @@ class ImageReport:
     """One image of the chain that a schema 1 manifest makes. IDs are 64 hex digits; `parent` is empty for the base.
 
     `blob` is its layer as the manifest names it; `reason` why it has the ID it has. `registered` now, or `reused`: it
-    was in the graph.
+    was in the graph. `altered`: what its tree does not show.
     """
 
     image_id: str
@@ -107,6 +107,7 @@ class ImageReport:
     outcome: Literal["registered", "reused"]
     reason: str
     size: int = 0
+    altered: tuple[Altered, ...] = ()
     seconds: float = 0.0
 
 

@@ -127,11 +127,16 @@ class _Pull:
     ) -> None:
         """The same where a graph is at hand: it may have layers, and the name."""
         from puller.ops.graphs.names import name_content
+        from puller.ops.graphs.places import place_of
         from puller.ops.pulling.reuse import reusing
 
         async with reusing(self._gate, graph, self._shelves, thorough=thorough) as reuse:
             await self._bring(root, [(named, await reuse.substituted(named, image)) for named, image in images], reuse)
-        await name_content(_name_of(self._reference), root, graph.store, graph)
+        name = _name_of(self._reference)
+        if await graph.run(graph.tags.get, *place_of(name)) is None:  # nothing to change in what may be read-only
+            await self._gate.store.tag(name, root)
+        else:
+            await name_content(name, root, graph.store, graph)
 
     async def _bring(
         self, root: Descriptor, images: Sequence[tuple[Descriptor, Image]], reuse: "GraphReuse | None"

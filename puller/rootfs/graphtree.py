@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 from puller.contracts.graph import Free, OpenTree, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, ContentMissing, LayerError, StoreUnusable, Unsupported
+from puller.model.alteration import Altered
 from puller.model.digest import Digest
 from puller.rootfs.changes import compare, size
 from puller.rootfs.failure import translated, tree_error
@@ -133,6 +134,10 @@ class ReadOnlyTrees:
     def diff_id(self, image_id: str) -> Digest | None:
         """Docker kept none."""
         return None
+
+    def altered(self, image_id: str) -> tuple[Altered, ...]:
+        """Docker noted nothing of the kind."""
+        return ()
 
     def _refuse(self) -> NoReturn:
         raise Unsupported(f"images of Docker's {self.name} driver can only be read", hint=WAY_OUT)

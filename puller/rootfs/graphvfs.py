@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from puller.contracts.graph import Free, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
+from puller.model.alteration import Altered
 from puller.model.digest import Digest
 from puller.rootfs.graphshelf import GraphShelf
 from puller.rootfs.graphtree import IMAGE_ID, StratifiedTrees, gone, open_file
@@ -57,6 +58,10 @@ class GraphVfs(StratifiedTrees):
     def diff_id(self, image_id: str) -> Digest | None:
         record = self._shelf.known(image_id)
         return None if record is None else record.diff_id
+
+    def altered(self, image_id: str) -> tuple[Altered, ...]:
+        record = self._shelf.known(image_id)
+        return () if record is None else record.altered
 
     @contextmanager
     def _strata(self, image_id: str | None) -> Iterator[Strata]:

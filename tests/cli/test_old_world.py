@@ -197,8 +197,21 @@ def test_what_can_only_be_read_is_left_as_it_is(
     end = puller("pull", registry.name("app:1"), "--graph", str(place))
     assert end.code == 1
     assert "docker save" in end.err
+    assert blobs_asked(registry) == set()
     assert sorted(path.name for path in (place / "graph").glob("?" * 64)) == [old_images()[0].image_id]
     assert json.loads((place / f"repositories-{driver}").read_text()) == {"Repositories": {}}
+
+
+def test_an_image_of_today_is_pulled_beside_a_graph_that_nobody_may_write(
+    old: Old, registry: TestRegistry, tmp_path: Path
+) -> None:
+    registry.add("new:1", images.image(BASE, TOP))
+    place = old_root(tmp_path / "docker", "aufs", old_images())
+    before = sorted(str(path) for path in place.rglob("*"))
+    old.run("pull", registry.name("new:1"), "--graph", str(place))
+    assert blobs_asked(registry) >= {images.image(BASE, TOP).config.digest}
+    assert BASE.digest not in blobs_asked(registry)
+    assert sorted(str(path) for path in place.rglob("*")) == before
 
 
 @pytest.mark.parametrize("driver", ["devicemapper", "btrfs", "zfs"])

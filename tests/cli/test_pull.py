@@ -103,7 +103,7 @@ def test_the_report_of_a_pull_has_exactly_the_documented_keys(
     documented = json.loads(text.partition("```json\n")[2].partition("```")[0])
     # A device that nobody asked for: something that a tree does not show.
     registry.add("app:1", images.image(images.layer({"dev/null": images.Device("c", 1, 3)})))
-    registry.add("old:1", images.schema1(BASE))
+    registry.add("old:1", images.schema1(images.layer({"dev/null": images.Device("c", 1, 3)})))
     file = tmp_path / "report.json"
     assert puller("pull", "--report", str(file), registry.name("app:1"), registry.name("old:1")).code == 0
     report = json.loads(file.read_text())

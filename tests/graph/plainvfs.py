@@ -15,6 +15,7 @@ from pathlib import Path
 from puller.contracts.graph import Free, OpenTree, nobody_works
 from puller.contracts.layers import LayerBlob, Told, Unpacked
 from puller.errors import ContentCorrupt, InvalidArchive
+from puller.model.alteration import Altered
 from puller.model.digest import Digest
 
 Step = Callable[[str], None]
@@ -85,6 +86,9 @@ class PlainVfs:
 
     def diff_id(self, image_id: str) -> Digest | None:
         return None
+
+    def altered(self, image_id: str) -> tuple[Altered, ...]:
+        return ()
 
     def size(self, image_id: str, parent: str | None) -> int:
         own = _sizes(self._dir / image_id)

@@ -391,3 +391,15 @@ async def test_a_name_that_becomes_an_image_of_today_is_the_graphs_no_more(tmp_p
         s.story.registry.add("app:1", OLD)
         await s.pull()
         assert [named.media_type for named in (await s.story.store.tags()).values()] == [SCHEMA1_SIGNED]
+
+
+async def test_what_the_trees_do_not_show_is_told_once_for_each_reason(tmp_path: Path) -> None:
+    async with old_story(tmp_path) as s:
+        layer = images.layer({"dev/null": images.Device("c", 1, 3), "dev/zero": images.Device("c", 1, 5)})
+        s.story.registry.add("app:1", images.schema1(layer))
+        report = await s.pull()
+        (altered,) = report.images[0].altered
+        assert (altered.what, altered.count) == ("device", 2)
+        assert [warning for warning in report.warnings if "device" in warning] != []
+        again = await s.pull()
+        assert [warning for warning in again.warnings if "device" in warning] == []

@@ -1,4 +1,4 @@
-"""Chain: what a schema 1 manifest needs, decided before anything is fetched, and the images it makes in the graph."""
+"""Chain: the images of a schema 1 manifest, and how they come to be in the graph, once their IDs are chosen."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -57,7 +57,7 @@ class Registrar:
         started = self._ledger.now()
         if choice.is_present:
             logger.debug("Image already exists: %s", choice.image_id)
-            self._report(link, await graph.run(graph.images.get, choice.image_id), "reused", started)
+            await self._report(link, await graph.run(graph.images.get, choice.image_id), "reused", started)
             return
         blob = await ready(link)
         started = self._ledger.now()
@@ -68,7 +68,7 @@ class Registrar:
             else:
                 image, outcome = await self._register(link, blob), "registered"
                 self.is_new = True
-        self._report(link, image, outcome, started)
+        await self._report(link, image, outcome, started)
 
     async def _check(self, link: Link) -> None:
         """Somebody was faster: what is there must be what would have been put there."""
@@ -100,7 +100,7 @@ class Registrar:
 
         return told
 
-    def _report(self, link: Link, image: GraphImage, outcome: str, started: float) -> None:
+    async def _report(self, link: Link, image: GraphImage, outcome: str, started: float) -> None:
         self._ledger.registered(
             ImageReport(
                 link.choice.image_id,
@@ -111,6 +111,7 @@ class Registrar:
                 "registered" if outcome == "registered" else "reused",
                 link.choice.reason,
                 image.size,
+                await self._graph.run(self._graph.images.driver.altered, image.image_id),
                 round(self._ledger.now() - started, 3),
             )
         )

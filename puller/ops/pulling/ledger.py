@@ -78,6 +78,11 @@ class Ledger(Account):
         self._images.append(image)
         self._report(Registered(self._reference, image))
 
+    def warn_of_altered_images(self) -> None:
+        """What the trees of images that were registered now do not show: one line for each kind and reason."""
+        for text in alteration_texts(image for image in self._images if image.outcome == "registered"):
+            self.warn(text)
+
     def done(self) -> PullReport:
         """The pull went well."""
         result = self._sum()
@@ -135,7 +140,7 @@ def proved_earlier(checks: Iterable[Check]) -> tuple[Check, ...]:
     return tuple(replace(c, note=EARLIER) if c.passed and c.name != "size" else c for c in checks)
 
 
-def alteration_texts(layers: Iterable[LayerReport]) -> list[str]:
+def alteration_texts(layers: Iterable[LayerReport | ImageReport]) -> list[str]:
     """What trees do not hold as their layers say, and why: one line for each kind and reason."""
     counts: Counter[tuple[str, str]] = Counter()
     for layer in layers:

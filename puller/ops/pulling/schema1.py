@@ -13,7 +13,15 @@ from dataclasses import dataclass
 
 import anyio
 
-from puller.errors import DigestMismatch, InvalidConfig, InvalidManifest, MediaTypeMismatch, SizeMismatch, WeakDigest
+from puller.errors import (
+    DigestMismatch,
+    InvalidConfig,
+    InvalidManifest,
+    MediaTypeMismatch,
+    SizeMismatch,
+    Unsupported,
+    WeakDigest,
+)
 from puller.legacy.idchain import Candidate, id_chain
 from puller.legacy.reuse import Choice
 from puller.legacy.schema1 import SignedManifest, parse_signed_manifest
@@ -99,7 +107,9 @@ class Schema1Pull:
                 for place, (candidate, choice) in enumerate(zip(chain, choices, strict=True), 1)
             ]
             registrar = None if self._graph is None else Registrar(self._graph, gate.ledger)
+            self._refuse_what_cannot_be_written(choices)
             await self._bring(named, links, registrar)
+            gate.ledger.warn_of_altered_images()
             await self._keep(served)
             if self._graph is not None and registrar is not None:
                 await self._name(self._graph, served, links[-1].choice.image_id, is_new=registrar.is_new)
@@ -108,6 +118,19 @@ class Schema1Pull:
             else:
                 await gate.store.tag(self._reference, _stored(served))
         return gate.ledger.done()
+
+    def _refuse_what_cannot_be_written(self, choices: Sequence[Choice]) -> None:
+        """Before anything is fetched for a graph that takes no images."""
+        if self._graph is None or self._graph.images.driver.is_writable:
+            return
+        lacking = [choice.image_id for choice in choices if not choice.is_present]
+        if lacking:
+            raise Unsupported(
+                f"images of Docker's {self._graph.images.driver.name} driver can only be read",
+                where=self._graph.place,
+                wanted=f"{lacking[0]}, which is not there",
+                hint="Leave out --graph; or have that Docker write them with `docker save`, and `puller load` that.",
+            )
 
     async def _manifest(self, root: Descriptor) -> Served:
         gate, pinned = self._gate, self._reference.digest
