@@ -28,7 +28,7 @@ class ImageConfig:
     """An image's config. Its values are shown and compared, never acted upon (THREATS C21)."""
 
     raw: bytes = field(repr=False)
-    platform: Platform | None  # None where it names neither os nor architecture, as signatures in image form do
+    platform: Platform | None  # None where os or architecture is not named: signatures in image form, imports of old
     diff_ids: tuple[Digest, ...]
     created: str = ""
     user: str = ""
@@ -60,9 +60,10 @@ def parse_config(raw: bytes) -> ImageConfig:
     if rootfs.get("type") != "layers":
         raise InvalidManifest(f"{what}: rootfs.type must be layers", got=repr(rootfs.get("type"))[:80])
     inner = object_of(document, "config", what=what, default=True)
+    named = [text_of(document, key, what=what, default="") for key in ("os", "architecture")]
     return ImageConfig(
         raw,
-        Platform.decode(document, what=what) if document.get("os") or document.get("architecture") else None,
+        Platform.decode(document, what=what) if all(named) else None,
         tuple(_diff_id(entry, i) for i, entry in enumerate(list_of(rootfs, "diff_ids", what=what, default=True))),
         text_of(document, "created", what=what, default=""),
         _user(text_of(inner, "User", what=what, default="")),
