@@ -16,6 +16,8 @@ from tests.graph.images import archive, graph_at, named, stack
 from tests.ops.old_world import MIDDLE, OLD, TOP, files_of
 from tests.rootfs.old_docker import OldImage, legacy_config, old_root
 
+pytestmark = pytest.mark.slow
+
 OTHER = images.schema1(MIDDLE, TOP)
 
 

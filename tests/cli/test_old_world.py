@@ -19,6 +19,8 @@ from tests.cli.program import ran
 from tests.ops.old_world import BASE, MIDDLE, TOP, tar_of, texts_of
 from tests.rootfs.old_docker import OldImage, old_root
 
+pytestmark = pytest.mark.slow
+
 BASE_ID, DERIVED_ID = hashlib.sha256(b"base").hexdigest(), hashlib.sha256(b"derived").hexdigest()
 PAIR = images.schema1(BASE, TOP)
 

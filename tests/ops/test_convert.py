@@ -32,6 +32,8 @@ from tests.ops.old_world import BASE, MIDDLE, OLD, TOP, OldStory, old_story, tar
 from tests.ops.shelf import FakeDriver, shelves
 from tests.ops.story import IMAGE
 
+pytestmark = pytest.mark.slow
+
 HOLLOW = images.raw_layer(bytes(1024))
 NEW = Reference.parse("new:1")
 

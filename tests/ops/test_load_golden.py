@@ -17,6 +17,8 @@ from tests.graph.recorded import golden, graph_over, stories
 from tests.graph.replay import NOTHING, Replay, Told, expected
 from tests.ops.loader import source_of
 
+pytestmark = pytest.mark.slow
+
 STORIES = [case for case in stories() if "Load" in case["request"]]
 NAMES = [case["name"] for case in STORIES]
 

@@ -16,6 +16,8 @@ from testregistry import faults, images
 from tests.ops.old_world import BASE, MIDDLE, OLD, TOP, content_of, old_story, tar_of, texts_of
 from tests.ops.pushing import blob, made, modern, named, outcomes, pushed, signed, uploads
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = "1" * 64, "2" * 64
 EMPTY = images.layer({})
 

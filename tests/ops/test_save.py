@@ -24,6 +24,8 @@ from tests.graph.replay import Replay, Told, cannot
 from tests.ops.old_world import OLD, OldStory, old_story, tar_of
 from tests.ops.story import BASE, IMAGE, TOP
 
+pytestmark = pytest.mark.slow
+
 EXPORTS = [case for case in stories() if "Export" in case["request"]]
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 

@@ -23,6 +23,8 @@ from testregistry.fault import Powers
 from tests.registry.scene import Time, content, described
 from tests.registry.uploading import LARGE, SMALL, bring, held, shelved, target
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("keep", [True, False], ids=["kept", "lost"])
 @pytest.mark.parametrize("after", [0, 1, 65_536, 3_000_000])
