@@ -35,6 +35,7 @@ from puller.ops.saving.modernise import (
     manifest_chain,
     modernised,
 )
+from puller.ops.tasks import apart
 from puller.ops.unpacking.stored import image_at
 from puller.store.disk import DiskStore
 from puller.stream.layer import LayerReader
@@ -75,21 +76,25 @@ async def convert(
     reference = name or found.reference
     if reference is None or (name is None and reference.digest is not None):
         raise InvalidReference("the new image needs a name", reference=text, hint="Give one as the last word.")
-    async with store.lease() as lease, _modern(found, form, store, graph, lease, platform) as (old_id, modern):
-        await lease.hold([*modern.blobs, modern.config.digest, modern.descriptor.digest])
-        reused = [await _keep(store, turned, modern.blobs) for turned in modern.turned if turned.layer is not None]
-        await _put(store, modern.config, modern.config_raw)
-        await _put(store, modern.descriptor, modern.manifest)
-        await name_content(reference, modern.descriptor, store, graph)
-    return Converted(
-        reference,
-        old_id,
-        modern.config.digest,
-        modern.descriptor,
-        modern.turned,
-        reused.count(True),
-        moved=reference == found.reference,
-    )
+
+    async def work() -> Converted:
+        async with store.lease() as lease, _modern(found, form, store, graph, lease, platform) as (old_id, modern):
+            await lease.hold([*modern.blobs, modern.config.digest, modern.descriptor.digest])
+            reused = [await _keep(store, turned, modern.blobs) for turned in modern.turned if turned.layer is not None]
+            await _put(store, modern.config, modern.config_raw)
+            await _put(store, modern.descriptor, modern.manifest)
+            await name_content(reference, modern.descriptor, store, graph)
+        return Converted(
+            reference,
+            old_id,
+            modern.config.digest,
+            modern.descriptor,
+            modern.turned,
+            reused.count(True),
+            moved=reference == found.reference,
+        )
+
+    return await apart(work)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from puller.ops.graphs.forest import Forest, forest
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.layercheck import check_layer, checksum_trouble
 from puller.ops.graphs.trees import folders, stray_trees, tree_path
+from puller.ops.tasks import apart
 from puller.store.gc import Collectable
 
 Told: TypeAlias = Callable[[str, int], None]
@@ -57,6 +58,12 @@ async def check(
     every layer is computed, compared and kept. `told` hears of each layer that was read, with its bytes. Raises
     ContentCorrupt for names that cannot be read, StoreError where the disk fails.
     """
+    return await apart(lambda: _checked(graph, store, image_ids, disk=disk, tarsum=tarsum, told=told))
+
+
+async def _checked(
+    graph: Graph, store: Collectable, image_ids: Sequence[str] | None, *, disk: bool, tarsum: bool, told: Told
+) -> Checked:
     grown = await forest(graph)
     checking = _Checking(graph, grown)
     wanted = [*grown.images, *grown.damaged] if image_ids is None else checking.lines(image_ids)

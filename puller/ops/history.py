@@ -18,6 +18,7 @@ from puller.ops.graphs.names import find
 from puller.ops.pulling.plan import Image
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.saving.layers import Patient
+from puller.ops.tasks import apart
 from puller.ops.unpacking.shelves import Shelves
 from puller.ops.unpacking.stacking import layers_of
 from puller.ops.unpacking.stored import image_at
@@ -54,6 +55,10 @@ async def history(
     """The steps of the image that `text` means; of an index that of `platform`. Raises what `find` raises, and
     Unsupported for a schema 1 manifest without its image.
     """
+    return await apart(lambda: _told(text, store, graph, shelves, platform))
+
+
+async def _told(text: str, store: DiskStore, graph: Graph, shelves: Shelves, platform: Platform | None) -> list[Step]:
     found = await find(text, store, graph)
     if found.image_id is not None:
         return [_graph_step(image) for image in await graph.run(graph.images.line, found.image_id)]

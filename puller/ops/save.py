@@ -28,6 +28,7 @@ from puller.ops.pulling.plan import layer_steps
 from puller.ops.saving.layers import PULL, blob_stream, layer_stream
 from puller.ops.saving.modernise import Form, graph_chain, modernised
 from puller.ops.saving.picking import Picked, pick
+from puller.ops.tasks import apart
 from puller.ops.unpacking.stored import image_at
 from puller.ops.walk import walk
 from puller.store.disk import DiskStore
@@ -59,12 +60,16 @@ async def save(
     threads. Raises what `pick` raises, ContentMissing where a blob was given up, ContentCorrupt, VerificationError, and
     what `write` raises.
     """
-    async with store.lease() as lease:
-        with ExitStack() as stack:
-            saving = _Saving(store, graph, lease, stack, platform, old_only=old_only)
-            picked = await pick(texts, store, graph)
-            items = await (saving.docker(picked) if form == "docker" else saving.oci(picked))
-            return Saved(len(saving.images), await _written(items, graph, write))
+
+    async def work() -> Saved:
+        async with store.lease() as lease:
+            with ExitStack() as stack:
+                saving = _Saving(store, graph, lease, stack, platform, old_only=old_only)
+                picked = await pick(texts, store, graph)
+                items = await (saving.docker(picked) if form == "docker" else saving.oci(picked))
+                return Saved(len(saving.images), await _written(items, graph, write))
+
+    return await apart(work)
 
 
 class _Saving:

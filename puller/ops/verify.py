@@ -8,6 +8,7 @@ from puller.model.reference import Reference
 from puller.ops.graphcheck import Checked, check
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.names import find
+from puller.ops.tasks import apart
 from puller.store.audit import Auditable, Audited, audit
 
 Told: TypeAlias = Callable[[object, int], None]
@@ -20,6 +21,12 @@ async def verify(
 
     `told` hears of every blob and layer that was read, with its bytes. Raises as `find`, `audit` and `check`.
     """
+    return await apart(lambda: _verified(texts, store, graph, told=told))
+
+
+async def _verified(
+    texts: Sequence[str] | None, store: Auditable, graph: Graph, *, told: Told
+) -> tuple[Audited | None, Checked | None]:
     if texts is None:
         audited = await audit(store, None, told=told)
         checked = await check(graph, store, None, disk=True, told=told)

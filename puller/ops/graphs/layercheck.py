@@ -1,11 +1,8 @@
 """layercheck: the layer of a graph image put together again, and held to every digest and tarsum that speaks of it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
-
-from anyio import CancelScope
 
 from puller.contracts.graph import GraphImage
 from puller.errors import ContentCorrupt, InputError, LayerError, PullerError
@@ -16,6 +13,7 @@ from puller.model.digest import Digest, TarsumDigest
 from puller.model.mediatype import OCTETS
 from puller.ops.graphs.finding import Kind
 from puller.ops.graphs.graph import Graph
+from puller.ops.pulling.watch import stop_when_cancelled
 from puller.store.gc import Collectable
 from puller.stream.layer import LayerReader, TarsumAttempt
 from puller.stream.sink import Digester, Sink, Tee
@@ -69,22 +67,16 @@ async def check_layer(image: GraphImage, graph: Graph, store: Collectable, *, di
 
 
 async def _read(graph: Graph, image_id: str, sink: Sink) -> int:
-    chunks = graph.images.layer_tar(image_id)
-    size = 0
-    try:
-        while read := await graph.run(_step, chunks, sink):
-            size += read
-        await graph.run(sink.finish)
-    finally:
-        with CancelScope(shield=True):
-            await graph.run(getattr(chunks, "close", lambda: None))
-    return size
+    def read() -> int:  # all in one thread: no other can close a generator that runs
+        size = 0
+        for chunk in graph.images.layer_tar(image_id):
+            stop_when_cancelled()
+            sink.write(chunk)
+            size += len(chunk)
+        sink.finish()
+        return size
 
-
-def _step(chunks: Iterator[bytes], sink: Sink) -> int:
-    chunk = next(chunks, b"")
-    sink.write(chunk)
-    return len(chunk)
+    return await graph.run(read)
 
 
 async def _compare(
