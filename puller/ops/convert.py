@@ -1,7 +1,7 @@
 """convert: an image of the old world becomes one of today; and one of today changes from Docker's types to OCI's."""
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from puller.archive.item import Stream
@@ -17,7 +17,8 @@ from puller.model.mediatype import SCHEMA1_MANIFESTS, is_index
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
-from puller.ops.graphs.layers import GraphLayers, blob_of
+from puller.ops.graphs.held import held_line
+from puller.ops.graphs.layers import GraphLayers
 from puller.ops.graphs.names import Found, find, name_content
 from puller.ops.pulling.transfer import Poured
 from puller.ops.pulling.watch import LayerWatch, stop_when_cancelled
@@ -103,10 +104,7 @@ async def _modern(
 ) -> AsyncIterator[tuple[str, Modern]]:
     """The old image's ID, and the new image; what it is made of is held while the block runs."""
     if found.image_id is not None:
-        line = await graph.run(graph.images.line, found.image_id)
-        with ExitStack() as stack:
-            await graph.run(stack.enter_context, graph.images.holding([image.image_id for image in line]))
-            await lease.hold([digest for image in line if (digest := blob_of(image)) is not None])
+        async with held_line(found.image_id, graph, lease) as line:
             chain = await graph_chain(line, GraphLayers(graph), store)
             yield found.image_id, modernised(chain, form)
         return

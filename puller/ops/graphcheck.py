@@ -1,12 +1,9 @@
 """graphcheck: an image graph, or some images of it, held against itself. Nothing found there makes it fail."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
-
-from anyio import CancelScope
 
 from puller.contracts.graph import GraphImage
 from puller.errors import ContentCorrupt, ContentMissing, InputError
@@ -16,6 +13,7 @@ from puller.legacy.v1image import V1Image
 from puller.ops.graphs.finding import GraphFinding, Kind
 from puller.ops.graphs.forest import Forest, forest
 from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.held import held
 from puller.ops.graphs.layercheck import check_layer, checksum_trouble
 from puller.ops.graphs.trees import folders, stray_trees, tree_path
 from puller.ops.tasks import apart
@@ -85,7 +83,7 @@ async def _read(
     graph = checking.graph
     if image_id not in checking.grown.images:
         return 0
-    async with _held(graph, image_id):
+    async with held(graph, [image_id]):
         try:
             image = await graph.run(graph.images.get, image_id)  # as it is now, and stays
         except (ContentMissing, ContentCorrupt):
@@ -97,14 +95,6 @@ async def _read(
         checking.remarks.append((image_id, result.remark))
     told(image_id, result.size)
     return result.size
-
-
-@asynccontextmanager
-async def _held(graph: Graph, image_id: str) -> AsyncIterator[None]:
-    with ExitStack() as stack:
-        with CancelScope(shield=True):  # a thread that took the lock must not be left with it
-            await graph.run(stack.enter_context, graph.images.holding([image_id]))
-        yield
 
 
 class _Checking:

@@ -5,7 +5,7 @@ content; the second writes, and holds every layer to what the first has found.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,8 @@ from puller.model.digest import Digest
 from puller.model.manifest import Index
 from puller.model.platform import Platform
 from puller.ops.graphs.graph import Graph
-from puller.ops.graphs.layers import GraphLayers, blob_of
+from puller.ops.graphs.held import held_line
+from puller.ops.graphs.layers import GraphLayers
 from puller.ops.graphs.places import full_name
 from puller.ops.pulling.plan import layer_steps
 from puller.ops.saving.layers import PULL, blob_stream, layer_stream
@@ -63,7 +64,7 @@ async def save(
 
     async def work() -> Saved:
         async with store.lease() as lease:
-            with ExitStack() as stack:
+            async with AsyncExitStack() as stack:
                 saving = _Saving(store, graph, lease, stack, platform, old_only=old_only)
                 picked = await pick(texts, store, graph)
                 items = await (saving.docker(picked) if form == "docker" else saving.oci(picked))
@@ -78,7 +79,7 @@ class _Saving:
         store: DiskStore,
         graph: Graph,
         lease: Lease,
-        stack: ExitStack,
+        stack: AsyncExitStack,
         platform: Platform | None,
         *,
         old_only: bool,
@@ -127,11 +128,7 @@ class _Saving:
         return SavedImage(layers, places, modern_config(history, diff_ids, graph_id=image_id))
 
     async def _held_line(self, image_id: str) -> list[GraphImage]:
-        """The image and all below it, itself first; nobody deletes them before this is done."""
-        graph = self._graph
-        line = await graph.run(graph.images.line, image_id)
-        await graph.run(self._stack.enter_context, graph.images.holding([image.image_id for image in line]))
-        return await graph.run(graph.images.line, image_id)
+        return await self._stack.enter_async_context(held_line(image_id, self._graph, self._lease))
 
     async def _content_image(self, root: Descriptor, places: set[tuple[str, str]]) -> SavedImage:
         await self._lease.hold([root.digest])
@@ -163,7 +160,6 @@ class _Saving:
     async def _converted(self, one: Picked, blobs: dict[Digest, bytes | Stream]) -> Descriptor:
         assert one.image_id is not None
         line = await self._held_line(one.image_id)
-        await self._lease.hold([digest for image in line if (digest := blob_of(image)) is not None])
         modern = modernised(await graph_chain(line, self._layers, self._store), "oci")
         blobs |= modern.blobs
         blobs |= {modern.descriptor.digest: modern.manifest, modern.config.digest: modern.config_raw}

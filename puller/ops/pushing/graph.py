@@ -26,6 +26,7 @@ from puller.model.mediatype import DOCKER_PLAIN_LAYER, OCTETS, SCHEMA1_SIGNED
 from puller.model.push import Arrival
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.held import held_line
 from puller.ops.graphs.layers import GraphLayers, blob_of
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.pushing.content import put_once
@@ -69,9 +70,7 @@ class GraphPush:
 
     async def run(self, image_id: str, form: Form) -> None:
         """Push the image and all below it. Raises any PullerError; then the name has not moved."""
-        line = await self._graph.run(self._graph.images.line, image_id)
-        with self._graph.images.holding([image.image_id for image in line]):
-            await self._lease.hold([digest for image in line if (digest := blob_of(image)) is not None])
+        async with held_line(image_id, self._graph, self._lease) as line:
             self._ledger.graph_id = image_id
             line = [await self._with_checksum(image) for image in line]
             if form == "schema1":
