@@ -1,11 +1,10 @@
-"""What is computed of an image's layer when somebody first asks: its digest and its tarsum (LEGACY.md d.9, d.10)."""
+"""What is computed of an image's layer when somebody first asks: its digest (LEGACY.md d.9)."""
 
 from collections.abc import Callable, Iterator
 
 from puller.contracts.graph import ImageGraph
 from puller.contracts.layers import Told
 from puller.stream.sink import Digester
-from puller.stream.tarsum import Tarsum, TarsumSink
 
 
 def unheard(_: int) -> None:
@@ -26,16 +25,6 @@ def layer_digest(graph: ImageGraph, image_id: str, told: Told = unheard) -> str:
     checksum = str(digester.digest)
     graph.set_checksum(image_id, checksum)
     return checksum
-
-
-def tarsum_of_layer(graph: ImageGraph, image_id: str, told: Told = unheard, *, label: str = "tarsum.v1+sha256") -> str:
-    """The tarsum of an image's layer, computed now; nothing is written. Raises LayerError where the original failed."""
-    tarsum = Tarsum.for_label(label)
-    sink = TarsumSink(tarsum)
-    for chunk in _told(graph.layer_tar(image_id), told):
-        sink.write(chunk)
-    sink.finish()
-    return tarsum.sum()
 
 
 def _told(chunks: Iterator[bytes], told: Callable[[int], None]) -> Iterator[bytes]:

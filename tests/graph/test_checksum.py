@@ -3,8 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from puller.graph.checksum import layer_digest, tarsum_of_layer
-from puller.ops.tarsum import tarsum_of
+from puller.graph.checksum import layer_digest
 from tests.graph.images import graph_at, named, register
 from tests.graph.recorded import golden
 
@@ -26,10 +25,3 @@ def test_a_checksum_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
     register(graph, "a")
     graph.set_checksum(named("a"), "sha256:ab")
     assert layer_digest(graph, named("a")) == "sha256:ab"
-
-
-def test_a_tarsum_is_that_of_the_archive_and_is_not_kept(tmp_path: Path) -> None:
-    graph = graph_at(tmp_path / "docker")
-    register(graph, "a", content=golden("graph/layer0.tar.gz"))
-    assert tarsum_of_layer(graph, named("a")) == tarsum_of([golden("graph/layer0.tar")], "tarsum.v1+sha256")
-    assert graph.tarsum(named("a")) is None
