@@ -16,6 +16,7 @@ from puller.stream.sink import Chunk, Sink, Tee
 from puller.stream.verifier import BlobVerifier
 
 SMALL = 1 << 20  # bytes: so much is kept and goes in one request
+PARTING = 1.0  # seconds that somebody who stops waits for a registry to hear of it
 MARK = 64 << 20  # bytes between the places from which a broken upload can be hashed again
 
 
@@ -166,15 +167,21 @@ class DocumentDeposit:
 async def depositing(
     upload: Upload, expected: Descriptor, watchers: Sequence[Sink], progress: Progress
 ) -> AsyncIterator[BlobDeposit]:
-    """An open deposit into an upload that was begun. What is wrong cancels the upload; what was cut short does not."""
+    """An open deposit into an upload that was begun. What is wrong, or given up, cancels the upload; what was cut short
+    does not.
+    """
     failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        deposit = BlobDeposit(upload, expected, watchers, progress, group)
-        try:
-            yield deposit
-        except Exception as error:
-            failure = error  # raised after the group: it would wrap it
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            deposit = BlobDeposit(upload, expected, watchers, progress, group)
+            try:
+                yield deposit
+            except Exception as error:
+                failure = error  # raised after the group: it would wrap it
+            group.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        await upload.cancel(within=PARTING)
+        raise
     if isinstance(failure, VerificationError | LayerError):
         await upload.cancel()
     if failure is not None:

@@ -116,13 +116,13 @@ class Upload:
         """Make it exist. Raises RegistryError, DigestMismatch."""
         await self._complete(b"")
 
-    async def cancel(self) -> None:
-        """Tell the registry to forget it; whether it listens does not matter."""
+    async def cancel(self, *, within: float = _CANCEL) -> None:
+        """Tell the registry to forget it, `within` so many seconds; whether it listens does not matter."""
         location, self._location = self._location, None
         if location is None:
             return
         parcel = Parcel("DELETE", location, self._what, self._place.scope, frozenset({200, 202, 204}))
-        with anyio.move_on_after(_CANCEL, shield=True):
+        with anyio.move_on_after(within, shield=True):
             try:
                 await self._session.deliver(parcel)
             except PullerError:

@@ -189,9 +189,24 @@ async def test_a_cancelled_upload_leaves_nothing_complete_and_may_be_begun_again
             group.start_soon(bring, repository, content(30_000_000))
             await begun.wait()
             group.cancel_scope.cancel()
+        assert registry.journal.count("DELETE", kind="upload", status=204) == 1
         assert not held(registry, content(30_000_000))
         assert not repository.may_go_on(Digest.of(content(30_000_000)))
         await bring(repository, LARGE)
         assert held(registry, LARGE)
         await bring(repository, content(30_000_000))
         assert held(registry, content(30_000_000))
+
+
+async def test_a_registry_that_does_not_answer_holds_up_nobody_who_stops() -> None:
+    silent = [deaf("PATCH", times=1), faults.hang(method="DELETE", times=None)]
+    async with serve(faults=silent) as registry, target(registry) as repository:
+        begun = anyio.Event()
+        registry.on_request.append(lambda record: begun.set() if record.method == "PATCH" else None)
+        async with anyio.create_task_group() as group:
+            group.start_soon(bring, repository, content(30_000_000))
+            await begun.wait()
+            group.cancel_scope.cancel()
+            started = anyio.current_time()
+        assert anyio.current_time() - started < 3  # seconds
+        assert registry.journal.count("DELETE", kind="upload") == 1
