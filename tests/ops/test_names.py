@@ -42,12 +42,14 @@ async def test_a_name_finds_what_it_was_given_to_in_either_world(tmp_path: Path)
 async def test_names_are_kept_in_the_graph_as_docker_writes_them(tmp_path: Path) -> None:
     async with two_worlds(tmp_path) as worlds:
         (base,) = worlds.stack("base")
-        for text in ("debian", "localhost:5000/x:2", "quay.io/a/b@sha256:" + "ab" * 32):
+        for text in ("debian", "localhost:5000/x:2"):
             await named_image(worlds, text, base)
+        pinned = name(f"quay.io/a/b@{OLD.digest}")
+        await name_pulled(pinned, base, await worlds.put_old(), worlds.store, worlds.graph)
         assert worlds.graph.tags.repositories() == {
             "debian": {"latest": base},
             "localhost:5000/x": {"2": base},
-            "quay.io/a/b": {"sha256:" + "ab" * 32: base},
+            "quay.io/a/b": {OLD.digest: base},
         }
 
 
@@ -55,7 +57,7 @@ async def test_a_name_given_to_a_graph_image_is_taken_from_content(tmp_path: Pat
     async with two_worlds(tmp_path) as worlds:
         (base,) = worlds.stack("base")
         await named_content(worlds, "app")
-        assert await name_image(name("app"), base, worlds.store, worlds.graph) is None
+        assert await name_image(name("app"), base, worlds.store, worlds.graph) == str(MODERN.config.digest)
         assert (await found(worlds, "app")).image_id == base
         assert await worlds.store.tags() == {}
 
@@ -142,6 +144,61 @@ async def test_a_manifest_that_is_not_whole_leaves_the_name_as_it_was(tmp_path: 
             await name_pulled(name("other"), top, manifest, worlds.store, worlds.graph)
         assert worlds.graph.tags.names_of(top) == []
         assert (await found(worlds, str(APP))).image_id == base
+
+
+async def test_a9_an_image_without_a_manifest_takes_no_name_with_a_digest(tmp_path: Path) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        base, top = worlds.stack("base", "top")
+        await name_pulled(APP, base, await worlds.put_old(), worlds.store, worlds.graph)
+        pinned = name(f"registry.example/app@{OLD.digest}")
+        with pytest.raises(InvalidReference, match="that of a manifest"):
+            await name_image(pinned, top, worlds.store, worlds.graph)
+        with pytest.raises(InvalidReference, match="that of a manifest"):
+            await rename(await found(worlds, top), pinned, worlds.store, worlds.graph)
+        assert (await found(worlds, OLD.digest)).image_id == base
+        await rename(await found(worlds, str(APP)), pinned, worlds.store, worlds.graph)
+        assert (await found(worlds, str(pinned))).image_id == base
+
+
+async def test_a9_a_digest_means_what_is_proved_and_no_name_that_claims_it(tmp_path: Path) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        base, top = worlds.stack("base", "top")
+        for claimed in (OLD.digest, str(Digest.of(b"another")), str(MODERN.manifest.digest)):
+            worlds.graph.tags.tag("registry.example/app", claimed, top)
+            with pytest.raises(ContentMissing):
+                await found(worlds, claimed)
+        assert (await found(worlds, f"registry.example/app@{OLD.digest}")).image_id == top
+        manifest = await worlds.put_old()
+        await name_content(name("plain"), manifest, worlds.store, worlds.graph)
+        await named_content(worlds, "modern")
+        one, other = await found(worlds, OLD.digest), await found(worlds, str(MODERN.manifest.digest))
+        assert (one.image_id, one.descriptor) == (None, manifest)
+        assert (other.image_id, other.descriptor) == (None, MODERN.manifest.descriptor)
+        await name_pulled(APP, base, manifest, worlds.store, worlds.graph)
+        assert (await found(worlds, OLD.digest)).image_id == base
+
+
+@pytest.mark.parametrize("text", ["sha256:1984", "sha512:ab", "sha256:" + "a" * 63])
+async def test_a8_nothing_gets_a_name_that_reads_as_an_id(tmp_path: Path, text: str) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        (base,) = worlds.stack("base")
+        manifest = await worlds.put_old()
+        with pytest.raises(InvalidReference, match="look like an image ID"):
+            await named_image(worlds, text, base)
+        with pytest.raises(InvalidReference, match="look like an image ID"):
+            await named_content(worlds, text)
+        with pytest.raises(InvalidReference, match="look like an image ID"):
+            await name_pulled(name(text), base, manifest, worlds.store, worlds.graph)
+        assert (await worlds.store.tags(), worlds.graph.tags.repositories()) == ({}, {})
+        for other in ("sha256:latest", "registry.example/sha256:1984"):
+            await named_image(worlds, other, base)
+
+
+@pytest.mark.parametrize("text", ["198", "a", "sha256:198"])
+async def test_too_short_a_beginning_of_an_id_is_told_so(tmp_path: Path, text: str) -> None:
+    async with two_worlds(tmp_path) as worlds:
+        with pytest.raises(ContentMissing, match="four digits or more"):
+            await found(worlds, text)
 
 
 async def test_only_an_image_that_is_here_gets_a_name(tmp_path: Path) -> None:

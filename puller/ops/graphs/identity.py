@@ -106,26 +106,15 @@ async def _documents(digits: str, store: Collectable, graph: Graph) -> dict[str,
     meant = {i: entry for entry, i in await _pulled(store, graph) if await registry_digest(store, entry) == digest}
     if meant:
         return {f"manifest {digest} of {image_id}": (image_id, entry) for image_id, entry in meant.items()}
-    signed = await _signed_as(str(digest), store, graph)
-    if signed:
-        return signed
     async for node in _nodes(store):
         is_document = node.document is not None or node.descriptor.media_type in SCHEMA1_MANIFESTS
-        if node.descriptor.digest == digest and is_document:
+        if is_document and digest in (node.descriptor.digest, await registry_digest(store, node.descriptor)):
             return {f"manifest {digest}": (None, node.descriptor)}
     try:
         found = await pinned(store, (), digest)
     except ContentMissing:
         return {}
     return {} if found.media_type == OCTETS else {f"manifest {digest}": (None, found)}
-
-
-async def _signed_as(digest: str, store: Collectable, graph: Graph) -> dict[str, Meaning]:
-    """Graph images with a name that has this digest; the manifest is that under the same name."""
-    repositories = await graph.run(graph.tags.repositories)
-    images = {refs[digest] for refs in repositories.values() if digest in refs}
-    entries = {image_id: entry for entry, image_id in await _pulled(store, graph)}
-    return {f"manifest {digest} of {image_id}": (image_id, entries.get(image_id)) for image_id in images}
 
 
 async def _pulled(store: Collectable, graph: Graph) -> list[tuple[Descriptor, str]]:

@@ -7,6 +7,8 @@ place, unless it is of schema 1: so a place is set behind the entry that hides i
 away before its place is given to another image. Readers who saw the index change look again.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anyio import CancelScope
@@ -14,14 +16,16 @@ from anyio import CancelScope
 from puller.errors import ContentMissing, InvalidReference
 from puller.graph.names import normalised
 from puller.model.descriptor import Descriptor
-from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference, is_tag
 from puller.model.text import printable
+from puller.ops.graphs.entries import entry_in, entry_of, forget_entries, image_id_of, is_schema1
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.identity import exact_hex, known_by, looks_like_id
 from puller.ops.graphs.places import full_name, place_of
 from puller.store.gc import Collectable
-from puller.store.naming import names_of
+
+_ID_LIKE = re.compile(r"sha(?:256|512):[0-9a-f]+", re.ASCII)
+_TOO_SHORT = re.compile(r"(?:sha256:)?[0-9a-f]{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +60,60 @@ async def find(text: str, store: Collectable, graph: Graph) -> Found:
         if found is not None:
             return found
         if not looks_like_id(text):
-            raise ContentMissing("there is no image of this name", reference=Reference.parse(text).tagged())
+            hint = "The beginning of an ID has four digits or more." if _TOO_SHORT.fullmatch(text) else ""
+            raise ContentMissing("there is no image of this name", reference=Reference.parse(text).tagged(), hint=hint)
     return Found(text, *await known_by(text, store, graph))
 
 
-async def name_image(reference: Reference, image_id: str, store: Collectable, graph: Graph) -> str | None:
-    """Name a graph image, which must be here; the ID of the graph image that had the name before, if another.
+def check_new(reference: Reference, *, has_manifest: bool = True) -> None:
+    """Refuse what must not become a name of anything. Raises InvalidReference.
 
-    Raises ContentMissing, and InvalidReference for a name that the old world does not allow.
+    A digest is a promise about a manifest: what has none cannot keep it. And the beginning of an ID is for the ID.
     """
+    if reference.digest is not None and not has_manifest:
+        what = "a digest in a name is that of a manifest, and this image has none"
+        raise InvalidReference(what, reference=reference, hint="Name it with a tag.")
+    if _ID_LIKE.fullmatch(reference.tagged().familiar()):
+        hint = "Choose another name or tag."
+        raise InvalidReference("this name would look like an image ID", reference=reference, hint=hint)
+
+
+async def held_by(
+    reference: Reference, entries: Mapping[str, Descriptor], store: Collectable, graph: Graph
+) -> str | None:
+    """The ID of the image that the name stands for, given the entries of the index: bare for a graph image."""
+    entry, image_id = entry_in(entries, reference), await _image_at(place_of(reference), graph)
+    if entry is None or (image_id is not None and is_schema1(entry)):
+        return image_id
+    return await image_id_of(entry, store)
+
+
+async def name_image(reference: Reference, image_id: str, store: Collectable, graph: Graph) -> str | None:
+    """Name a graph image, which must be here; the ID of the image that had the name before, if another (`held_by`).
+
+    Raises ContentMissing, and InvalidReference for a name that the old world does not allow, or one with a digest.
+    """
+    reference = reference.tagged()
+    check_new(reference, has_manifest=False)
     async with graph.naming():
+        held = await held_by(reference, await store.tags(), store, graph)
         old = await _set_place(reference, image_id, store, graph)
-        entry = await _entry(reference, store)
-        if entry is not None and not (_is_schema1(entry) and old == image_id):
-            await _forget_entries(reference, store)
-        return None if old == image_id else old
+        entry = await entry_of(reference, store)
+        if entry is not None and not (is_schema1(entry) and old == image_id):
+            await forget_entries(reference, store)
+        return None if held == image_id else held
 
 
 async def name_pulled(
     reference: Reference, image_id: str, descriptor: Descriptor, store: Collectable, graph: Graph
 ) -> str | None:
-    """Name a graph image and the schema 1 manifest it was pulled by; else as `name_image`, and as `store.tag`."""
+    """Name a graph image and the schema 1 manifest it was pulled by, which proves a digest in the name; the ID of the
+    graph image that had it before. Raises as `name_image` and `store.tag`.
+    """
     reference = reference.tagged()
+    check_new(reference)
     async with graph.naming():
-        entry = await _entry(reference, store)
+        entry = await entry_of(reference, store)
         old = await _set_place(reference, image_id, store, graph)
         try:
             await store.tag(reference, descriptor)
@@ -92,9 +126,10 @@ async def name_pulled(
 
 async def name_content(reference: Reference, descriptor: Descriptor, store: Collectable, graph: Graph) -> None:
     """Name content, which must all be here; a graph image that had the name loses it. Raises as `store.tag`."""
+    check_new(reference)
     async with graph.naming():
         await store.tag(reference.tagged(), descriptor)
-        if not _is_schema1(descriptor):
+        if not is_schema1(descriptor):
             await _clear_place(place_of(reference), graph)
 
 
@@ -112,13 +147,13 @@ async def unname(reference: Reference, store: Collectable, graph: Graph) -> Foun
     """Take a name away; what it stood for. What it named stays. Raises ContentMissing where there is no such name."""
     reference = reference.tagged()
     async with graph.naming():
-        entry, place = await _entry(reference, store), place_of(reference)
+        entry, place = await entry_of(reference, store), place_of(reference)
         image_id = await _image_at(place, graph)
         if entry is None and image_id is None:
             raise ContentMissing("there is no image of this name", reference=reference)
-        await _forget_entries(reference, store)
+        await forget_entries(reference, store)
         await _clear_place(place, graph)
-        hidden = entry is not None and not _is_schema1(entry)
+        hidden = entry is not None and not is_schema1(entry)
         return Found(str(reference), None if hidden else image_id, entry, reference, place)
 
 
@@ -143,7 +178,7 @@ async def _by_name(text: str, store: Collectable, graph: Graph) -> Found | None:
             entry = await store.resolve(reference)
         except ContentMissing:
             entry = None
-        if entry is not None and not _is_schema1(entry):
+        if entry is not None and not is_schema1(entry):
             return Found(text, None, entry, reference, place)
         image_id = await _image_at(place, graph)
         if await store.generation() == generation:
@@ -171,9 +206,9 @@ async def _set_place(reference: Reference, image_id: str, store: Collectable, gr
     if not await graph.run(graph.images.has, image_id):
         raise ContentMissing("only an image that is here can be named", got=image_id, reference=reference)
     old = await _image_at(place, graph)
-    entry = await _entry(reference, store)
-    if old not in (None, image_id) and entry is not None and _is_schema1(entry):
-        await _forget_entries(reference, store)
+    entry = await entry_of(reference, store)
+    if old not in (None, image_id) and entry is not None and is_schema1(entry):
+        await forget_entries(reference, store)
     if old != image_id:
         await graph.run(graph.tags.tag, *place, image_id)
     return old
@@ -201,20 +236,5 @@ async def _put_back(
         await _clear_place(place, graph)
     else:
         await graph.run(graph.tags.tag, *place, image_id)
-    if entry is not None and await _entry(reference, store) is None:
+    if entry is not None and await entry_of(reference, store) is None:
         await store.tag(reference, entry)
-
-
-async def _entry(reference: Reference, store: Collectable) -> Descriptor | None:
-    """The index's entry under this very name: not what a digest in it would find without one."""
-    known = await store.tags()
-    return next((known[name] for name in names_of(reference.tagged()) if name in known), None)
-
-
-async def _forget_entries(reference: Reference, store: Collectable) -> None:
-    while await _entry(reference, store) is not None:  # other tools may have written the name in more than one way
-        await store.untag(reference.tagged())
-
-
-def _is_schema1(entry: Descriptor) -> bool:
-    return entry.media_type in SCHEMA1_MANIFESTS
