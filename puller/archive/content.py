@@ -43,7 +43,8 @@ class ContentImage:
     """An image, or an index of several: `root` is its manifest's descriptor, `image_id` its config's digest (an index
     has its own), `pieces` all its blobs, each before those that name it.
 
-    `absent` lists, by index, the entries that the archive leaves out.
+    `absent` lists, by index, the entries that the archive leaves out. `is_made`: the archive has no manifest, and one
+    was made of what it has.
     """
 
     root: Descriptor
@@ -51,6 +52,7 @@ class ContentImage:
     names: tuple[Reference, ...]
     pieces: tuple[Piece, ...]
     absent: tuple[tuple[Digest, tuple[Digest, ...]], ...] = ()
+    is_made: bool = False
 
 
 class Prover:

@@ -8,7 +8,7 @@ made, the same each time.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from puller.archive.content import ContentImage, Piece, Prover, check_digest
@@ -67,9 +67,7 @@ def read_images(archive: Archive, listed: Sequence[Listed], prover: Prover) -> l
             image = _image(archive, one, originals, prover)
             earlier = images.get(image.root.digest)
             names = image.names if earlier is None else (*earlier.names, *image.names)
-            images[image.root.digest] = ContentImage(
-                image.root, image.image_id, tuple(dict.fromkeys(names)), image.pieces
-            )
+            images[image.root.digest] = replace(image, names=tuple(dict.fromkeys(names)))
     return list(images.values())
 
 
@@ -136,7 +134,7 @@ def _made(one: Listed, image_id: Digest, layers: Sequence[Piece]) -> ContentImag
     raw = json.dumps(document, indent=3).encode()
     root = Descriptor(mediatype.DOCKER_MANIFEST, Digest.of(raw), len(raw))
     pieces = {piece.descriptor.digest: piece for piece in (*layers, config, Piece(root, raw))}
-    return ContentImage(root, image_id, one.entry.names, tuple(pieces.values()))
+    return ContentImage(root, image_id, one.entry.names, tuple(pieces.values()), is_made=True)
 
 
 def _check_promise(name: str, raw: bytes) -> None:

@@ -163,7 +163,11 @@ def in_order(parents: Mapping[str, str], is_known: Callable[[str], bool]) -> lis
             at = parents[at]
         if at and at not in depths and not is_known(at):
             child = next(reversed(line))
-            raise ContentMissing("the parent of an image is neither in the archive nor here", where=child, wanted=at)
+            what, hint = (
+                "the parent of an image is neither in the archive nor here",
+                "Save the archive with its parents.",
+            )
+            raise ContentMissing(what, where=child, wanted=at, hint=hint)
         depth = depths.get(at, 0)
         for one in reversed(line):
             depth += 1

@@ -19,9 +19,9 @@ from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
-from puller.ops.graphs.names import name_image
-from puller.ops.loading.graph import LEAST
-from puller.ops.loading.news import Hear, Landed, Said, Teller, unheard
+from puller.ops.graphs.names import check_new, name_image
+from puller.ops.loading.graph import LEAST, check_writable
+from puller.ops.loading.news import Hear, Landed, Teller, renamed, unheard
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.tasks import apart
 from puller.stream.sink import Digester
@@ -43,6 +43,10 @@ class Wanted:
     digest: Digest | None = None
     reference: Reference | None = None
 
+    def __post_init__(self) -> None:
+        if self.reference is not None:
+            check_new(self.reference, has_manifest=False)
+
 
 async def import_image(
     source: int,
@@ -61,6 +65,7 @@ async def import_image(
     """
 
     async def work() -> Landed:
+        check_writable(graph)
         stack = ExitStack()
         digester = Digester("sha256" if wanted.digest is None else wanted.digest.algorithm)
         told = Teller(hear, "archive", None)
@@ -118,8 +123,7 @@ async def _name(image_id: str, graph: Graph, reference: Reference | None, hear: 
     if reference is not None:
         old = await name_image(reference.tagged(), image_id, graph.store, graph)
         if old is not None:
-            name = reference.tagged().familiar()
-            hear(Said(f"The image {name} already exists, renaming the old one with ID {old[:12]} to empty string"))
+            hear(renamed(reference.tagged().familiar(), old))
 
 
 async def _undo(image_id: str, graph: Graph) -> None:

@@ -10,12 +10,14 @@ from puller.archive.opened import Archive, opened
 from puller.archive.spool import Bounds
 from puller.errors import InputError, InvalidArchive, Unsupported
 from puller.ops.graphs.graph import Graph
+from puller.ops.graphs.names import check_new
 from puller.ops.loading.compat import load_as_docker
 from puller.ops.loading.content import ContentLoading
-from puller.ops.loading.graph import GraphLoading
+from puller.ops.loading.graph import GraphLoading, check_writable
 from puller.ops.loading.names import LoadNames
 from puller.ops.loading.news import Hear, Landed, Teller, unheard
 from puller.ops.loading.plan import LoadPlan, plan_load
+from puller.ops.loading.present import as_present
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.tasks import apart
 
@@ -70,20 +72,25 @@ async def _load(archive: Archive, graph: Graph, *, retag: bool, hear: Hear) -> l
 
     def planned() -> LoadPlan:
         with _said_by_archive():
-            return plan_load(archive, graph.images, Prover(archive, told=told, pulse=stop_when_cancelled))
+            plan = plan_load(archive, graph.images, Prover(archive, told=told, pulse=stop_when_cancelled))
+            for name in (*plan.names, *(name for image in plan.content for name in image.names)):
+                check_new(name)
+        return plan
 
     plan = await graph.run(planned)
-    names = LoadNames(graph, plan.names, plan.content, hear)
-    await names.check(retag=retag)
+    if plan.folders:
+        check_writable(graph)
+    await LoadNames(graph, plan.names, plan.content, hear).check(retag=retag)
     with GraphLoading(graph, archive, hear) as images:
         content = ContentLoading(graph, archive, hear)
         try:
             async with graph.store.lease() as lease:
                 await images.run(plan)
-                await content.run(plan.content, lease)
+                present = await as_present(plan.content, graph.store, lease, hear)
+                await content.run(present, lease)
                 await graph.run(archive.file.check_unchanged)
                 with CancelScope(shield=True):  # names are set, or they are not: there is no half of it
-                    await names.set(retag=retag)
+                    await LoadNames(graph, plan.names, present, hear).set(retag=retag)
         except BaseException:
             await images.undo()
             await content.undo()

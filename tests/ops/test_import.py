@@ -12,14 +12,24 @@ from typing import Any
 import anyio
 import pytest
 
-from puller.errors import ContentCorrupt, DigestMismatch, InvalidArchive, LayerError, PullerError
+from puller.errors import (
+    ContentCorrupt,
+    DigestMismatch,
+    InvalidArchive,
+    InvalidReference,
+    LayerError,
+    PullerError,
+    Unsupported,
+)
 from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
+from puller.ops.graphs.graph import graph_at
 from puller.ops.importing import Wanted, draw_id, import_image
+from puller.ops.load import load
 from puller.ops.loading.news import Landed, News, Progress, Said
 from testregistry import images
-from tests.archive.building import BASE, OTHER, TOP, B, docker, repositories
+from tests.archive.building import BASE, OTHER, TOP, B, config, docker, folder, hex_of, repositories
 from tests.ops.loader import Loader, loader, piped, source_of
 
 NOW = datetime(2015, 1, 2, 3, 4, 5, 600_000, UTC)
@@ -113,6 +123,24 @@ async def test_a_name_that_cannot_be_undoes_the_import(tmp_path: Path) -> None:
         assert (s.tree(), s.ids()) == (before, [])
 
 
+@pytest.mark.parametrize("text", ["base@sha256:" + "0" * 64, "sha256:1984"])
+def test_a9_a_name_that_promises_content_or_reads_as_an_id_is_no_wish(text: str) -> None:
+    with pytest.raises(InvalidReference):
+        Wanted(Platform("linux", "amd64"), "x", reference=Reference.parse(text))
+
+
+@pytest.mark.parametrize("driver", ["aufs", "overlay"])
+async def test_a_graph_that_takes_no_images_is_refused_before_anything_is_read(tmp_path: Path, driver: str) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / f"docker/repositories-{driver}").write_text('{"Repositories":{}}')
+    async with loader(tmp_path) as s:
+        graph = graph_at(s.store, tmp_path / "docker")
+        with source_of(b"never looked at") as fd, pytest.raises(Unsupported, match="Leave out --graph"):
+            await import_image(fd, graph, WANTED)
+        with source_of(folder(B)) as fd, pytest.raises(Unsupported, match="puller save --graph DIR"):
+            await load(fd, graph)
+
+
 async def test_a_file_that_changes_meanwhile_is_no_image(tmp_path: Path) -> None:
     async with loader(tmp_path) as s:
         before = s.tree()
@@ -130,7 +158,10 @@ async def test_a_file_that_changes_meanwhile_is_no_image(tmp_path: Path) -> None
 async def test_a_name_moves_from_any_kind_of_image(tmp_path: Path) -> None:
     async with loader(tmp_path) as s:
         await s.load(docker([OTHER], ["base:1"]))
+        old = hex_of(config([OTHER]))[:12]
         await imported(s)
+        said = [news.text for news in s.news if isinstance(news, Said)]
+        assert said == [f"The image base:1 already exists, renaming the old one with ID {old} to empty string"]
         assert (s.names(), await s.store.tags()) == ({"base": {"1": ID}}, {})
         await imported(s, TOP, draw=lambda: B)
         said = [news.text for news in s.news if isinstance(news, Said)]

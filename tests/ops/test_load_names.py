@@ -1,5 +1,6 @@
 """The names of a load: all of them are set, or all stay what they were."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from puller.contracts.graph import TagStore
-from puller.errors import StoreUnusable
+from puller.errors import InvalidArchive, InvalidReference, StoreUnusable
+from puller.model.reference import Reference
+from puller.ops.graphs.names import find, name_pulled
 from puller.ops.load import load
 from tests.archive.building import (
     BASE,
@@ -24,7 +27,9 @@ from tests.archive.building import (
     folder,
     repositories,
 )
+from tests.contracts.sample import blob_of, put
 from tests.ops.loader import loader, source_of
+from tests.ops.two_worlds import OLD, blob_in
 
 MODERN = docker([TOP], ["new:1"])
 MIXED: list[Part] = [
@@ -73,3 +78,48 @@ async def test_g8_names_that_cannot_all_be_set_are_put_back(tmp_path: Path, at: 
         assert s.names() == {"old": {"1": B}, "held": {"1": B}, "kept": {"1": B}}
         assert list(await s.store.tags()) == ["docker.io/library/new:1"]
         assert len(s.said()) == 3
+
+
+async def test_a_name_that_another_tool_has_written_in_two_ways_moves_as_one(tmp_path: Path) -> None:
+    async with loader(tmp_path) as s:
+        await s.load(docker([OTHER], ["amb:a"]))
+        index = tmp_path / "store/index.json"
+        known = json.loads(index.read_text())
+        twin = known["manifests"][0] | {"annotations": {"org.opencontainers.image.ref.name": "amb:a"}}
+        index.write_text(json.dumps(known | {"manifests": [*known["manifests"], twin]}))
+        await s.load([*folder(C, layer=OTHER), repositories({"amb": {"a": C}})])
+        found = await find("amb:a", s.store, s.graph)
+        assert (found.image_id, found.descriptor) == (C, None)
+        assert await s.store.tags() == {}
+
+
+async def test_an_archive_cannot_claim_a_digest_that_a_manifest_has_by_name(tmp_path: Path) -> None:
+    async with loader(tmp_path) as s:
+        stored = blob_of(OLD.raw, OLD.media_type)
+        await put(s.store, *map(blob_in, OLD.layers), stored)
+        await s.store.tag(Reference.parse(f"app@{OLD.digest}"), stored.descriptor)
+        await s.refused([*folder(C), repositories({"app": {OLD.digest: C}})], InvalidReference)
+
+
+@pytest.mark.parametrize(
+    "archive", [docker([OTHER], ["sha256:1984"]), [*folder(C), repositories({"sha256": {"1984": C}})]]
+)
+async def test_a8_an_archive_cannot_bring_a_name_that_reads_as_an_id(tmp_path: Path, archive: list[Part]) -> None:
+    async with loader(tmp_path) as s:
+        await s.refused(archive, InvalidArchive)
+
+
+# --- what is here already stays what it is ---
+
+
+async def test_a_pulled_schema_1_name_keeps_its_manifest_when_its_image_is_loaded(tmp_path: Path) -> None:
+    async with loader(tmp_path) as s:
+        archive: list[Part] = [*folder(C, layer=OTHER), repositories({"app": {"1": C}})]
+        await s.load(archive)
+        stored = blob_of(OLD.raw, OLD.media_type)
+        await put(s.store, *map(blob_in, OLD.layers), stored)
+        await name_pulled(Reference.parse("app:1"), C, stored.descriptor, s.store, s.graph)
+        before = s.tree()
+        await s.load(archive)
+        assert (s.tree(), s.said()) == (before, [])
+        assert (await find("app:1", s.store, s.graph)).descriptor == stored.descriptor

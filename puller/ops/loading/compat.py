@@ -14,7 +14,7 @@ from puller.legacy.v1image import V1Image, validate_id
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.places import full_name
 from puller.ops.loading.graph import GraphLoading
-from puller.ops.loading.news import Hear, Landed, Said
+from puller.ops.loading.news import Hear, Landed, renamed
 
 
 async def load_as_docker(archive: Archive, graph: Graph, hear: Hear) -> list[Landed]:
@@ -32,10 +32,7 @@ async def load_as_docker(archive: Archive, graph: Graph, hear: Hear) -> list[Lan
         async with graph.naming():
             old = await graph.run(graph.tags.tag, repository, ref, image)
         if old is not None:
-            text = (
-                f"The image {repository}:{ref} already exists, renaming the old one with ID {old[:12]} to empty string"
-            )
-            hear(Said(text))
+            hear(renamed(f"{repository}:{ref}", old))
         found = await graph.run(graph.tags.get, repository, ref or "latest")
         landed.append(Landed(full_name((repository, ref)), found or image, "graph"))
     return landed

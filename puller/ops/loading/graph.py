@@ -9,7 +9,7 @@ from anyio import CancelScope
 from puller.archive.opened import Archive
 from puller.archive.read_graph import Folder
 from puller.contracts.graph import NewImage
-from puller.errors import ContentMissing, PullerError, TruncatedArchive
+from puller.errors import ContentMissing, PullerError, TruncatedArchive, Unsupported
 from puller.ops.graphs.graph import Graph
 from puller.ops.loading.news import Hear, Registered, Teller
 from puller.ops.loading.plan import LoadPlan
@@ -17,6 +17,15 @@ from puller.store.locks import patiently
 
 # What Docker's reader has to see before it says how a layer is packed.
 LEAST = 10  # bytes
+
+
+def check_writable(graph: Graph) -> None:
+    """Raise Unsupported, before anything is read or made, for a graph that takes no images."""
+    driver = graph.images.driver
+    if not driver.is_writable:
+        what = f"images of Docker's {driver.name} driver can only be read"
+        hint = "Leave out --graph, or `puller save --graph DIR` first."
+        raise Unsupported(what, where=graph.place, hint=hint)
 
 
 class GraphLoading:

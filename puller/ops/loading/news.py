@@ -64,6 +64,12 @@ def unheard(news: News, /) -> None:
     """A listener that does not listen."""
 
 
+def renamed(name: str, old: str) -> Said:
+    """In Docker's words, that `name`, as people type it, has moved from the image `old`."""
+    short = old.rpartition(":")[2][:12]
+    return Said(f"The image {name} already exists, renaming the old one with ID {short} to empty string")
+
+
 class Teller:
     """Tells progress of one thing out of a worker thread, and raises there the cancellation of its task."""
 
