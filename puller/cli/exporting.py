@@ -5,10 +5,9 @@ from typing import BinaryIO
 from puller.cli import interrupt
 from puller.cli.lines import size_text
 from puller.cli.options import Where
-from puller.cli.output import archive_output
+from puller.cli.output import archive_output, left_of, spoken
 from puller.cli.screen import screen_for
 from puller.cli.workbench import open_shelves, subject, told, workbench
-from puller.model.text import printable
 from puller.ops.export import export
 from puller.ops.graphs.names import Found
 from puller.ops.pulling.ledger import Ledger
@@ -26,7 +25,7 @@ def export_one(text: str, output: str, where: Where) -> int:
                     return found, await export(image, file.write, Ledger(subject(found), screen.show))
 
         with archive_output(output, verb="export") as file:
-            found, size = interrupt.run(lambda: main(file), warn=screen.note)
+            found, size = interrupt.run(lambda: main(file), warn=screen.note, left=left_of(output))
             file.flush()
-        screen.note(f"exported {told(found)} to {printable(output)}  {size_text(size)}")
+        screen.note(f"exported {told(found)} to {spoken(output)}  {size_text(size)}")
     return 0

@@ -10,10 +10,10 @@ from puller.cli.logs import Show, on_stderr, shown
 T = TypeVar("T")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]], *, warn: Show = on_stderr) -> T:
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, warn: Show = on_stderr, left: str = "") -> T:
     """Run `main()`, showing what it logs as warnings by `warn`.
 
-    Raises KeyboardInterrupt after a clean stop by SIGINT or SIGTERM.
+    Raises KeyboardInterrupt after a clean stop by SIGINT or SIGTERM; it says what is `left` then.
     """
     terminated = False
 
@@ -32,7 +32,14 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, warn: Show = on_stderr) -
     try:
         with shown(warn):
             return asyncio.run(guarded())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(left) from None
     except asyncio.CancelledError:
         if terminated:
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(left) from None
         raise
+
+
+def sentence(interrupt: KeyboardInterrupt) -> str:
+    """What is said of an interrupt, for every verb: `interrupted; nothing was unpacked`."""
+    return "; ".join(["interrupted", *filter(None, map(str, interrupt.args))])

@@ -196,12 +196,9 @@ class Told:
             self._out.flush()
 
     def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `main` to its end, or to an interrupt, which is told."""
+        """Run `main` to its end."""
         try:
-            interrupt.run(main, warn=self.note)
-        except KeyboardInterrupt:
-            self.note("interrupted; nothing of it was kept")
-            raise
+            interrupt.run(main, warn=self.note, left="nothing of it was kept")
         finally:
             self._clear()
 

@@ -67,6 +67,15 @@ class _Verbs(click.Group):
             args = ["pull", *args]
         return super().parse_args(context, args)
 
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as interrupt:  # click would show an empty line
+            from puller.cli.interrupt import sentence
+
+            click.echo(sentence(interrupt), err=True)
+            raise click.Abort from interrupt
+
     @staticmethod
     def _refuse_late_verb(args: list[str]) -> None:
         # `puller --store DIR rm alpine` would otherwise pull two images, one of them called rm.

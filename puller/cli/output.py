@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from puller.errors import InvalidConfig
+from puller.model.text import printable
 from puller.rootfs.failure import translated
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
@@ -42,6 +43,16 @@ def archive_output(output: str, *, verb: str) -> Iterator[BinaryIO]:
             unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def spoken(output: str) -> str:
+    """What people call it."""
+    return "stdout" if output == "-" else printable(output)
+
+
+def left_of(output: str) -> str:
+    """What is left of it after an interrupt."""
+    return "the archive is not whole" if output == "-" else "nothing was written"
 
 
 def _beside(target: Path, verb: str) -> tuple[BinaryIO, Path]:

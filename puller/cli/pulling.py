@@ -97,10 +97,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
                     return await pulls.run(references, report=listen)
 
         try:
-            return interrupt.run(main, warn=say)
-        except KeyboardInterrupt:
-            screen.note("interrupted; what was received is kept for the next try")
-            raise
+            return interrupt.run(main, warn=say, left="what was received is kept for the next try")
         finally:
             write_report(report_file, {"schema": SCHEMA, "pulls": [report.encode() for report in reports]})
 

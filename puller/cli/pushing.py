@@ -85,10 +85,8 @@ def push_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             return gravest(codes)
 
         try:
-            return interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
-        except KeyboardInterrupt:
-            screen.note("interrupted; layers that have arrived are not sent again")
-            raise
+            warn = unheard_of if style == "quiet" else screen.note
+            return interrupt.run(main, warn=warn, left="layers that have arrived are not sent again")
         finally:
             write_report(report_file, {"schema": SCHEMA, "pushes": [report.encode() for report in reports]})
 

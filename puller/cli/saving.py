@@ -9,7 +9,7 @@ from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.lines import counted, short, size_text
 from puller.cli.logs import on_stderr
-from puller.cli.output import archive_output
+from puller.cli.output import archive_output, left_of, spoken
 from puller.cli.rooms import open_store
 from puller.cli.table import aligned
 from puller.model.platform import Platform
@@ -36,9 +36,9 @@ def save_all(
         return await save(texts, place, graph_at(place, graph), file.write, form=form, platform=wanted)
 
     with archive_output(output, verb="save") as file:
-        saved = interrupt.run(lambda: main(file))
+        saved = interrupt.run(lambda: main(file), left=left_of(output))
         file.flush()
-    on_stderr(f"saved {counted(saved.images, 'image')} to {printable(output)}  {size_text(saved.size)}")
+    on_stderr(f"saved {counted(saved.images, 'image')} to {spoken(output)}  {size_text(saved.size)}")
 
 
 def convert_one(
@@ -52,7 +52,8 @@ def convert_one(
         wanted = _platform(platform, otherwise=None)
         return await convert(text, form, place, graph_at(place, graph), name=new, platform=wanted)
 
-    return _told(interrupt.run(main))
+    left = "what was stored is kept for the next try, until `puller gc`"
+    return _told(interrupt.run(main, left=left))
 
 
 def _told(converted: Converted) -> Iterator[str]:

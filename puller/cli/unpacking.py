@@ -59,11 +59,8 @@ def unpack_one(order: Order, *, report_file: Path | None, style: Style) -> int:
                         report=screen.show,
                     )
 
-        try:
-            found, report = interrupt.run(main, warn=unheard_of if style == "quiet" else screen.note)
-        except KeyboardInterrupt:
-            screen.note("interrupted; nothing was unpacked")
-            raise
+        warn = unheard_of if style == "quiet" else screen.note
+        found, report = interrupt.run(main, warn=warn, left="nothing was unpacked")
         name = str(subject(found))
         done = {"event": "done", "reference": name, "report": asdict(report)}
         screen.result(json.dumps(done) if style == "json" else result_line(told(found), report))

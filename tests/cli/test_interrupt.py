@@ -11,7 +11,8 @@ import pytest
 
 from puller.cli.main import run
 from puller.graph.tags import DiskTagStore
-from tests.cli.program import Ended, ended, started
+from testregistry import faults, images, serve
+from tests.cli.program import Ended, ended, ran, started
 from tests.graph.images import graph_at, named, plant
 
 pytestmark = pytest.mark.slow  # processes, and a layer that takes them a second
@@ -57,23 +58,41 @@ def left_in(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "left"),
     [
-        ("graph", "check", "--disk"),
-        ("graph", "check", "--tarsum"),
-        ("verify", "big:1"),
-        ("verify", "--all"),
-        ("save", "big:1", "-o", "big.tar"),
-        ("convert", "big:1", "--to", "oci", "new:1"),
+        ("graph check --disk", ""),
+        ("graph check --tarsum", ""),
+        ("verify big:1", ""),
+        ("verify --all", ""),
+        ("save big:1 -o big.tar", "; nothing was written"),
+        ("save big:1 -o -", "; the archive is not whole"),
+        ("convert big:1 --to oci new:1", "; what was stored is kept for the next try, until `puller gc`"),
     ],
-    ids=" ".join,
 )
 async def test_an_interrupt_while_a_layer_is_read_ends_it_calmly(
-    words: tuple[str, ...], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: str, left: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(4):
-        end = await interrupted(*words, store=store)
-        assert end.code == 130
-        assert "Traceback" not in end.err
+        end = await interrupted(*words.split(), store=store)
+        assert (end.code, end.err) == (130, f"interrupted{left}\n")
         assert left_in(tmp_path) == []
+
+
+async def test_a_push_that_is_interrupted_leaves_no_upload_in_the_registry(tmp_path: Path) -> None:
+    large = images.image(images.layer({"large": random.Random(0).randbytes(3 << 20)}))
+    async with serve() as registry:
+        registry.add("app:1", large)
+        name, store = registry.name("app:1"), str(tmp_path / "store")
+        assert (await ran(name, "--store", store, home=tmp_path)).code == 0
+        begun = asyncio.Event()
+        registry.on_request.append(lambda record: begun.set() if record.method == "PATCH" else None)
+        registry.faults.append(faults.hang(method="PATCH"))
+        registry.faults.append(faults.status(404, method="POST", path="mount=", times=None))
+        process = await started("push", name, name.replace("app", "other"), "--store", store, home=tmp_path)
+        await begun.wait()
+        process.send_signal(signal.SIGINT)
+        end = await ended(process)
+        assert end.code == 130
+        assert end.err.splitlines()[-1] == "interrupted; layers that have arrived are not sent again"
+        assert registry.journal.count("DELETE", kind="upload") == 1

@@ -59,6 +59,6 @@ async def test_locks_are_waited_for_in_a_worker_thread(tmp_path: Path) -> None:
     async with two_worlds(tmp_path) as worlds, worlds.store.lease() as lease:
         slow = Slow(worlds.images)
         (base,) = worlds.stack("base")
-        async with held_line(base, replace(worlds.graph, images=slow), lease):  # type: ignore[arg-type]
+        async with held_line(base, replace(worlds.graph, images=slow), lease):
             assert threading.main_thread() not in slow.threads
         assert len(slow.threads) == 1
