@@ -32,8 +32,8 @@ def save_all(
 
     async def main(file: BinaryIO) -> Saved:
         place = await open_store(store)
-        wanted = _platform(platform, otherwise=None if form == "oci" else host_platform())
-        return await save(texts, place, graph_at(place, graph), file.write, form=form, platform=wanted)
+        asked, host = _platform(platform), host_platform()
+        return await save(texts, place, graph_at(place, graph), file.write, form=form, platform=asked, otherwise=host)
 
     with archive_output(output, verb="save") as file:
         saved = interrupt.run(lambda: main(file), left=left_of(output))
@@ -49,8 +49,8 @@ def convert_one(
     async def main() -> Converted:
         place = await open_store(store)
         new = None if name is None else Reference.parse(name).tagged()
-        wanted = _platform(platform, otherwise=None)
-        return await convert(text, form, place, graph_at(place, graph), name=new, platform=wanted)
+        asked = _platform(platform)
+        return await convert(text, form, place, graph_at(place, graph), name=new, platform=asked)
 
     left = "what was stored is kept for the next try, until `puller gc`"
     return _told(interrupt.run(main, left=left))
@@ -75,9 +75,9 @@ def show_history(
 
     async def main() -> list[Step]:
         place = await open_store(store)
-        wanted = _platform(platform, otherwise=host_platform())
+        asked, host = _platform(platform), host_platform()
         shelves = shelves_at(place.layout.layers)
-        return await history(text, place, graph_at(place, graph), shelves, platform=wanted)
+        return await history(text, place, graph_at(place, graph), shelves, platform=asked, otherwise=host)
 
     steps = interrupt.run(main)
     if as_json:
@@ -107,5 +107,5 @@ def _short(image_id: str) -> str:
     return short(image_id) if ":" in image_id else image_id[:12]
 
 
-def _platform(text: str | None, *, otherwise: Platform | None) -> Platform | None:
-    return otherwise if text is None else Platform.parse(text)
+def _platform(text: str | None) -> Platform | None:
+    return None if text is None else Platform.parse(text)

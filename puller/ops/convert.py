@@ -8,6 +8,7 @@ from puller.archive.item import Stream
 from puller.contracts.content import Lease
 from puller.errors import InvalidReference, Unsupported
 from puller.legacy.schema1 import parse_signed_manifest
+from puller.legacy.v1image import V1Image
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -36,8 +37,8 @@ from puller.ops.saving.modernise import (
     manifest_chain,
     modernised,
 )
+from puller.ops.saving.platforms import chosen, platform_of, refuse_other
 from puller.ops.tasks import apart
-from puller.ops.unpacking.stored import image_at
 from puller.store.disk import DiskStore
 from puller.stream.layer import LayerReader
 
@@ -105,6 +106,7 @@ async def _modern(
     """The old image's ID, and the new image; what it is made of is held while the block runs."""
     if found.image_id is not None:
         async with held_line(found.image_id, graph, lease) as line:
+            refuse_other(platform_of(line[0].image), platform, text=found.text)
             chain = await graph_chain(line, GraphLayers(graph), store)
             yield found.image_id, modernised(chain, form)
         return
@@ -112,11 +114,12 @@ async def _modern(
     await lease.hold([found.descriptor.digest])
     if found.descriptor.media_type in SCHEMA1_MANIFESTS:
         chain = await _chain_of_manifest(found.descriptor, store, lease)
+        refuse_other(platform_of(V1Image.decode_stream(chain[-1].text)), platform, text=found.text)
         yield chain[-1].image_id, modernised(chain, form)
         return
     if is_index(found.descriptor.media_type) and platform is None:
         raise Unsupported("an index has no other form", reference=found.text, hint="Choose an image: --platform.")
-    yield await _rewritten(found.descriptor, form, store, lease, platform)
+    yield await _rewritten(found, found.descriptor, form, store, lease, platform)
 
 
 async def _chain_of_manifest(descriptor: Descriptor, store: DiskStore, lease: Lease) -> list[Old]:
@@ -128,10 +131,10 @@ async def _chain_of_manifest(descriptor: Descriptor, store: DiskStore, lease: Le
 
 
 async def _rewritten(
-    root: Descriptor, form: Form, store: DiskStore, lease: Lease, platform: Platform | None
+    found: Found, root: Descriptor, form: Form, store: DiskStore, lease: Lease, platform: Platform | None
 ) -> tuple[str, Modern]:
     """A content image under the other family's media types; config and layers stay the bytes they are."""
-    descriptor, image = await image_at(root, store, platform)
+    descriptor, image = await chosen(root, store, platform, text=found.text)
     manifest, config = image.manifest, image.config
     assert manifest.config is not None
     assert config is not None

@@ -18,10 +18,10 @@ from puller.ops.graphs.names import find
 from puller.ops.pulling.plan import Image
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.saving.layers import Patient
+from puller.ops.saving.platforms import chosen, platform_of, refuse_other
 from puller.ops.tasks import apart
 from puller.ops.unpacking.shelves import Shelves
 from puller.ops.unpacking.stacking import layers_of
-from puller.ops.unpacking.stored import image_at
 from puller.store.disk import DiskStore
 from puller.stream.inflate import Inflate
 from puller.stream.layer import MAX_UNPACKED
@@ -50,22 +50,37 @@ class Step:
 
 
 async def history(
-    text: str, store: DiskStore, graph: Graph, shelves: Shelves, *, platform: Platform | None = None
+    text: str,
+    store: DiskStore,
+    graph: Graph,
+    shelves: Shelves,
+    *,
+    platform: Platform | None = None,
+    otherwise: Platform | None = None,
 ) -> list[Step]:
-    """The steps of the image that `text` means; of an index that of `platform`. Raises what `find` raises, and
-    Unsupported for a schema 1 manifest without its image.
+    """The steps of the image that `text` means; of an index that of `platform`, else of `otherwise`. Raises what `find`
+    raises, and Unsupported for an image of another platform, and for a schema 1 manifest without its image.
     """
-    return await apart(lambda: _told(text, store, graph, shelves, platform))
+    return await apart(lambda: _told(text, store, graph, shelves, platform, otherwise))
 
 
-async def _told(text: str, store: DiskStore, graph: Graph, shelves: Shelves, platform: Platform | None) -> list[Step]:
+async def _told(
+    text: str,
+    store: DiskStore,
+    graph: Graph,
+    shelves: Shelves,
+    platform: Platform | None,
+    otherwise: Platform | None,
+) -> list[Step]:
     found = await find(text, store, graph)
     if found.image_id is not None:
-        return [_graph_step(image) for image in await graph.run(graph.images.line, found.image_id)]
+        line = await graph.run(graph.images.line, found.image_id)
+        refuse_other(platform_of(line[0].image), platform, text=text)
+        return [_graph_step(image) for image in line]
     assert found.descriptor is not None
     if found.descriptor.media_type in SCHEMA1_MANIFESTS:
         raise Unsupported("a schema 1 manifest whose image is not in the image graph", reference=text)
-    _, image = await image_at(found.descriptor, store, platform)
+    _, image = await chosen(found.descriptor, store, platform, otherwise, text=text)
     return _steps(image, await _sizes(image, store, shelves))
 
 

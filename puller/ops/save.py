@@ -29,8 +29,8 @@ from puller.ops.pulling.plan import layer_steps
 from puller.ops.saving.layers import PULL, blob_stream, layer_stream
 from puller.ops.saving.modernise import Form, graph_chain, modernised
 from puller.ops.saving.picking import Picked, pick
+from puller.ops.saving.platforms import chosen, platform_of, refuse_other
 from puller.ops.tasks import apart
-from puller.ops.unpacking.stored import image_at
 from puller.ops.walk import walk
 from puller.store.disk import DiskStore
 from puller.stream.sink import Chunk
@@ -52,11 +52,13 @@ async def save(
     *,
     form: Form = "docker",
     platform: Platform | None = None,
+    otherwise: Platform | None = None,
     old_only: bool = False,
 ) -> Saved:
     """Write the images that `texts` mean, and nothing else, as one uncompressed tar archive (THREATS G9).
 
-    `platform` chooses from indexes: where it is None the docker form refuses them, and the OCI form takes them whole.
+    `platform` chooses from indexes, and refuses other images; where it is None the docker form takes the one for
+    `otherwise`, and the OCI form takes indexes whole.
     `old_only`, of graph images in the docker form: what Docker 1.9 wrote, byte for byte. `write` is called in worker
     threads. Raises what `pick` raises, ContentMissing where a blob was given up, ContentCorrupt, VerificationError, and
     what `write` raises.
@@ -65,7 +67,7 @@ async def save(
     async def work() -> Saved:
         async with store.lease() as lease:
             async with AsyncExitStack() as stack:
-                saving = _Saving(store, graph, lease, stack, platform, old_only=old_only)
+                saving = _Saving(store, graph, lease, stack, platform, otherwise, old_only=old_only)
                 picked = await pick(texts, store, graph)
                 items = await (saving.docker(picked) if form == "docker" else saving.oci(picked))
                 return Saved(len(saving.images), await _written(items, graph, write))
@@ -81,6 +83,7 @@ class _Saving:
         lease: Lease,
         stack: AsyncExitStack,
         platform: Platform | None,
+        otherwise: Platform | None,
         *,
         old_only: bool,
     ) -> None:
@@ -89,6 +92,7 @@ class _Saving:
         self._lease = lease
         self._stack = stack
         self._platform = platform
+        self._otherwise = otherwise
         self._old_only = old_only
         self._layers = GraphLayers(graph)
         self.images: set[object] = set()  # by what tells them apart in the archive
@@ -106,12 +110,13 @@ class _Saving:
 
     async def _saved_image(self, one: Picked) -> SavedImage:
         if one.image_id is not None:
-            return await self._graph_image(one.image_id, one.places)
+            return await self._graph_image(one)
         assert one.descriptor is not None
-        return await self._content_image(one.descriptor, one.places)
+        return await self._content_image(one, one.descriptor)
 
-    async def _graph_image(self, image_id: str, places: set[tuple[str, str]]) -> SavedImage:
-        line = await self._held_line(image_id)
+    async def _graph_image(self, one: Picked) -> SavedImage:
+        line = await self._held_line(one)
+        places = one.places
         layers = []
         for image in reversed(line):
             stream = await self._layers.stream(image)
@@ -125,14 +130,17 @@ class _Saving:
         # What the folders say and no more: so a graph that was loaded from them gives this config again.
         history = [layer.json for layer in layers]
         diff_ids = [layer.content.digest for layer in layers]
-        return SavedImage(layers, places, modern_config(history, diff_ids, graph_id=image_id))
+        return SavedImage(layers, places, modern_config(history, diff_ids, graph_id=one.image_id))
 
-    async def _held_line(self, image_id: str) -> list[GraphImage]:
-        return await self._stack.enter_async_context(held_line(image_id, self._graph, self._lease))
+    async def _held_line(self, one: Picked) -> list[GraphImage]:
+        assert one.image_id is not None
+        line = await self._stack.enter_async_context(held_line(one.image_id, self._graph, self._lease))
+        refuse_other(platform_of(line[0].image), self._platform, text=one.text)
+        return line
 
-    async def _content_image(self, root: Descriptor, places: set[tuple[str, str]]) -> SavedImage:
+    async def _content_image(self, one: Picked, root: Descriptor) -> SavedImage:
         await self._lease.hold([root.digest])
-        descriptor, image = await image_at(root, self._store, self._platform)
+        descriptor, image = await chosen(root, self._store, self._platform, self._otherwise, text=one.text)
         await self._lease.hold([descriptor.digest, *(child.digest for child in image.manifest.children)])
         if image.config is None or not image.manifest.layers:
             raise Unsupported("an image without layers has no archive of this form", digest=root.digest)
@@ -142,7 +150,7 @@ class _Saving:
             assert step.diff_id is not None
             stream = await layer_stream(self._store, step.descriptor, step.diff_id)
             layers.append(SavedLayer(folder.image_id, folder.json, seconds(folder.created), stream, own=False))
-        tags = [(repository, ref) for repository, ref in places if ":" not in ref]
+        tags = [(repository, ref) for repository, ref in one.places if ":" not in ref]
         return SavedImage(layers, tags, image.config.raw)
 
     # --- the OCI form ---
@@ -158,8 +166,7 @@ class _Saving:
         return oci_items(roots, blobs)
 
     async def _converted(self, one: Picked, blobs: dict[Digest, bytes | Stream]) -> Descriptor:
-        assert one.image_id is not None
-        line = await self._held_line(one.image_id)
+        line = await self._held_line(one)
         modern = modernised(await graph_chain(line, self._layers, self._store), "oci")
         blobs |= modern.blobs
         blobs |= {modern.descriptor.digest: modern.manifest, modern.config.digest: modern.config_raw}
@@ -170,7 +177,7 @@ class _Saving:
         assert root is not None
         await self._lease.hold([root.digest])
         if self._platform is not None:
-            root, _ = await image_at(root, self._store, self._platform)
+            root, _ = await chosen(root, self._store, self._platform, text=one.text)
         unasked: set[Digest] = set()
         async for node in walk(self._store, root):
             digest = node.descriptor.digest

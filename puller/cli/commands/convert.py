@@ -12,7 +12,7 @@ from puller.cli.options import graph_option, store_option
 @click.argument("reference", metavar="REF")
 @click.option("--to", "form", type=click.Choice(("oci", "docker")), required=True, help="Which media types it gets.")
 @click.argument("name", metavar="[NEWREF]", required=False)
-@click.option("--platform", metavar="OS/ARCH", help="Which image of an index.")
+@click.option("--platform", metavar="OS/ARCH", help="Which image of an index; one for another is refused.")
 @store_option
 @graph_option
 def command(

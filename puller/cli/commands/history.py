@@ -19,7 +19,8 @@ def command(
 ) -> None:
     """Show how an image came to be, the latest step first: ID, time, command, size, comment.
 
-    Steps of images of today have no ID of their own, but for the image itself.
+    Steps of images of today have no ID of their own, but for the image itself. An image for another platform than
+    --platform says is refused.
     """
     from puller.cli.saving import show_history
 

@@ -33,7 +33,7 @@ def command(
 
     REF is a name, a digest, an ID or the beginning of one; a repository without tag means all its tags. Images of an
     image graph keep their IDs for `puller load` and for Docker before 1.10. In the OCI form an index is saved whole, or
-    the one image that --platform chooses.
+    the one image that --platform chooses. An image for another platform than --platform says is refused.
     """
     from puller.cli.saving import save_all
 

@@ -15,8 +15,12 @@ from puller.store.disk import DiskStore
 
 @dataclass(slots=True)
 class Picked:
-    """One image: a graph image by its ID, any other by its descriptor. `places`: repository, and tag or digest."""
+    """One image: a graph image by its ID, any other by its descriptor. `places`: repository, and tag or digest.
 
+    `text` is what it was first found by.
+    """
+
+    text: str
     image_id: str | None
     descriptor: Descriptor | None
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -34,7 +38,7 @@ async def pick(texts: Sequence[str], store: DiskStore, graph: Graph) -> list[Pic
             _refuse_bare_manifest(found)
             descriptor = None if found.image_id is not None else found.descriptor
             key = found.image_id or (descriptor.digest if descriptor is not None else None)
-            one = picked.setdefault(key, Picked(found.image_id, descriptor))
+            one = picked.setdefault(key, Picked(found.text, found.image_id, descriptor))
             place = found.place or (place_of(found.reference) if found.reference is not None else None)
             if place is not None:
                 one.places.add(place)
