@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -17,7 +18,7 @@ from puller.cli.environment import host_platform, processors
 from puller.cli.lines import size_text
 from puller.cli.rooms import open_store
 from puller.cli.screen import JSON_INTERVAL, PLAIN_INTERVAL, Style
-from puller.errors import InvalidConfig
+from puller.errors import InvalidConfig, LayerError, VerificationError
 from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference
@@ -29,6 +30,7 @@ from puller.ops.loading.news import Landed, News, Progress, Registered, Said, St
 from puller.store.disk import DiskStore
 
 _STDIN = 0
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ class Import:
     ca: Path | None = None
 
 
-def load_one(source: str, *, store: Path | None, graph: Path | None, retag: bool, style: Style) -> int:
-    """Load one archive; the exit code. Ctrl-C leaves nothing of it."""
-    told = Told("loaded", style)
+def load_one(source: str, *, store: Path | None, graph: Path | None, retag: bool, style: Style, quiet: bool) -> int:
+    """Load one archive; the exit code. Ctrl-C leaves nothing of it. `quiet`: nothing is told while it goes on."""
+    told = Told("loaded", style, quiet=quiet)
 
     async def main() -> None:
-        with opened(source) as fd:
+        with opened(source) as fd, _blamed(source):
             place = await open_store(store)
             with graph_of(place, graph, workers=processors()) as images:
                 await load(fd, images, retag=retag, hear=told.hear)
@@ -57,9 +59,11 @@ def load_one(source: str, *, store: Path | None, graph: Path | None, retag: bool
     return 0
 
 
-def import_one(order: Import, *, store: Path | None, graph: Path | None, style: Style) -> int:
-    """Import one archive; the exit code. Ctrl-C leaves nothing of it."""
-    told = Told("imported", style)
+def import_one(order: Import, *, store: Path | None, graph: Path | None, style: Style, quiet: bool) -> int:
+    """Import one archive; the exit code. Ctrl-C leaves nothing of it. `quiet`: nothing is told while it goes on."""
+    told = Told("imported", style, quiet=quiet)
+    if _SCHEME.match(order.source) and not _is_web(order.source):
+        raise InvalidConfig("the archive cannot be fetched", where=order.source, wanted="only http and https")
     wanted = Wanted(
         platform=host_platform() if order.platform is None else Platform.parse(order.platform),
         origin=_origin(order.source),
@@ -71,7 +75,10 @@ def import_one(order: Import, *, store: Path | None, graph: Path | None, style: 
     async def main() -> None:
         place = await open_store(store)
         async with _fetched(order, place, told) as fd:
-            with graph_of(place, graph, workers=processors()) as images:
+            with (
+                _blamed(wanted.origin if _is_web(order.source) else order.source),
+                graph_of(place, graph, workers=processors()) as images,
+            ):
                 await import_image(fd, images, wanted, hear=told.hear)
 
     told.run(main)
@@ -98,10 +105,24 @@ def opened(source: str) -> Iterator[int]:
         os.close(fd)
 
 
+@contextmanager
+def _blamed(source: str) -> Iterator[None]:
+    """Says of what is wrong with an archive in which file that is."""
+    try:
+        yield
+    except (LayerError, VerificationError) as error:
+        error.where = source if error.where is None else f"{source}: {error.where}"
+        raise
+
+
+def _is_web(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
 @asynccontextmanager
 async def _fetched(order: Import, store: DiskStore, told: "Told") -> AsyncIterator[int]:
     """The same of what may lie on the web: that is written to a file without a name first."""
-    if not order.source.lower().startswith(("http://", "https://")):
+    if not _is_web(order.source):
         with opened(order.source) as fd:
             yield fd
         return
@@ -123,7 +144,7 @@ async def _fetched(order: Import, store: DiskStore, told: "Told") -> AsyncIterat
 
 def _origin(source: str) -> str:
     """Where the content is from, as it may be told."""
-    if source.lower().startswith(("http://", "https://")):
+    if _is_web(source):
         from puller.registry.web import shown
 
         return shown(source)
@@ -141,10 +162,17 @@ class Told:
     """Shows the news of a load: results on stdout, all else on stderr; what moves on one live line, or now and then."""
 
     def __init__(
-        self, verb: str, style: Style, *, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        verb: str,
+        style: Style,
+        *,
+        quiet: bool = False,
+        out: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verb = verb
         self._style = style
+        self._is_quiet = quiet or style == "quiet"
         self._out = out or sys.stderr
         self._live = style == "people" and self._out.isatty()
         self._clock = clock
@@ -158,7 +186,8 @@ class Told:
             click.echo(json.dumps(_plain(news, self._verb)))
         elif isinstance(news, Landed):
             self._clear()
-            click.echo(f"{self._verb} {printable(news.name or '-')} {news.image_id}")
+            name = printable(news.name or "-")
+            click.echo(f"{name}  {news.image_id}" if self._is_quiet else f"{self._verb} {name} {news.image_id}")
         elif isinstance(news, Said):
             self.note(news.text)
         elif self._style == "people" and not self._live:
@@ -175,7 +204,7 @@ class Told:
         self.note(f"{what:<9} {short}  {'loaded' if news.is_new else 'here already'}")
 
     def _progress(self, news: Progress) -> None:
-        if self._style == "quiet":
+        if self._is_quiet:
             return
         interval = JSON_INTERVAL if self._style == "json" or self._live else PLAIN_INTERVAL
         now = self._clock()

@@ -151,7 +151,11 @@ def test_tag_names_images_of_either_world_and_moves_names_between_them(
     assert [row[0] for row in rows(puller)] == sorted([registry.name("app:1"), "docker.io/library/mine:1"])
 
 
-@pytest.mark.parametrize("name", ["scratch", "UPPER", "a" * 64])
+def test_tag_tells_a_pulled_image_by_the_digest_that_registries_know(puller: Puller, pulled: str) -> None:
+    assert puller("tag", pulled, "mine:1").out == f"docker.io/library/mine:1  {OLD.digest}\n"
+
+
+@pytest.mark.parametrize("name", ["scratch", "UPPER", "a" * 64, "sha256:1984", f"x@sha256:{'0' * 64}"])
 def test_tag_refuses_what_no_image_may_be_called(puller: Puller, graph: Graph, name: str) -> None:
     (base,) = stack(graph.images, ["base"])
     before = files_of(graph.root)

@@ -55,7 +55,7 @@ def test_load_tells_every_image_by_name_and_id(puller: Puller, saved: Callable[.
     assert (end.code, end.out) == (0, f"loaded docker.io/library/old:latest {B}\n")
     assert f"image     {A[:12]}  loaded" in end.err
     end = puller("load", saved(packed(docker([BASE], None))), "--quiet")
-    assert (end.code, end.out, end.err) == (0, f"loaded - sha256:{hex_of(config([BASE]))}\n", "")
+    assert (end.code, end.out, end.err) == (0, f"-  sha256:{hex_of(config([BASE]))}\n", "")
 
 
 def test_load_tells_programs_in_json(puller: Puller, saved: Callable[..., str]) -> None:
@@ -65,6 +65,12 @@ def test_load_tells_programs_in_json(puller: Puller, saved: Callable[..., str]) 
     assert events[-1] == {
         "event": "loaded", "name": "docker.io/library/old:latest", "image_id": B, "kind": "graph",
     }  # fmt: skip
+
+
+def test_a_quiet_load_tells_programs_only_what_came_of_it(puller: Puller, saved: Callable[..., str]) -> None:
+    end = puller("load", saved(packed(OLD)), "--json", "-q")
+    events = [json.loads(line)["event"] for line in end.out.splitlines()]
+    assert (end.code, events) == (0, ["registered", "registered", "loaded"])
 
 
 def test_a_second_load_reads_nothing_again(puller: Puller, saved: Callable[..., str]) -> None:
@@ -104,9 +110,11 @@ def test_load_goes_to_another_graph(puller: Puller, saved: Callable[..., str], t
 def test_a_wrong_archive_ends_with_3(
     puller: Puller, saved: Callable[..., str], content: bytes, code: int, word: str
 ) -> None:
-    end = puller("load", saved(content))
+    name = saved(content)
+    end = puller("load", name)
     assert (end.code, end.out) == (code, "")
     assert f"[{word}]" in end.err
+    assert f"where      {name}" in end.err
 
 
 def test_wrong_words_end_with_2(puller: Puller, saved: Callable[..., str], tmp_path: Path) -> None:
@@ -201,6 +209,27 @@ def test_import_from_the_web_says_that_nothing_vouches_for_it(
     wrong = puller("import", url, "web:3", "--digest", f"sha256:{'0' * 64}")
     assert (wrong.code, wrong.out) == (3, "")
     assert puller("import", f"{url[:-64]}{'0' * 64}").code == 1
+
+
+def test_an_import_says_what_is_wrong_with_which_file(puller: Puller, saved: Callable[..., str]) -> None:
+    name = saved(b"junk" * 1000)
+    end = puller("import", name)
+    assert (end.code, f"where      {name}" in end.err) == (3, True)
+    end = puller("import", "ftp://host/x.tar")
+    assert (end.code, "only http and https" in end.err) == (2, True)
+    end = puller("import", saved(BASE), "base:1", "-q")
+    name, image_id = end.out.rstrip("\n").split("  ")
+    assert (name, len(image_id), end.err) == ("docker.io/library/base:1", 64, "")
+
+
+def test_a9_an_import_takes_no_name_with_a_digest(puller: Puller, saved: Callable[..., str]) -> None:
+    end = puller("import", saved(BASE), f"base@sha256:{'0' * 64}")
+    assert (end.code, end.out, "[InvalidReference]" in end.err) == (2, "", True)
+
+
+def test_an_archive_without_the_parents_of_its_image_is_told_so(puller: Puller, saved: Callable[..., str]) -> None:
+    end = puller("load", saved(packed(folder(B, A, TOP))))
+    assert (end.code != 0, "Save the archive with its parents." in end.err) == (True, True)
 
 
 @pytest.mark.parametrize("words", [["x.tar", "UPPER"], ["x.tar", "--digest", "md5:1"], ["ftp://x/y"], ["x.tar"], []])

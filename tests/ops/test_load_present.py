@@ -13,6 +13,7 @@ from testregistry.images import Image, Index
 from tests.archive.building import OTHER, Part, docker, document, hex_of, layout
 from tests.contracts.sample import blob_of, put
 from tests.ops.loader import Loader, loader
+from tests.ops.two_worlds import blob_in
 
 FILES = ({"etc/motd": b"hello\n"}, {"srv/app": b"app\n"})
 PULLED = images.image(*map(images.layer, FILES))
@@ -91,12 +92,11 @@ async def test_c12_a_manifest_that_lies_about_its_layers_is_not_relied_on(tmp_pa
     lying = images.image(images.layer({"evil": b"evil"}), images.layer({"evil": b"more"}))
     manifest = document({
         "schemaVersion": 2, "mediaType": PULLED.media_type, "config": images.descriptor(PULLED.config),
-        "layers": [images.descriptor(layer) for layer in lying.layers],
+        "layers": [blob_in(layer).descriptor.encode() for layer in lying.layers],
     })  # fmt: skip
     async with loader(tmp_path) as s:
         stored = blob_of(manifest, PULLED.media_type)
-        blobs = [blob_of(b"".join(one.body.chunks()), one.media_type) for one in (*lying.layers, PULLED.config)]
-        await put(s.store, *blobs, stored)
+        await put(s.store, *map(blob_in, lying.layers), blob_of(PULLED.config.raw, PULLED.config.media_type), stored)
         await s.store.tag(Reference.parse("app:1"), stored.descriptor)
         await s.load(saved(PULLED, "app:1"))
         assert await named(s, "app:1") != str(stored.digest)

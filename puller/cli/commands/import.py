@@ -40,6 +40,8 @@ def command(
     Nothing but --digest says what a URL serves; without it the bytes are taken as they come.
     """
     from puller.cli.loading import Import, import_one
+    from puller.cli.screen import Style
 
     order = Import(source, reference, message=message, platform=platform, digest=digest, ca=ca)
-    return import_one(order, store=store, graph=graph, style="json" if as_json else "quiet" if quiet else "people")
+    style: Style = "json" if as_json else "quiet" if quiet else "people"
+    return import_one(order, store=store, graph=graph, style=style, quiet=quiet)

@@ -28,4 +28,5 @@ def command(archive: str, store: Path | None, graph: Path | None, no_retag: bool
         graph=graph,
         retag=not no_retag,
         style="json" if as_json else "quiet" if quiet else "people",
+        quiet=quiet,
     )

@@ -21,6 +21,7 @@ def command(image: str, name: str, store: Path | None, graph: Path | None) -> No
     from puller.cli.rooms import open_store
     from puller.model.reference import Reference
     from puller.ops.graphs.graph import graph_at
+    from puller.ops.graphs.identity import registry_digest
     from puller.ops.graphs.names import find, rename
 
     target = Reference.parse(name).tagged()
@@ -30,6 +31,7 @@ def command(image: str, name: str, store: Path | None, graph: Path | None) -> No
         images = graph_at(place, graph)
         found = await find(image, place, images)
         await rename(found, target, place, images)
-        return f"{target}  {found.image_id if found.descriptor is None else found.descriptor.digest}"
+        known_by = found.image_id if found.descriptor is None else await registry_digest(place, found.descriptor)
+        return f"{target}  {known_by}"
 
     click.echo(interrupt.run(tag))
