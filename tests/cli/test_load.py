@@ -173,6 +173,38 @@ async def test_r5_processes_that_load_one_archive_at_once_share_the_work(home: P
     assert sorted(made) == [A, B]
 
 
+def test_what_was_pulled_and_saved_stays_what_it_is_when_it_is_loaded(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    app, old = images.layer({"app": b"app\n"}), images.schema1(images.layer({"old": b"old\n"}))
+    registry.add("app:1", images.image(app))
+    registry.add("many:1", images.index(images.image(app), images.image(app, platform=("linux", "s390x"))))
+    registry.add("old:1", old)
+    names = [registry.name(name) for name in ("app:1", "many:1", "old:1")]
+    assert puller(*names, "--platform", "linux/amd64").code == 0
+    before = puller("images", "--json").out
+    blobs = sorted((tmp_path / "home/store/blobs").rglob("*"))
+    assert puller("save", *names, "--platform", "linux/amd64", "-o", str(tmp_path / "all.tar")).code == 0
+    end = puller("load", str(tmp_path / "all.tar"))
+    assert (end.code, "already exists" in end.err) == (0, False)
+    assert puller("images", "--json").out == before
+    assert sorted((tmp_path / "home/store/blobs").rglob("*")) == blobs
+    assert blobs
+
+
+def test_a9_a_digest_never_finds_what_an_archive_calls_by_it(
+    puller: Puller, registry: TestRegistry, saved: Callable[..., str]
+) -> None:
+    old = images.schema1(images.layer({"old": b"old\n"}))
+    archive = [*folder(A), repositories({"claim": {old.digest: A}})]
+    assert puller("load", saved(packed(archive))).code == 0
+    assert puller("inspect", old.digest).code == 1
+    registry.add("old:1", old)
+    assert puller(registry.name("old:1")).code == 0
+    assert json.loads(puller("inspect", old.digest).out)["name"] != f"claim@{old.digest}"
+    assert json.loads(puller("inspect", old.digest).out)["image_id"] != A
+
+
 # --- import ----------------------------------------------------------------------------------------------------------
 
 
