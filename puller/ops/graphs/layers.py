@@ -2,7 +2,7 @@
 
 from puller.archive.item import Stream
 from puller.contracts.graph import GraphImage
-from puller.errors import InvalidDigest
+from puller.errors import ContentCorrupt, InvalidDigest
 from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.ops.graphs.graph import Graph
@@ -58,9 +58,17 @@ class GraphLayers:
         await self._graph.run(self._pour, image_id, sink)
 
     def _pour(self, image_id: str, sink: Sink) -> None:
-        for chunk in self._graph.images.layer_tar(image_id):
-            stop_when_cancelled()
-            sink.write(chunk)
+        try:
+            for chunk in self._graph.images.layer_tar(image_id):
+                stop_when_cancelled()
+                sink.write(chunk)
+        except ContentCorrupt as error:
+            if error.where is None:
+                error.where = image_id
+            else:  # a file of it, or of its records
+                error.at(reference=image_id)
+            error.hint = error.hint or "`puller graph check --disk` tells more."
+            raise
 
 
 class _Feed:
