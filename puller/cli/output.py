@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from puller.errors import InvalidConfig
+from puller.model.diskerror import disk_error
 from puller.model.text import printable
-from puller.rootfs.failure import translated
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
 
@@ -24,7 +24,8 @@ def archive_output(output: str, *, verb: str) -> Iterator[BinaryIO]:
     if output == "-":
         if sys.stdout.isatty():
             raise InvalidConfig("an archive is nothing for a terminal", hint="Give -o FILE, or redirect stdout.")
-        yield sys.stdout.buffer
+        with _typed("stdout"):
+            yield sys.stdout.buffer
         return
     target = Path(output)
     try:
@@ -35,7 +36,7 @@ def archive_output(output: str, *, verb: str) -> Iterator[BinaryIO]:
     except OSError as error:
         raise InvalidConfig("the archive cannot be written", where=target, got=error.strerror) from error
     try:
-        with translated(target.parent):
+        with _typed(target):
             with file:
                 yield file
                 file.flush()
@@ -43,6 +44,16 @@ def archive_output(output: str, *, verb: str) -> Iterator[BinaryIO]:
             unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _typed(where: object) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # whoever read has gone, and knows it
+        raise
+    except OSError as error:
+        raise disk_error(error, where=where) from error
 
 
 def spoken(output: str) -> str:
