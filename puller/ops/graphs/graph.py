@@ -13,6 +13,7 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from puller.contracts.graph import ImageGraph, TagStore
+from puller.errors import InvalidConfig
 from puller.graph.failure import translated
 from puller.graph.files import make_directory
 from puller.graph.graph import DiskGraph
@@ -107,7 +108,12 @@ def graph_of(
 
 
 def graph_at(store: DiskStore, place: Path | None = None) -> Graph:
-    """The same for those who only look, name and remove: no process is started."""
+    """The same for those who only look, name and remove: no process is started.
+
+    Raises InvalidConfig for a `place` that is not there: nothing could be found in it.
+    """
+    if place is not None and not place.is_dir():
+        raise InvalidConfig("there is no such directory", where=place, hint="--graph wants the root of a Docker.")
     return _graph(store, place, InProcess(AS_IT_IS), 2)
 
 
