@@ -11,7 +11,7 @@ from puller.model.event import Report, unheard
 from puller.model.push import PushReport
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
-from puller.ops.graphs.identity import looks_like_id
+from puller.ops.graphs.identity import UNKNOWN, looks_like_id
 from puller.ops.graphs.names import Found, find
 from puller.ops.graphs.places import full_name
 from puller.ops.pulling.hints import hint_for
@@ -21,6 +21,7 @@ from puller.ops.pushing.ledger import PushLedger
 from puller.ops.pushing.uploading import Registry
 from puller.ops.tasks import apart
 
+_NAMES = "`puller images` lists the names that there are, and `puller tag` gives another one."
 DEFAULT_JOBS = 3  # as docker does
 
 # The repository of a reference, and one beside it that may lend blobs.
@@ -101,15 +102,14 @@ async def _found(text: str, graph: Graph) -> Found:
             raise
         reference = Reference.parse(text).tagged()
         if any(known.name == reference.name for known in await _names(graph)):
-            hint = "`puller images` lists the names that there are."
-            raise ContentMissing(f"Tag does not exist for {text}", reference=reference, hint=hint) from None
-        raise _no_repository(reference) from None
+            hint = "The repository has other tags: `puller images` lists the names that there are."
+            raise ContentMissing(UNKNOWN, reference=reference, hint=hint) from None
+        raise ContentMissing(UNKNOWN, reference=reference, hint=_NAMES) from None
 
 
 def _no_repository(reference: Reference) -> ContentMissing:
     name = replace(reference, tag=None, digest=None).familiar()
-    hint = "`puller images` lists the names that there are, and `puller tag` gives another one."
-    return ContentMissing(f"Repository does not exist: {name}", reference=reference, hint=hint)
+    return ContentMissing(f"there is no image in the repository {name}", reference=reference, hint=_NAMES)
 
 
 async def _names(graph: Graph) -> set[Reference]:

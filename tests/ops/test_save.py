@@ -188,10 +188,10 @@ async def _raw(s: OldStory, *texts: str) -> tuple[bytes, Saved]:
     return bytes(raw), told
 
 
-async def test_an_unknown_image_is_named_in_the_original_s_words(tmp_path: Path) -> None:
+async def test_an_unknown_image_is_told_as_by_every_verb(tmp_path: Path) -> None:
     async with old_story(tmp_path) as s:
         for text in ("nothing", "nothing:1", "f" * 64, f"nothing@sha256:{'f' * 64}"):
-            with pytest.raises(ContentMissing, match=f"No such image {text}"):
+            with pytest.raises(ContentMissing, match="there is no image of this name or ID"):
                 await _raw(s, text)
         with pytest.raises(InvalidReference):
             await _raw(s, "UPPER CASE")

@@ -25,6 +25,7 @@ Meaning: TypeAlias = tuple[str | None, Descriptor | None]  # a graph image, its 
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})", re.ASCII)
 _EXACT = re.compile(r"(?:sha256:)?([0-9a-f]{64})|sha512:([0-9a-f]{128})", re.ASCII)
+UNKNOWN = "there is no image of this name or ID"
 _LISTED = 8  # of those that an ID could mean
 
 
@@ -56,7 +57,7 @@ async def known_by(text: str, store: Collectable, graph: Graph) -> Meaning:
     if exact is not None:
         known |= await _documents(exact, store, graph)
     if not known:
-        raise ContentMissing("there is no image of this name or ID", got=text)
+        raise ContentMissing(UNKNOWN, got=text)
     if len(known) > 1:
         listed = sorted(known)[:_LISTED] + (["…"] if len(known) > _LISTED else [])
         raise InvalidReference(

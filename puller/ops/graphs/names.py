@@ -20,7 +20,7 @@ from puller.model.reference import Reference, is_tag
 from puller.model.text import printable
 from puller.ops.graphs.entries import entry_in, entry_of, forget_entries, image_id_of, is_schema1
 from puller.ops.graphs.graph import Graph
-from puller.ops.graphs.identity import exact_hex, known_by, looks_like_id
+from puller.ops.graphs.identity import UNKNOWN, exact_hex, known_by, looks_like_id
 from puller.ops.graphs.places import full_name, place_of
 from puller.store.gc import Collectable
 
@@ -61,7 +61,7 @@ async def find(text: str, store: Collectable, graph: Graph) -> Found:
             return found
         if not looks_like_id(text):
             hint = "The beginning of an ID has four digits or more." if _TOO_SHORT.fullmatch(text) else ""
-            raise ContentMissing("there is no image of this name", reference=Reference.parse(text).tagged(), hint=hint)
+            raise ContentMissing(UNKNOWN, reference=Reference.parse(text).tagged(), hint=hint)
     return Found(text, *await known_by(text, store, graph))
 
 

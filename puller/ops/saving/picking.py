@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from puller.errors import ContentMissing, InvalidReference, Unsupported
+from puller.errors import InvalidReference, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
@@ -29,8 +29,7 @@ class Picked:
 async def pick(texts: Sequence[str], store: DiskStore, graph: Graph) -> list[Picked]:
     """The images that `texts` mean, each once. A repository without tag means all its names, an ID means none.
 
-    Raises ContentMissing with the original's words for what is not here, InvalidReference, and Unsupported for a schema
-    1 image of which there is a manifest only.
+    Raises as `find`, and Unsupported for a schema 1 image of which there is a manifest only.
     """
     picked: dict[object, Picked] = {}
     for text in texts:
@@ -47,10 +46,7 @@ async def pick(texts: Sequence[str], store: DiskStore, graph: Graph) -> list[Pic
 
 async def _meant(text: str, store: DiskStore, graph: Graph) -> list[Found]:
     places = await _places(text, store, graph)
-    try:
-        return [await find(name, store, graph) for name in [place_text(place) for place in places] or [text]]
-    except ContentMissing as error:
-        raise ContentMissing(f"No such image {text}", hint="See `puller images`.") from error
+    return [await find(name, store, graph) for name in [place_text(place) for place in places] or [text]]
 
 
 async def _places(text: str, store: DiskStore, graph: Graph) -> list[tuple[str, str]]:
