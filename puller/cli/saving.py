@@ -65,7 +65,7 @@ def _told(converted: Converted) -> Iterator[str]:
     layers = sum(turned.layer is not None for turned in converted.layers)
     yield f"{converted.reference} is {converted.manifest.digest} now; {converted.reused} of {layers} blobs were here"
     if converted.moved:
-        yield "The old image has lost this name, and is still here by its ID."
+        on_stderr("The old image has lost this name, and is still here by its ID.")
 
 
 def show_history(

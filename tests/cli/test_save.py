@@ -109,7 +109,7 @@ def test_what_cannot_be_saved_leaves_no_file_and_what_was_there_as_it_was(puller
     file = tmp_path / "a.tar"
     end = puller("save", "nothing:1", "-o", str(file))
     assert end.code == 1
-    assert "No such image nothing:1" in end.err
+    assert "there is no image of this name or ID" in end.err
     assert tars(tmp_path) == []
     file.write_bytes(b"precious")
     assert puller("save", "nothing:1", "-o", str(file)).code == 1
@@ -174,7 +174,7 @@ def test_convert_prints_the_old_ids_and_the_new_ones(puller: Puller, stocked: tu
     new = puller("history", "--json", "new:1").out.splitlines()
     assert json.loads(new[0])["image_id"] == head.split()[3]
     moved = puller("convert", stocked[1], "--to", "docker")
-    assert moved.out.splitlines()[-1] == "The old image has lost this name, and is still here by its ID."
+    assert moved.err.splitlines()[-1] == "The old image has lost this name, and is still here by its ID."
 
 
 def test_convert_wants_to_know_into_what(puller: Puller) -> None:

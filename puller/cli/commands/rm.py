@@ -37,7 +37,7 @@ def command(images: tuple[str, ...], store: Path | None, graph: Path | None) -> 
         if removed.images:
             parts.append(f"{counted(len(removed.images), 'image')}, {size_text(removed.size)} of files removed")
         if removed.kept:
-            parts.append(f"the image stays: {removed.kept}")
+            parts.append(f"the image stays: {removed.kept.replace('the image', 'it', 1)}")
         return printable(f"removed {removed.name or text}  {'; '.join(parts)}", limit=2000)
 
     async def main() -> int:

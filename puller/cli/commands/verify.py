@@ -29,14 +29,16 @@ def command(images: tuple[str, ...], everything: bool, store: Path | None, graph
     from puller.ops.verify import verify
     from puller.store.audit import Audited
 
-    if everything == bool(images):
-        raise click.UsageError("give references, or --all")
+    if everything and images:
+        raise click.UsageError("--all is everything: leave out the names of images")
+    if not everything and not images:
+        raise click.UsageError("say which images to verify, by REF or ID, or --all")
 
     async def check() -> tuple[Audited | None, Checked | None]:
         place = await open_store(store)
         return await verify(None if everything else images, place, graph_at(place, graph), told=tally.add)
 
-    with Tally("verified", "blob or layer") as tally:
+    with Tally("verified", "part") as tally:
         audited, checked = interrupt.run(check)
     bad = 0
     for finding in () if audited is None else audited.findings:
