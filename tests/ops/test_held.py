@@ -49,7 +49,7 @@ async def test_a_line_is_held_while_the_block_runs_and_no_longer(tmp_path: Path)
 async def test_an_image_that_goes_before_it_is_held_is_missed_at_once(tmp_path: Path) -> None:
     async with two_worlds(tmp_path) as worlds, worlds.store.lease() as lease:
         _, top = worlds.stack("base", "top")
-        graph = replace(worlds.graph, images=Slow(worlds.images, gone=[top]))  # type: ignore[arg-type]
+        graph = replace(worlds.graph, images=Slow(worlds.images, gone=[top]))
         with pytest.raises(ContentMissing):
             async with held_line(top, graph, lease):
                 raise AssertionError("a line with a hole")
