@@ -26,7 +26,7 @@ class Held:
 
     `digest` is what registries name it by: of a schema 1 manifest not that of `descriptor`, but of what was signed.
     `size` counts what is here, once: of content the bytes of its blobs, of a graph image those in the layers of it and
-    of all below it. `platforms` are those that are here. `image_id`, in hexadecimal digits: None where there is none or
+    of all below it. `platforms` are those that are here. `image_id`, bare for a graph image and a digest for content: None where there is none or
     more than one. `damaged`: a document under it is not what its name says, so there may be more than is told.
     """
 
@@ -91,7 +91,7 @@ async def _content(store: Collectable, name: str, root: Descriptor) -> Held:
         if node.platform is not None and not isinstance(node.document, Index):
             platforms.append(str(node.platform))
         if isinstance(node.document, Manifest) and node.document.is_image and node.document.config is not None:
-            image_ids.append(node.document.config.digest.hex)
+            image_ids.append(str(node.document.config.digest))
     image_id = _only(image_ids)
     digest = await registry_digest(store, root)
     return Held(name, "content", image_id, root, tuple(dict.fromkeys(platforms)), sum(sizes.values()), damaged, digest)

@@ -85,7 +85,7 @@ async def _graph_image(graph: Graph, image: GraphImage) -> dict[str, Any]:
         "tarsum": await graph.run(images.tarsum, image.image_id),
         "v1_compatibility": image.v1_compatibility is not None,
         "exact_layer": await graph.run(images.is_exact, image.image_id),
-        "unpacked": {"driver": images.driver.name, "path": str(tree_path(graph, image.image_id))},
+        "unpacked": {"driver": images.driver.name, "path": str(tree_path(graph, image.image_id).absolute())},
         "config": _plain(image.config),
     }
     return {key: value for key, value in about.items() if value not in (None, "")}
@@ -164,7 +164,7 @@ async def _unpacked(image: Image, shelves: Shelves) -> dict[str, str] | None:
     driver = await shelves.holder(layers) if layers else None
     if driver is None:
         return None
-    return {"driver": driver.name, "path": str(await to_thread.run_sync(driver.path, layers[-1].name))}
+    return {"driver": driver.name, "path": str((await to_thread.run_sync(driver.path, layers[-1].name)).absolute())}
 
 
 async def _config(store: Collectable, manifest: Manifest) -> ImageConfig | None:

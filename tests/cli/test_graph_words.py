@@ -1,13 +1,17 @@
 """What the verbs of the old world say: of what is wrong, of what they did, and where."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from puller.graph.tags import DiskTagStore
+from testregistry import TestRegistry
 from tests.cli.conftest import Puller
+from tests.cli.picture import IMAGE
 from tests.cli.program import environment
 from tests.graph.images import graph_at, named, stack
 
@@ -97,3 +101,35 @@ def test_convert_prints_results_on_stdout_and_remarks_on_stderr(puller: Puller, 
     end = puller("convert", "app:1", "--to", "oci")
     assert "has lost this name" in end.err
     assert "has lost this name" not in end.out
+
+
+def test_ids_are_written_alike_whatever_the_verb(
+    puller: Puller, registry: TestRegistry, root: Path, tmp_path: Path
+) -> None:
+    registry.add("new:1", IMAGE)
+    new = registry.name("new:1")
+    assert puller(new).code == 0
+    assert puller("save", new, "app:1", "-o", str(tmp_path / "a.tar")).code == 0
+    loaded = puller("load", str(tmp_path / "a.tar"), "--json", "--store", str(tmp_path / "other")).out.splitlines()
+    for name, image_id in ((new, IMAGE.config.digest), ("docker.io/library/app:1", named("top"))):
+        told = [json.loads(line) for line in puller("images", "--json").out.splitlines() + loaded]
+        told += [{"name": name} | json.loads(puller("history", "--json", name).out.splitlines()[0])]
+        told += [{"name": name} | _image_of(json.loads(puller("inspect", name).out))]
+        assert [one["image_id"] for one in told if one.get("name") == name] == [image_id] * 4
+    whole = puller("images", "--no-trunc").out
+    assert IMAGE.config.digest in whole
+    assert IMAGE.digest in whole
+    assert named("top") in whole
+
+
+def test_inspect_says_where_a_tree_is_from_the_root_on(
+    puller: Puller, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root.parent)
+    told = json.loads(puller("inspect", "app:1", "--store", "store").out)
+    assert told["unpacked"]["path"] == str(root / "vfs/dir" / named("top"))
+
+
+def _image_of(told: dict[str, Any]) -> dict[str, Any]:
+    image: dict[str, Any] = told if "image_id" in told else told["images"][0]
+    return image

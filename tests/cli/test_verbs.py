@@ -43,7 +43,7 @@ def test_images_as_json_gives_numbers(puller: Puller, name: str) -> None:
     assert json.loads(line) == {
         "name": name,
         "kind": "content",
-        "image_id": IMAGE.config.digest[7:],
+        "image_id": IMAGE.config.digest,
         "digest": IMAGE.digest,
         "media_type": IMAGE.media_type,
         "platforms": ["/".join(PLATFORM)],

@@ -12,13 +12,14 @@ from puller.cli.options import graph_option, store_option
 @store_option
 @graph_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(store: Path | None, graph: Path | None, as_json: bool) -> int:
+@click.option("--no-trunc", "whole", is_flag=True, help="Whole IDs and digests.")
+def command(store: Path | None, graph: Path | None, as_json: bool, whole: bool) -> int:
     """List what the store holds: name, ID, digest, platforms, size; exit code 3 where something is damaged.
 
     Images of the graph follow that have no name, and on which no other image stands.
     """
     from puller.cli import interrupt
-    from puller.cli.lines import short, size_text
+    from puller.cli.lines import size_text
     from puller.cli.rooms import open_store
     from puller.cli.table import aligned
     from puller.model.text import printable
@@ -40,9 +41,12 @@ def command(store: Path | None, graph: Path | None, as_json: bool) -> int:
     def row(one: Held) -> tuple[str, ...]:
         marks = [*one.platforms, "damaged"] if one.damaged else one.platforms
         platforms = printable(", ".join(marks)) or "-"
-        digest = "-" if one.digest is None else short(str(one.digest))
+        image_id = one.image_id or "-"
+        digest = "-" if one.digest is None else str(one.digest)
+        if not whole:
+            image_id, digest = (text.rpartition(":")[2][:12] for text in (image_id, digest))
         name = "<none>" if one.name is None else printable(one.name)
-        return name, (one.image_id or "-")[:12], digest, platforms, size_text(one.size)
+        return name, image_id, digest, platforms, size_text(one.size)
 
     held = interrupt.run(ask)
     table = aligned([("NAME", "ID", "DIGEST", "PLATFORMS", "SIZE"), *map(row, held)])
