@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import click
 
 from puller.cli import interrupt
 from puller.cli.environment import host_platform
@@ -11,6 +13,7 @@ from puller.cli.lines import counted, short, size_text
 from puller.cli.logs import on_stderr
 from puller.cli.output import archive_output, left_of, spoken
 from puller.cli.rooms import open_store
+from puller.cli.screen import Style
 from puller.cli.table import aligned
 from puller.model.platform import Platform
 from puller.model.reference import Reference
@@ -26,7 +29,14 @@ _SHOWN = 45  # characters of a command, as in Docker's own table
 
 
 def save_all(
-    texts: Sequence[str], output: str, form: Form, platform: str | None, store: Path | None, graph: Path | None
+    texts: Sequence[str],
+    output: str,
+    form: Form,
+    platform: str | None,
+    store: Path | None,
+    graph: Path | None,
+    *,
+    style: Style = "people",
 ) -> None:
     """Save images to a file, which appears when it is complete, or to stdout."""
 
@@ -38,12 +48,23 @@ def save_all(
     with archive_output(output, verb="save") as file:
         saved = interrupt.run(lambda: main(file), left=left_of(output))
         file.flush()
-    on_stderr(f"saved {counted(saved.images, 'image')} to {spoken(output)}  {size_text(saved.size)}")
+    if style == "json":
+        told = {"event": "saved", "output": output, "images": saved.images, "size": saved.size}
+        click.echo(json.dumps(told), err=output == "-")
+    elif style == "people":
+        on_stderr(f"saved {counted(saved.images, 'image')} to {spoken(output)}  {size_text(saved.size)}")
 
 
 def convert_one(
-    text: str, form: Form, name: str | None, platform: str | None, store: Path | None, graph: Path | None
-) -> Iterator[str]:
+    text: str,
+    form: Form,
+    name: str | None,
+    platform: str | None,
+    store: Path | None,
+    graph: Path | None,
+    *,
+    style: Style = "people",
+) -> Iterable[str]:
     """Convert an image; the lines that say what became of it."""
 
     async def main() -> Converted:
@@ -53,7 +74,34 @@ def convert_one(
         return await convert(text, form, place, graph_at(place, graph), name=new, platform=asked)
 
     left = "what was stored is kept for the next try, until `puller gc`"
-    return _told(interrupt.run(main, left=left))
+    converted = interrupt.run(main, left=left)
+    if style == "json":
+        return [json.dumps(_plain(converted))]
+    if style == "quiet":
+        return [f"{converted.reference}  {converted.image_id}"]
+    return _told(converted)
+
+
+def _plain(converted: Converted) -> dict[str, Any]:
+    layers = [
+        {
+            "image_id": turned.image_id,
+            "digest": None if turned.layer is None else str(turned.layer.digest),
+            "diff_id": None if turned.diff_id is None else str(turned.diff_id),
+        }
+        for turned in converted.layers
+    ]
+    return {
+        "event": "converted",
+        "name": str(converted.reference),
+        "old_id": converted.old_id,
+        "image_id": str(converted.image_id),
+        "digest": str(converted.manifest.digest),
+        "media_type": converted.manifest.media_type,
+        "layers": layers,
+        "reused": converted.reused,
+        "moved": converted.moved,
+    }
 
 
 def _told(converted: Converted) -> Iterator[str]:

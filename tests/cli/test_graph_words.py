@@ -12,7 +12,7 @@ from puller.graph.tags import DiskTagStore
 from testregistry import TestRegistry
 from tests.cli.conftest import Puller
 from tests.cli.picture import IMAGE
-from tests.cli.program import environment
+from tests.cli.program import Ended, environment
 from tests.graph.images import graph_at, named, stack
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
@@ -128,6 +128,20 @@ def test_inspect_says_where_a_tree_is_from_the_root_on(
     monkeypatch.chdir(root.parent)
     told = json.loads(puller("inspect", "app:1", "--store", "store").out)
     assert told["unpacked"]["path"] == str(root / "vfs/dir" / named("top"))
+
+
+def test_save_and_convert_speak_to_programs_and_not_at_all(puller: Puller, root: Path, tmp_path: Path) -> None:
+    file = str(tmp_path / "a.tar")
+    end = puller("save", "app:1", "-o", file, "--json")
+    assert json.loads(end.out) == {"event": "saved", "output": file, "images": 1, "size": Path(file).stat().st_size}
+    assert puller("save", "app:1", "-o", file, "-q") == Ended(0, "", "")
+    told = json.loads(puller("convert", "app:1", "--to", "oci", "new:1", "--json").out)
+    assert (told["name"], told["old_id"], told["moved"]) == ("docker.io/library/new:1", named("top"), False)
+    assert [layer["image_id"] for layer in told["layers"]] == [named("base"), named("top")]
+    quiet = puller("convert", "app:1", "--to", "oci", "new:1", "-q")
+    assert quiet == Ended(0, f"docker.io/library/new:1  {told['image_id']}\n", "")
+    for words in (("save", "app:1", "-o", file), ("convert", "app:1", "--to", "oci")):
+        assert puller(*words, "--json", "-q").code == 2
 
 
 def _image_of(told: dict[str, Any]) -> dict[str, Any]:
