@@ -20,7 +20,7 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.names import check_new, name_image
-from puller.ops.loading.graph import LEAST, check_writable
+from puller.ops.loading.graph import LEAST, check_writable, tell_altered
 from puller.ops.loading.news import Hear, Landed, Teller, renamed, unheard
 from puller.ops.pulling.watch import stop_when_cancelled
 from puller.ops.tasks import apart
@@ -109,6 +109,7 @@ async def _register(
             async with graph.making(image_id):
                 await graph.run(graph.images.register, new, layer, Teller(hear, image_id[:12], file.seen.size))
             await graph.run(file.check_unchanged)
+            await tell_altered([image_id], graph, hear)
             with CancelScope(shield=True):
                 await _name(image_id, graph, wanted.reference, hear)
         except BaseException:

@@ -2,9 +2,11 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,18 @@ async def test_r4_an_import_that_is_cancelled_leaves_nothing(tmp_path: Path) -> 
                 await import_image(fd, s.graph, WANTED, hear=hear, draw=lambda: ID)
             assert scope.cancelled_caught
             assert (s.tree(), s.ids(), s.unfinished()) == (before, [], [])
+
+
+async def test_what_the_tree_does_not_show_is_said(tmp_path: Path) -> None:
+    device = tarfile.TarInfo("dev/null")
+    device.type = tarfile.CHRTYPE
+    device.devmajor, device.devminor = 1, 3
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(device)
+    async with loader(tmp_path) as s:
+        news: list[News] = []
+        await imported(s, packed.getvalue(), hear=news.append)
+        assert [one.text for one in news if isinstance(one, Said)] == [
+            "1 × device not as the layers say: device nodes were not asked for, or may not be made"
+        ]

@@ -1,6 +1,7 @@
 """The part of a load that registers graph images: parents first, all of them or none."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 import anyio
@@ -11,8 +12,9 @@ from puller.archive.read_graph import Folder
 from puller.contracts.graph import NewImage
 from puller.errors import ContentMissing, PullerError, TruncatedArchive, Unsupported
 from puller.ops.graphs.graph import Graph
-from puller.ops.loading.news import Hear, Registered, Teller
+from puller.ops.loading.news import Hear, Registered, Said, Teller
 from puller.ops.loading.plan import LoadPlan
+from puller.ops.pulling.ledger import alteration_texts
 from puller.store.locks import patiently
 
 # What Docker's reader has to see before it says how a layer is packed.
@@ -75,6 +77,8 @@ class GraphLoading:
             if parent and not children[parent] and parent not in named:
                 self._let_go(parent)
 
+        await tell_altered(self._new, self._graph, self._hear)
+
     async def register(self, image_id: str, folder: Folder) -> None:
         """One image under its lock; one that is here by then is left as it is."""
         graph = self._graph
@@ -132,3 +136,10 @@ class GraphLoading:
         for image_id in image_ids:
             if (stack := self._holds.pop(image_id, None)) is not None:
                 stack.close()
+
+
+async def tell_altered(image_ids: Sequence[str], graph: Graph, hear: Hear) -> None:
+    """Say what the trees of these images do not show, one line for each kind and reason."""
+    driver = graph.images.driver
+    for text in alteration_texts([await graph.run(driver.altered, image_id) for image_id in image_ids]):
+        hear(Said(text))

@@ -2,10 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from puller.errors import PullerError
+from puller.model.alteration import Altered
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Failed, Pulled, Registered, Report, Subject, Unpacked, Verified
@@ -70,7 +71,7 @@ class Ledger(Account):
         self._unpacked.append(image)
         for wall in sorted({wall for layer in image.layers for wall in layer.missing_walls}):
             self.warn(f"unpacked without a part of the jail: {wall}")
-        for text in alteration_texts(layer for layer in image.layers if layer.outcome == "unpacked"):
+        for text in alteration_texts(layer.altered for layer in image.layers if layer.outcome == "unpacked"):
             self.warn(text)
 
     def registered(self, image: ImageReport) -> None:
@@ -80,7 +81,7 @@ class Ledger(Account):
 
     def warn_of_altered_images(self) -> None:
         """What the trees of images that were registered now do not show: one line for each kind and reason."""
-        for text in alteration_texts(image for image in self._images if image.outcome == "registered"):
+        for text in alteration_texts(image.altered for image in self._images if image.outcome == "registered"):
             self.warn(text)
 
     def done(self) -> PullReport:
@@ -140,11 +141,11 @@ def proved_earlier(checks: Iterable[Check]) -> tuple[Check, ...]:
     return tuple(replace(c, note=EARLIER) if c.passed and c.name != "size" else c for c in checks)
 
 
-def alteration_texts(layers: Iterable[LayerReport | ImageReport]) -> list[str]:
+def alteration_texts(trees: Iterable[Sequence[Altered]]) -> list[str]:
     """What trees do not hold as their layers say, and why: one line for each kind and reason."""
     counts: Counter[tuple[str, str]] = Counter()
-    for layer in layers:
-        for altered in layer.altered:
+    for tree in trees:
+        for altered in tree:
             counts[altered.what, altered.reason] += altered.count
     return [f"{count} × {what} not as the layers say: {reason}" for (what, reason), count in sorted(counts.items())]
 
