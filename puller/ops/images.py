@@ -26,8 +26,9 @@ class Held:
 
     `digest` is what registries name it by: of a schema 1 manifest not that of `descriptor`, but of what was signed.
     `size` counts what is here, once: of content the bytes of its blobs, of a graph image those in the layers of it and
-    of all below it. `platforms` are those that are here. `image_id`, bare for a graph image and a digest for content: None where there is none or
-    more than one. `damaged`: a document under it is not what its name says, so there may be more than is told.
+    of all below it. `platforms` are those that are here. `image_id`, bare for a graph image and a digest for
+    content: None where there is none or more than one. `damaged`: a document under it is not what its name says, so
+    there may be more than is told.
     """
 
     name: str | None
