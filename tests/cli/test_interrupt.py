@@ -95,4 +95,4 @@ async def test_a_push_that_is_interrupted_leaves_no_upload_in_the_registry(tmp_p
         end = await ended(process)
         assert end.code == 130
         assert end.err.splitlines()[-1] == "interrupted; layers that have arrived are not sent again"
-        assert registry.journal.count("DELETE", kind="upload") == 1
+        assert registry.journal.count("DELETE", kind="upload") >= 1  # of every upload that was open just then

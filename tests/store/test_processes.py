@@ -57,7 +57,7 @@ async def test_r1_r6_a_writer_killed_at_any_moment_is_resumed_by_the_next(tmp_pa
     for _ in range(6):
         said = killed_after(root, chance.randrange(1, 9))
         assert_r1(root)
-        words = [line.split() for line in said]
+        words = [line.split() for line in said if len(line.split()) == 2]  # the last one may be cut in the middle
         assert words[0][0] == "from"
         assert held - PIECE <= int(words[0][1])
         held = int(words[-1][1])
