@@ -11,7 +11,7 @@ from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
-from puller.registry.credentials import DockerConfig
+from puller.registry.identity.credentials import DockerConfig
 from puller.version import VERSION
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from puller.registry.auth import Scope
-from puller.registry.origin import Origin
+from puller.registry.identity.auth import Scope
+from puller.registry.transport.origin import Origin
 
 # RFC 9110 section 8.8.3, without the obsolete bytes beyond ASCII: such a tag could not be sent back as it came.
 _STRONG_ETAG = re.compile(r'"[!#-~]*"', re.ASCII)

@@ -10,15 +10,15 @@ from aiohttp.resolver import ThreadedResolver
 
 from puller.model.event import Event, Report
 from puller.model.reference import Reference
-from puller.registry.credentials import CredentialSource
-from puller.registry.lines import Lines
-from puller.registry.origin import registry_origin
-from puller.registry.patience import Patience
-from puller.registry.reach import Classify, reach_of
+from puller.registry.identity.credentials import CredentialSource
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.session import Session
-from puller.registry.tls import tls_context
+from puller.registry.transport.lines import Lines
+from puller.registry.transport.origin import registry_origin
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.transport.tls import tls_context
 from puller.registry.world import World
 from puller.version import VERSION
 

@@ -23,16 +23,16 @@ from puller.model.manifest import kind_of
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
-from puller.registry.auth import Scope
-from puller.registry.body import Download
-from puller.registry.deposit import DocumentDeposit, Progress, depositing
-from puller.registry.documents import put_document
+from puller.registry.download.body import Download
+from puller.registry.download.kept import KeptBody
+from puller.registry.download.resume import check_claims
 from puller.registry.headers import content_digest, content_length, media_type
-from puller.registry.kept import KeptBody
-from puller.registry.resume import check_claims
+from puller.registry.identity.auth import Scope
 from puller.registry.session import Session
 from puller.registry.tags import list_tags
-from puller.registry.upload import Place, Upload
+from puller.registry.uploading.deposit import DocumentDeposit, Progress, depositing
+from puller.registry.uploading.documents import put_document
+from puller.registry.uploading.upload import Place, Upload
 from puller.stream.sink import Sink
 
 # Today's kinds, the richest first. Schema 1 is not asked for; a registry that has nothing else sends it all the same.

@@ -11,19 +11,19 @@ from yarl import URL
 from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
 from puller.model.event import Report
 from puller.registry.answer import Answer, Request
-from puller.registry.auth import Authenticator
-from puller.registry.credentials import Credential
 from puller.registry.failure import MAX_ERROR, failed
 from puller.registry.headers import retry_after
-from puller.registry.lines import Lines
-from puller.registry.origin import Origin, redacted
-from puller.registry.parcel import Parcel, Receipt
-from puller.registry.patience import Patience
-from puller.registry.receive import read_up_to
-from puller.registry.redirect import REDIRECTS, Trail
-from puller.registry.refusal import denies_token, refused
+from puller.registry.identity.auth import Authenticator
+from puller.registry.identity.credentials import Credential
+from puller.registry.identity.token import MAX_ANSWER, TokenAnswer
 from puller.registry.retry import Retries, RetryPolicy, Setback, Trial, passes
-from puller.registry.token import MAX_ANSWER, TokenAnswer
+from puller.registry.transport.lines import Lines
+from puller.registry.transport.origin import Origin, redacted
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.receive import read_up_to
+from puller.registry.transport.redirect import REDIRECTS, Trail
+from puller.registry.uploading.parcel import Parcel, Receipt
+from puller.registry.uploading.refusal import denies_token, refused
 from puller.registry.world import World
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from puller.errors import InvalidManifest, ProtocolViolation, UnsafeRedirect
 from puller.model.document import load_document
 from puller.model.reference import is_tag
 from puller.registry.answer import Answer, Request
-from puller.registry.auth import Scope
 from puller.registry.headers import link_next
-from puller.registry.origin import Origin, redacted
+from puller.registry.identity.auth import Scope
 from puller.registry.session import Session
+from puller.registry.transport.origin import Origin, redacted
 
 MAX_PAGE = 4 << 20  # bytes of one page
 MAX_PAGES = 10_000

@@ -11,14 +11,14 @@ from puller.contracts.content import Body
 from puller.errors import InvalidConfig, NotFound, PullerError, Unauthorized
 from puller.model.event import Event, Report
 from puller.registry.answer import Answer, Request
-from puller.registry.auth import Scope
-from puller.registry.body import Download
-from puller.registry.lines import Lines
-from puller.registry.origin import Origin, redacted
-from puller.registry.patience import Patience
+from puller.registry.download.body import Download
+from puller.registry.identity.auth import Scope
 from puller.registry.retry import RetryPolicy
 from puller.registry.session import Session
-from puller.registry.tls import tls_context
+from puller.registry.transport.lines import Lines
+from puller.registry.transport.origin import Origin, redacted
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.tls import tls_context
 from puller.registry.world import World
 from puller.version import VERSION
 

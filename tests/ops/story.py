@@ -19,8 +19,8 @@ from puller.ops.pull import pull
 from puller.ops.pulling.plan import Depth, Wish
 from puller.ops.unpacking.shelves import Shelves
 from puller.registry.client import RegistryClient
-from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.patience import Patience
 from puller.registry.world import World
 from puller.store.disk import DiskStore
 from puller.stream.layer import MAX_UNPACKED

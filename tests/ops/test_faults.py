@@ -20,8 +20,8 @@ from puller.errors import (
 )
 from puller.model.event import Retrying
 from puller.model.reference import Reference
-from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.patience import Patience
 from testregistry import Bearer, faults, images, serve
 from testregistry.cdn import serve_cdn
 from testregistry.fault import Fault

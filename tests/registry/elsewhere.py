@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from puller.registry.reach import Reach, reach_of
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.reach import Reach, reach_of
 from testregistry import Basic, TestRegistry, faults, serve
 from tests.registry.scene import (
     OneLogin,

@@ -8,7 +8,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
-from puller.registry.credentials import Credential
+from puller.registry.identity.credentials import Credential
 from puller.registry.retry import RetryPolicy
 from testregistry import TestRegistry, images
 from tests.registry.scene import Names, Time

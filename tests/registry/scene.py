@@ -18,11 +18,11 @@ from puller.model.mediatype import OCI_MANIFEST, OCTETS
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.client import RegistryClient
-from puller.registry.credentials import Credential
-from puller.registry.patience import Patience
-from puller.registry.reach import Classify, reach_of
+from puller.registry.identity.credentials import Credential
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.reach import Classify, reach_of
 from puller.registry.world import World
 
 QUICK = Patience(connect=2, first_byte=0.2, stall=0.1)

@@ -8,7 +8,7 @@ import pytest
 from multidict import CIMultiDict
 
 from puller.registry.answer import Answer, Validator
-from puller.registry.origin import Origin
+from puller.registry.transport.origin import Origin
 
 ORIGIN = Origin("https", "registry.test", 443)
 

@@ -7,7 +7,7 @@ import pytest
 from puller.errors import InvalidConfig
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
-from puller.registry.credentials import Credential
+from puller.registry.identity.credentials import Credential
 from testregistry import Bearer, faults, serve
 from testregistry.raw import Pause, answer, serve_script
 from tests.registry.scene import OneLogin, Time, content, described, fetched, opened

@@ -6,8 +6,8 @@ import pytest
 
 from puller.errors import ConnectionLost
 from puller.model.event import Event, Retrying
-from puller.registry.patience import Patience
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.patience import Patience
 from testregistry import Bearer, faults, serve
 from testregistry.cdn import serve_cdn
 from testregistry.raw import Close, Hang, RawRequest, Reset, answer, serve_script

@@ -14,7 +14,7 @@ from puller.errors import (
     TLSFailure,
     Unavailable,
 )
-from puller.registry.patience import Patience
+from puller.registry.transport.patience import Patience
 from testregistry import Bearer, faults, serve
 from testregistry.certificates import Authority
 from testregistry.raw import Close, Pause, Step, serve_script

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from puller.errors import PullerError, RegistryError, TLSFailure, Unauthorized, UnsafeRedirect
-from puller.registry.reach import Reach
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.reach import Reach
 from testregistry import Basic, Bearer, faults, serve
 from testregistry.answer import Answer
 from testregistry.body import BytesBody

@@ -8,9 +8,9 @@ import anyio
 import anyio.lowlevel
 
 from puller.errors import RegistryError
-from puller.registry.auth import Authenticator, TokenAnswer
-from puller.registry.credentials import Credential
-from puller.registry.origin import Origin
+from puller.registry.identity.auth import Authenticator, TokenAnswer
+from puller.registry.identity.credentials import Credential
+from puller.registry.transport.origin import Origin
 
 REGISTRY = Origin("https", "registry.example.com", 443)
 REALM = "https://example.com/token"

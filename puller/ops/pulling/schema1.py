@@ -47,7 +47,7 @@ from puller.ops.pulling.layers import Layers
 from puller.ops.pulling.plan import Step, Wish
 from puller.ops.pulling.transfer import Transferred, copy_blob
 from puller.ops.tasks import one_error
-from puller.registry.kept import KeptBody
+from puller.registry.download.kept import KeptBody
 
 logger = logging.getLogger(__name__)
 

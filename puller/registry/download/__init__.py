@@ -1,0 +1,1 @@
+"""Download: one blob on its way here, whatever becomes of the line."""

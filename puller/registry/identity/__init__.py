@@ -1,0 +1,1 @@
+"""Identity: who we are to a registry, and to whom that is told."""

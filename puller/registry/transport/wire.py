@@ -1,0 +1,228 @@
+"""Wire: one pool of connections and one request on it; the only module that speaks aiohttp's exceptions.
+
+A pool has one TLS policy, one identity and one boundary of addresses, and none is shared (THREATS B20). No cookies, no
+proxies, no netrc, no redirects, no decompression: what a request carries is what its caller wrote (B6, B17, B19).
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace, TracebackType
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from puller.errors import ConnectionLost, ProtocolViolation, TLSFailure, Unavailable, UnsafeRedirect
+from puller.registry.transport.origin import redacted
+from puller.registry.transport.outflow import PIECE, Outflow
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.reach import Boundary, BoundedResolver, RefusedAddress
+
+MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
+MAX_FIELDS = 128
+READ_AHEAD = 1 << 20  # aiohttp stops reading at twice this
+_TLS_HINT = (
+    "For an authority of your own give --ca FILE; a registry without TLS has to be named: --plain-http HOST:PORT."
+)
+_NAME_HINT = "Is the host's name right, and can this machine resolve names?"
+_REACH_HINT = "Is the address right, the registry up, and no firewall between? Proxies are not used."
+
+
+class Wire:
+    """Sends single requests; the answer's head is in when `send` returns."""
+
+    def __init__(
+        self,
+        boundary: Boundary,
+        *,
+        tls: Callable[[], ssl.SSLContext],
+        patience: Patience,
+        concurrency: int,
+        resolver: Callable[[], AbstractResolver] = ThreadedResolver,
+    ) -> None:
+        self.boundary = boundary
+        self._tls = tls
+        self._patience = patience
+        self._concurrency = concurrency
+        self._resolver = resolver
+        self._pools: dict[str, aiohttp.ClientSession] = {}
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        *,
+        form: Mapping[str, str] | None = None,
+        body: bytes | Outflow | None = None,
+        answer_within: float | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send one request, wait for the head of the answer; the caller closes or releases it.
+
+        `answer_within`: seconds from the last byte of `body`, else as patience says. A body that is sent piece by piece
+        goes on until the answer is in, whatever that answer is. Raises Unavailable, ConnectionLost, TLSFailure,
+        UnsafeRedirect (an address out of bounds), ProtocolViolation.
+        """
+        pool = self._pool(url.scheme)
+        # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
+        # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
+        wait = self._patience.first_byte if answer_within is None else answer_within
+        with translated(url):
+            async with _Deadline(self._patience.connect + wait) as deadline:
+                return await pool.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=form if body is None else _paced(body, deadline, stall=self._patience.stall, wait=wait),
+                    allow_redirects=False,
+                    timeout=self._timeout(max(wait, self._patience.stall)),
+                    trace_request_ctx=deadline,
+                )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
+
+    def _pool(self, scheme: str) -> aiohttp.ClientSession:
+        # Made on first need: a pool wants a running loop, and loading the system's certificates takes a while.
+        if scheme not in self._pools:
+            self._pools[scheme] = self._open_pool(scheme)
+        return self._pools[scheme]
+
+    def _open_pool(self, scheme: str) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls() if scheme == "https" else False,
+            resolver=BoundedResolver(self._resolver(), self.boundary),
+            socket_factory=self.boundary.open_socket,
+            limit=0,
+            limit_per_host=self._concurrency,
+            happy_eyeballs_delay=0.25,
+            keepalive_timeout=30,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            requote_redirect_url=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            read_bufsize=READ_AHEAD,
+            max_line_size=MAX_FIELD,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
+            trace_configs=[_deadline_begun()],
+        )
+
+    def _timeout(self, read: float) -> aiohttp.ClientTimeout:
+        # aiohttp would end any body after 300 s; `connect` would count the wait for a free place in the pool.
+        return aiohttp.ClientTimeout(total=None, connect=None, sock_connect=self._patience.connect, sock_read=read)
+
+
+class _Deadline:
+    """When a request has to be answered: `first` seconds after it has, or begins to make, a connection.
+
+    It moves while the request's body flows, which another task sees to.
+    """
+
+    def __init__(self, first: float) -> None:
+        self.first = first
+        self._timeout = asyncio.timeout(None)
+        self._is_open = False
+
+    async def __aenter__(self) -> "_Deadline":
+        await self._timeout.__aenter__()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def move(self, seconds: float | None) -> None:
+        """So many seconds from now, or None: no deadline for the time being. Too late, once it has passed."""
+        if self._is_open and not self._timeout.expired():
+            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+async def _paced(body: bytes | Outflow, deadline: _Deadline, *, stall: float, wait: float) -> AsyncIterator[bytes]:
+    """The pieces of `body`: each has to go out in `stall` seconds, the answer to come `wait` seconds after the last.
+
+    Time spent waiting for the next piece does not count: a slow disk is not the server's fault.
+    """
+    async for piece in body if isinstance(body, Outflow) else _cut(body):
+        deadline.move(stall)
+        yield piece
+        deadline.move(None)
+    deadline.move(wait)
+
+
+async def _cut(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
+
+
+def _deadline_begun() -> aiohttp.TraceConfig:
+    """Lets the deadline that comes with a request run from the moment it has, or begins to make, a connection."""
+
+    async def began(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: object) -> None:
+        deadline: _Deadline = context.trace_request_ctx
+        deadline.move(deadline.first)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_start.append(began)
+    trace.on_connection_reuseconn.append(began)
+    return trace
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn what aiohttp raises into this package's errors, naming the place without its query."""
+    where = redacted(url)
+    try:
+        yield
+    except aiohttp.ClientConnectorError as error:
+        raise _unconnected(error, url, where) from error
+    except aiohttp.ClientSSLError as error:
+        raise TLSFailure("no trusted TLS connection", where=where, got=_words(error)) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Unavailable("no connection in time", where=where, hint=_REACH_HINT) from error
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise ConnectionLost("no answer in time", where=where) from error
+    except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
+        what = "not a canonical address" if isinstance(error, aiohttp.InvalidURL) else "malformed HTTP"
+        kind = UnsafeRedirect if isinstance(error, aiohttp.InvalidURL) else ProtocolViolation
+        raise kind(what, where=where) from error
+    except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise TLSFailure("the TLS connection broke", where=where, got=_words(error.__cause__)) from error
+        raise ConnectionLost("the line was cut", where=where) from error
+    except ValueError as error:  # also UnicodeError: a host that the idna codec or a socket cannot take
+        raise UnsafeRedirect("not an address that can be asked", where=where) from error
+
+
+def _unconnected(
+    error: aiohttp.ClientConnectorError, url: URL, where: str
+) -> Unavailable | TLSFailure | UnsafeRedirect:
+    cause = error.os_error
+    if isinstance(cause, RefusedAddress):
+        return UnsafeRedirect("sent to an address out of bounds", where=where, got=str(cause))
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Unavailable("the host name does not resolve", where=where, hint=_NAME_HINT)
+    # A reset while connecting over TLS comes from the handshake; trying again, or without TLS, is what an attacker
+    # who cuts it would like (THREATS B1, N28).
+    if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
+        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause), hint=_TLS_HINT)
+    if url.scheme == "https" and isinstance(cause, ConnectionResetError):
+        return TLSFailure("the TLS handshake was cut", where=where, hint=_TLS_HINT)
+    return Unavailable("cannot connect", where=where, got=_words(cause), hint=_REACH_HINT)
+
+
+def _words(error: BaseException) -> str:
+    return str(getattr(error, "verify_message", "") or getattr(error, "strerror", "") or type(error).__name__)[:200]

@@ -1,0 +1,1 @@
+"""Uploading: one blob or document on its way there."""
