@@ -20,7 +20,7 @@ FLOORS = {
     "model": 0, "errors": 0, "version": 0,
     "stream": 1, "legacy": 1,
     "contracts": 2,
-    "registry": 3, "store": 3, "graph": 3, "rootfs": 3, "archive": 3, "mirror": 3, "objects": 3,
+    "registry": 3, "settings": 3, "store": 3, "graph": 3, "rootfs": 3, "archive": 3, "mirror": 3, "objects": 3,
     "ops": 4,
     "cli": 5, "web": 5,
     "__init__": 6, "__main__": 6,  # the door: `import puller` and `python -m puller`

@@ -11,7 +11,7 @@ from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
-from puller.registry.identity.credentials import DockerConfig
+from puller.settings.dockerconfig import DockerConfig
 from puller.version import VERSION
 
 
@@ -22,7 +22,7 @@ def open_client(access: Access, *, jobs: int, report: Report) -> RegistryClient:
             hint = "Name the registry as references do, without scheme and path: registry.example:5000."
             raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
     return RegistryClient(
-        credentials=_docker_config(docker_config_path()),
+        keyring=_docker_config(docker_config_path()),
         plain_http=access.plain_http,
         ca_file=access.ca,
         token_hosts=access.token_hosts,

@@ -51,6 +51,15 @@ class LabelFetcher(Protocol):
         ...
 
 
+@runtime_checkable
+class Alternatives(Protocol):
+    """A fetcher that can have the same content from several places."""
+
+    def disown(self, digest: Digest) -> bool:
+        """Those who have served `digest` so far served it wrong: have it from others. False: there are no others."""
+        ...
+
+
 class Source(Resolver, Fetcher, Protocol):
     """A repository in a registry, a store, an archive."""
 

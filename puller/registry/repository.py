@@ -49,16 +49,21 @@ _DOCUMENTS = frozenset(ACCEPTED) | mediatype.SCHEMA1_MANIFESTS
 class Repository:
     """A Source and a Target bound to one repository. Safe to use from many tasks of one event loop.
 
-    `mount_from`: another repository of this registry, which may have blobs that are to be brought here.
+    `called`: its name at the host of `session`, where mirrors have another. `mount_from`: another repository of this
+    registry, which may have blobs that are to be brought here.
     """
 
-    def __init__(self, session: Session, reference: Reference, *, mount_from: str | None = None) -> None:
+    def __init__(
+        self, session: Session, reference: Reference, *, called: str | None = None, mount_from: str | None = None
+    ) -> None:
+        name = called or reference.repository
         self._session = session
         self._registry = reference.registry
         self._repository = reference.repository
-        self._scope = Scope(reference.repository)
+        self._root = f"{session.base}/{name}"
+        self._scope = Scope(name)
         self._kept: KeptBody | None = None
-        self._place = Place(session, reference.repository, Scope(reference.repository, ("pull", "push")))
+        self._place = Place(session, name, Scope(name, ("pull", "push")))
         self._mount_from = mount_from
         self._mounted: set[Digest] = set()
         self._locks: dict[Digest, anyio.Lock] = {}
@@ -106,7 +111,7 @@ class Repository:
     @asynccontextmanager
     async def labelled(self, label: str) -> AsyncIterator[Body]:
         """The blob that a schema 1 manifest names by a tarsum label, as it is written there; else as `fetch`."""
-        request = Request("GET", f"/v2/{self._repository}/blobs/{label}", f"blob {label[-64:][:12]}", self._scope)
+        request = Request("GET", f"{self._root}/blobs/{label}", f"blob {label[-64:][:12]}", self._scope)
         download = Download(self._session, request, None, offset=0, limit=None)
         try:
             await download.open()
@@ -123,7 +128,7 @@ class Repository:
         """Whether the repository has it: one HEAD. Raises RegistryError; SizeMismatch where it has another size."""
         kind = "manifests" if descriptor.media_type in _DOCUMENTS else "blobs"
         accept = (descriptor.media_type,) if kind == "manifests" else ("*/*",)
-        path = f"/v2/{self._repository}/{kind}/{descriptor.digest}"
+        path = f"{self._root}/{kind}/{descriptor.digest}"
         request = Request("HEAD", path, f"{kind[:-1]} {descriptor.digest.short}", self._place.scope, accept)
         try:
             answer, _ = await self._session.read(request, limit=0)
@@ -190,9 +195,7 @@ class Repository:
 
     async def named(self, tag: str) -> Digest | None:
         """The digest that a tag has now, asked as one who pushes; None where there is none, or it is not told."""
-        request = Request(
-            "HEAD", f"/v2/{self._repository}/manifests/{tag}", f"manifest {tag}", self._place.scope, ACCEPTED
-        )
+        request = Request("HEAD", f"{self._root}/manifests/{tag}", f"manifest {tag}", self._place.scope, ACCEPTED)
         try:
             answer, _ = await self._session.read(request, limit=0)
         except NotFound as error:
@@ -203,7 +206,7 @@ class Repository:
 
     def tags(self) -> AsyncIterator[str]:
         """The names of all tags, page by page in the registry's order. Raises RegistryError."""
-        return list_tags(self._session, self._repository, self._scope)
+        return list_tags(self._session, f"{self._root}/tags/list", self._scope)
 
     @asynccontextmanager
     async def _uploading(self, expected: Descriptor, watchers: Sequence[Sink]) -> AsyncIterator[Ingest | None]:
@@ -228,12 +231,12 @@ class Repository:
         if wanted.media_type in _DOCUMENTS:
             request = self._manifest_request("GET", str(wanted.digest), (wanted.media_type,))
             return Download(self._session, request, wanted, offset=offset, limit=MAX_BYTES)
-        path = f"/v2/{self._repository}/blobs/{wanted.digest}"
+        path = f"{self._root}/blobs/{wanted.digest}"
         request = Request("GET", path, f"blob {wanted.digest.short}", self._scope)
         return Download(self._session, request, wanted, offset=offset, limit=None)
 
     def _manifest_request(self, method: str, name: str, accept: tuple[str, ...] = ACCEPTED) -> Request:
-        path = f"/v2/{self._repository}/manifests/{name}"
+        path = f"{self._root}/manifests/{name}"
         return Request(method, path, f"manifest {name}", self._scope, accept)
 
     async def _ask_head(self, tag: str) -> Descriptor | None:

@@ -3,28 +3,26 @@ back as an answer, a setback that may pass, or an error that will not. Bodies an
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from yarl import URL
 
+from puller.contracts.access import Endpoint, Identity, Protection
 from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
-from puller.model.event import Report
 from puller.registry.answer import Answer, Request
 from puller.registry.failure import MAX_ERROR, failed
 from puller.registry.headers import retry_after
 from puller.registry.identity.auth import Authenticator
-from puller.registry.identity.credentials import Credential
 from puller.registry.identity.token import MAX_ANSWER, TokenAnswer
-from puller.registry.retry import Retries, RetryPolicy, Setback, Trial, passes
+from puller.registry.means import Means
+from puller.registry.retry import Retries, Setback, Trial, passes
 from puller.registry.transport.lines import Lines
-from puller.registry.transport.origin import Origin, redacted
-from puller.registry.transport.patience import Patience
+from puller.registry.transport.origin import Origin, redacted, registry_origin
 from puller.registry.transport.receive import read_up_to
 from puller.registry.transport.redirect import REDIRECTS, Trail
 from puller.registry.uploading.parcel import Parcel, Receipt
 from puller.registry.uploading.refusal import denies_token, refused
-from puller.registry.world import World
 
 logger = logging.getLogger(__name__)
 
@@ -35,34 +33,23 @@ _STALE = frozenset({400, 401, 403, 404, 410})
 class Session:
     """Asks one registry."""
 
-    def __init__(
-        self,
-        origin: Origin,
-        *,
-        lines: Lines,
-        credential: Credential | None,
-        named_plain: bool,
-        token_hosts: Collection[str] = (),
-        user_agent: str,
-        patience: Patience,
-        retries: RetryPolicy,
-        report: Report,
-        world: World,
-    ) -> None:
-        self.origin = origin
-        self.patience = patience
-        self.world = world
-        self._lines = lines
-        self._user_agent = user_agent
-        self._report = report
-        self._retries = Retries(retries, world.random)
+    def __init__(self, endpoint: Endpoint, identity: Identity | None, means: Means) -> None:
+        self.origin = registry_origin(endpoint.registry, endpoint.protection)
+        self.patience = means.patience
+        self.world = means.world
+        named = endpoint.protection is Protection.PLAIN
+        self._lines = Lines(self.origin, named=named, trust=endpoint.trust, means=means)
+        self.base = endpoint.base
+        self._user_agent = means.user_agent
+        self._report = means.report
+        self._retries = Retries(means.retries, means.world.random)
         self._authenticator = Authenticator(
-            registry=origin,
-            credential=credential,
+            registry=self.origin,
+            identity=identity,
             request=self._request_token,
-            clock=world.clock,
-            allow_plain=named_plain,
-            token_hosts=token_hosts,
+            clock=means.world.clock,
+            allow_plain=named,
+            token_hosts=means.token_hosts,
         )
 
     def trial(self, what: str) -> Trial:

@@ -19,13 +19,12 @@ MAX_TAGS = 1_000_000
 PAGE_SIZE = 1000
 
 
-async def list_tags(session: Session, repository: str, scope: Scope) -> AsyncIterator[str]:
-    """Every tag once, in the order of the pages.
+async def list_tags(session: Session, start: str, scope: Scope) -> AsyncIterator[str]:
+    """Every tag once, in the order of the pages; `start` is the path of the first.
 
     Raises ProtocolViolation for what is no tag, for pages that repeat or have no end, and UnsafeRedirect for a next
     page at another origin.
     """
-    start = f"/v2/{repository}/tags/list"
     path: str | None = f"{start}?n={PAGE_SIZE}"
     asked: set[str] = set()
     seen: set[str] = set()

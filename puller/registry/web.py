@@ -7,20 +7,19 @@ from pathlib import Path
 
 from yarl import URL
 
+from puller.contracts.access import Endpoint, Protection, Trust
 from puller.contracts.content import Body
 from puller.errors import InvalidConfig, NotFound, PullerError, Unauthorized
 from puller.model.event import Event, Report
 from puller.registry.answer import Answer, Request
 from puller.registry.download.body import Download
 from puller.registry.identity.auth import Scope
+from puller.registry.means import Means
 from puller.registry.retry import RetryPolicy
 from puller.registry.session import Session
-from puller.registry.transport.lines import Lines
 from puller.registry.transport.origin import Origin, redacted
 from puller.registry.transport.patience import Patience
-from puller.registry.transport.tls import tls_context
 from puller.registry.world import World
-from puller.version import VERSION
 
 
 def is_url(text: str) -> bool:
@@ -60,23 +59,17 @@ async def web_file(
     Raises InvalidConfig for what is no http or https URL or brings credentials along, and RegistryError.
     """
     url = _checked(text)
-    session = _WebSession(
-        Origin.of(url),
-        lines=Lines(
-            Origin.of(url),
-            named=True,
-            tls=lambda: tls_context(ca_file),
-            patience=patience or Patience(),
-            concurrency=2,
-        ),
-        credential=None,
-        named_plain=False,
-        user_agent=f"puller/{VERSION}",
-        patience=patience or Patience(),
-        retries=retries or RetryPolicy(),
+    origin = Origin.of(url)
+    protection = Protection.PLAIN if origin.scheme == "http" else Protection.TLS
+    trust = Trust((ca_file,)) if ca_file is not None else Trust()
+    means = Means(
         report=report,
+        retries=retries or RetryPolicy(),
+        patience=patience or Patience(),
         world=world or World(),
+        concurrency=2,
     )
+    session = _WebSession(Endpoint(origin.netloc, "", protection, trust), None, means)
     name = os.path.basename(url.raw_path) or "the file"  # noqa: PTH119  # of a URL, not of a file system
     request = Request("GET", url.raw_path_qs or "/", name[:60], Scope(""))
     download = Download(session, request, None, offset=0, limit=limit)

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from puller.contracts.access import Credential, KnownIdentity
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
-from puller.registry.identity.credentials import Credential
 from puller.registry.retry import RetryPolicy
 from testregistry import TestRegistry, images
 from tests.registry.scene import Names, Time
@@ -21,13 +21,13 @@ ATTEMPTS = 3
 
 
 class Known:
-    """A CredentialSource with one credential for every registry."""
+    """A Keyring with one credential for every registry."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
 
-    def credential(self, registry: str) -> Credential:
-        return self._credential
+    def identity(self, registry: str, repository: str) -> KnownIdentity:
+        return KnownIdentity("the test's", self._credential)
 
 
 def client(
@@ -41,7 +41,7 @@ def client(
 ) -> RegistryClient:
     """A client that waits for nothing; with `named` it may send credentials to `registry` over plain HTTP."""
     return RegistryClient(
-        credentials=Known(credential) if credential is not None else None,
+        keyring=Known(credential) if credential is not None else None,
         plain_http=[registry] if named else [],
         ca_file=ca_file,
         token_hosts=token_hosts,

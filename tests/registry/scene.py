@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from puller.contracts.access import Credential, KnownIdentity
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Event
@@ -18,7 +19,6 @@ from puller.model.mediatype import OCI_MANIFEST, OCTETS
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.client import RegistryClient
-from puller.registry.identity.credentials import Credential
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -102,8 +102,8 @@ class OneLogin:
     def __init__(self, username: str, password: str) -> None:
         self._credential = Credential(username, password)
 
-    def credential(self, registry: str) -> Credential | None:
-        return self._credential
+    def identity(self, registry: str, repository: str) -> KnownIdentity:
+        return KnownIdentity("the test's", self._credential)
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ async def opened(
     """The repository `name` through a client of its own."""
     report: Callable[[Event], None] = events.append if events is not None else lambda event: None
     client = RegistryClient(
-        credentials=login,
+        keyring=login,
         plain_http=plain_http,
         ca_file=ca_file,
         report=report,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from puller.contracts.access import Identity, KnownIdentity
 from puller.errors import InvalidConfig
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
-from puller.registry.identity.credentials import Credential
 from testregistry import Bearer, faults, serve
 from testregistry.raw import Pause, answer, serve_script
 from tests.registry.scene import OneLogin, Time, content, described, fetched, opened
@@ -55,10 +55,10 @@ async def test_the_user_agent_names_the_program() -> None:
 
 async def test_b11_unusable_credentials_are_an_error_and_nobody_is_asked() -> None:
     class Broken:
-        def credential(self, registry: str) -> Credential | None:
+        def identity(self, registry: str, repository: str) -> Identity | None:
             raise InvalidConfig("broken entry", where=registry)
 
-    async with serve() as registry, RegistryClient(credentials=Broken()) as client:
+    async with serve() as registry, RegistryClient(keyring=Broken()) as client:
         with pytest.raises(InvalidConfig):
             client.repository(Reference.parse(registry.name("app:1")))
         assert len(registry.journal) == 0
@@ -68,11 +68,11 @@ async def test_credentials_are_asked_for_by_the_name_in_the_reference() -> None:
     asked = []
 
     class Asked(OneLogin):
-        def credential(self, registry: str) -> Credential | None:
+        def identity(self, registry: str, repository: str) -> KnownIdentity:
             asked.append(registry)
-            return None
+            return super().identity(registry, repository)
 
-    async with RegistryClient(credentials=Asked("", "x")) as client:
+    async with RegistryClient(keyring=Asked("", "x")) as client:
         for name in ("alpine", "quay.io/a/b:1", "127.0.0.1:5000/a"):
             client.repository(Reference.parse(name))
     assert asked == ["docker.io", "quay.io", "127.0.0.1:5000"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.lowlevel
 
+from puller.contracts.access import Credential, KnownIdentity
 from puller.errors import RegistryError
 from puller.registry.identity.auth import Authenticator, TokenAnswer
-from puller.registry.identity.credentials import Credential
 from puller.registry.transport.origin import Origin
 
 REGISTRY = Origin("https", "registry.example.com", 443)
@@ -75,7 +75,7 @@ class TokenServer:
         """An Authenticator that asks here."""
         return Authenticator(
             registry=registry,
-            credential=credential,
+            identity=None if credential is None else KnownIdentity("the test's", credential),
             request=self,
             clock=lambda: self.now,
             allow_plain=allow_plain,

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from anyio import from_thread
 
-from puller.contracts.content import Fetcher, Ingest, Target
-from puller.errors import LayerError, PullerError, VerificationError
+from puller.contracts.content import Alternatives, Fetcher, Ingest, Target
+from puller.errors import DigestMismatch, LayerError, PullerError, SizeMismatch, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.event import Advanced, Report, Started
 from puller.model.report import Origin
@@ -39,18 +39,25 @@ async def copy_blob(
 
     `watch` makes the sinks that see every byte; they can refuse the blob before it exists. Content that is wrong after
     a resume is fetched once more from zero, since the kept part may be to blame; content that is wrong in one piece is
-    final (RELIABILITY N3, N4).
+    final (RELIABILITY N3, N4), unless the source has others to ask for it.
     """
     attempt = _Attempt(source, target, wanted, report)
-    try:
-        return await attempt.run(watch())
-    except (VerificationError, LayerError) as error:
-        if not attempt.spliced:
-            raise error.at(digest=wanted.digest) from error.__cause__
-    try:
-        return await attempt.run(watch())
-    except PullerError as error:
-        raise error.at(digest=wanted.digest) from error.__cause__
+    again = True  # a kept part may be to blame, once
+    while True:
+        try:
+            return await attempt.run(watch())
+        except PullerError as error:
+            wrong = isinstance(error, VerificationError | LayerError)
+            if wrong and attempt.spliced and again:
+                again = False
+            elif isinstance(error, DigestMismatch | SizeMismatch) and _disowned(source, wanted):
+                again = True
+            else:
+                raise error.at(digest=wanted.digest) from error.__cause__
+
+
+def _disowned(source: Fetcher, wanted: Descriptor) -> bool:
+    return isinstance(source, Alternatives) and source.disown(wanted.digest)
 
 
 class Poured:

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import anyio
 
+from puller.contracts.access import Credential, Identity
 from puller.errors import ProtocolViolation, RegistryError, Unauthorized
 from puller.model.text import printable
 from puller.registry.identity.challenge import Challenge, parse_challenges
-from puller.registry.identity.credentials import Credential
 from puller.registry.identity.realm import Realm, judge_realm
 from puller.registry.identity.token import TokenAnswer, TokenRequest, read_token
 from puller.registry.transport.origin import Origin
@@ -79,14 +79,17 @@ class Authenticator:
         self,
         *,
         registry: Origin,
-        credential: Credential | None,
+        identity: Identity | None,
         request: TokenRequest,
         clock: Callable[[], float],
         allow_plain: bool = False,
         token_hosts: Collection[str] = (),
     ) -> None:
         self._registry = registry
-        self._credential = credential
+        self._identity = identity
+        self._asking = anyio.Lock()
+        self._asked = False
+        self._credential: Credential | None = None
         self._request = request
         self._clock = clock
         self._allow_plain = allow_plain
@@ -130,7 +133,7 @@ class Authenticator:
             if bearer is not None:
                 return await self._answer_bearer(scope, bearer, rejected)
             if any(challenge.scheme == "basic" for challenge in offered):
-                return self._answer_basic(rejected)
+                return await self._answer_basic(rejected)
             slot = self._slots.get(scope)
             if not offered and rejected is not None and slot is not None and slot.grant is not None:
                 # ECR Public refuses an expired token by a 400 without any challenge; the last one still holds.
@@ -138,8 +141,8 @@ class Authenticator:
             schemes = ", ".join(challenge.scheme for challenge in offered)[:80]
             raise Unauthorized("the registry offers no way to log in", wanted="Bearer or Basic", got=schemes or "none")
 
-    def _answer_basic(self, rejected: str | None) -> str:
-        credential = self._credential
+    async def _answer_basic(self, rejected: str | None) -> str:
+        credential = await self._known(rejected)
         if credential is None:
             hint = "Log in first, and look whether the name is right."
             raise Unauthorized("the registry wants a user name and password, and none are known for it", hint=hint)
@@ -150,6 +153,19 @@ class Authenticator:
             raise Unauthorized("the registry refuses the user name and password known for it")
         self._basic = credential.basic
         return self._basic
+
+    async def _known(self, rejected: str | None = None) -> Credential | None:
+        """The credential, asked for when it is first needed; another, if there is one, in place of a `rejected` one."""
+        if self._identity is None:
+            return None
+        async with self._asking:
+            if not self._asked:
+                self._credential = await self._identity.credential()
+                self._asked = True
+            known = self._credential
+            if known is not None and known.basic == rejected:
+                self._credential = await self._identity.renewed(known) or known
+            return self._credential
 
     async def _answer_bearer(self, scope: Scope, challenge: Challenge, rejected: str | None) -> str:
         text = challenge.parameters.get("realm")
@@ -185,10 +201,10 @@ class Authenticator:
             return slot.grant.authorization
 
     async def _fetch(self, scope: Scope, realm: Realm, service: str) -> _Grant:
-        credential = self._credential if realm.trusted else None
+        credential = await self._known() if realm.trusted else None
         if credential is not None:
             self._refuse_clear_text(realm.origin)
-        elif self._credential is not None:
+        elif self._identity is not None and not realm.trusted:
             _LOG.warning("credentials for %s are not sent to %s", self._registry, printable(realm.origin.netloc))
         started = self._clock()
         wish = {"service": service, "scope": str(scope)} if service else {"scope": str(scope)}
@@ -233,7 +249,7 @@ class Authenticator:
 
     def _hint(self, realm: Realm) -> str:
         """What to do about a refusal by, or with a token of, `realm`."""
-        if self._credential is None:
+        if self._identity is None or (self._asked and self._credential is None):
             return "Log in first, and look whether the name is right: registries refuse what does not exist."
         if realm.trusted:
             return "Look whether the name is right and the credentials are current."

@@ -4,47 +4,31 @@ Home goes to the registry itself, wherever the user says it is. Away goes where 
 servers; its boundary is the registry's own reach, so a public registry sends us to public addresses only (THREATS B8).
 """
 
-import ssl
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 
-from aiohttp.abc import AbstractResolver
-from aiohttp.resolver import ThreadedResolver
-
+from puller.contracts.access import Trust
+from puller.registry.means import Means
 from puller.registry.transport.origin import Origin
-from puller.registry.transport.patience import Patience
-from puller.registry.transport.reach import Boundary, Classify, Reach, reach_of
+from puller.registry.transport.reach import Boundary, Reach
+from puller.registry.transport.tls import tls_context
 from puller.registry.transport.wire import Wire
 
 
 class Lines:
     """Opens a pool when it is first needed."""
 
-    def __init__(
-        self,
-        home: Origin,
-        *,
-        named: bool,
-        tls: Callable[[], ssl.SSLContext],
-        patience: Patience,
-        concurrency: int,
-        classify: Classify = reach_of,
-        resolver: Callable[[], AbstractResolver] = ThreadedResolver,
-    ) -> None:
+    def __init__(self, home: Origin, *, named: bool, trust: Trust, means: Means) -> None:
         self._home = home
-        self._tls = lru_cache(tls)
-        self._patience = patience
-        self._concurrency = concurrency
-        self._classify = classify
-        self._resolver = resolver
+        self._tls = lru_cache(lambda: tls_context(trust))
+        self._means = means
         # Plain HTTP that nobody asked for is for this machine only, even if `localhost` should resolve elsewhere.
         unasked = home.scheme == "http" and not named
-        self.home = self._wire(Boundary(only=Reach.LOOPBACK if unasked else None, classify=classify))
+        self.home = self._wire(Boundary(only=Reach.LOOPBACK if unasked else None, classify=means.classify))
 
     @cached_property
     def away(self) -> Wire:
         """The pool for other origins; first wanted after the registry has answered, so its reach is known."""
-        return self._wire(Boundary(limit=self.home.boundary.seen or Reach.PUBLIC, classify=self._classify))
+        return self._wire(Boundary(limit=self.home.boundary.seen or Reach.PUBLIC, classify=self._means.classify))
 
     def to(self, origin: Origin, *, at_home: bool) -> Wire:
         """The pool for a request to `origin`."""
@@ -61,10 +45,4 @@ class Lines:
             await self.away.close()
 
     def _wire(self, boundary: Boundary) -> Wire:
-        return Wire(
-            boundary,
-            tls=self._tls,
-            patience=self._patience,
-            concurrency=self._concurrency,
-            resolver=self._resolver,
-        )
+        return Wire(boundary, tls=self._tls, means=self._means)

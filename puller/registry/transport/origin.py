@@ -4,12 +4,12 @@ Also the one way a URL may be shown. Which addresses an origin may lie at is the
 """
 
 import ipaddress
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
 from yarl import URL
 
+from puller.contracts.access import Protection
 from puller.model.reference import DOCKER_HUB
 from puller.model.text import printable
 
@@ -58,16 +58,15 @@ class Origin:
         return f"{self.scheme}://{self.netloc}"
 
 
-def registry_origin(registry: str, *, plain_http: Collection[str] = (), own_ca: bool = False) -> Origin:
+def registry_origin(registry: str, protection: Protection = Protection.USUAL) -> Origin:
     """Where the registry of a reference is served (THREATS B1).
 
-    HTTPS, with two exceptions: a registry named in `plain_http` (as `host:port`, exactly), and a loopback host, unless
-    `own_ca` says that the caller has brought a certificate authority. The choice is made from names alone: nothing is
-    tried and then tried again with less protection.
+    HTTPS, with two exceptions: a registry that somebody has named for plain HTTP, and, if nothing is said, a loopback
+    host. The choice is made from names alone: nothing is tried and then tried again with less protection.
     """
     netloc = _HUB_HOST if registry == DOCKER_HUB else registry
     secure = Origin.of(URL(f"https://{netloc}"))
-    if registry in plain_http or (secure.is_loopback and not own_ca):
+    if protection is Protection.PLAIN or (protection is Protection.USUAL and secure.is_loopback):
         return Origin.of(URL(f"http://{netloc}"))
     return secure
 

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from puller.errors import ConnectionLost, ProtocolViolation, TLSFailure, Unavailable, UnsafeRedirect
+from puller.registry.means import Means
 from puller.registry.transport.origin import redacted
 from puller.registry.transport.outflow import PIECE, Outflow
-from puller.registry.transport.patience import Patience
 from puller.registry.transport.reach import Boundary, BoundedResolver, RefusedAddress
 
 MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
@@ -34,20 +32,12 @@ _REACH_HINT = "Is the address right, the registry up, and no firewall between? P
 class Wire:
     """Sends single requests; the answer's head is in when `send` returns."""
 
-    def __init__(
-        self,
-        boundary: Boundary,
-        *,
-        tls: Callable[[], ssl.SSLContext],
-        patience: Patience,
-        concurrency: int,
-        resolver: Callable[[], AbstractResolver] = ThreadedResolver,
-    ) -> None:
+    def __init__(self, boundary: Boundary, *, tls: Callable[[], ssl.SSLContext], means: Means) -> None:
         self.boundary = boundary
         self._tls = tls
-        self._patience = patience
-        self._concurrency = concurrency
-        self._resolver = resolver
+        self._patience = means.patience
+        self._concurrency = means.concurrency
+        self._resolver = means.resolver
         self._pools: dict[str, aiohttp.ClientSession] = {}
 
     async def send(

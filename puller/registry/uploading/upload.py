@@ -50,7 +50,7 @@ class Place:
 
     def url(self, path: str) -> URL:
         """The URL of `path` under the repository; both are encoded already."""
-        return self.session.origin.url(f"/v2/{self.repository}/{path}")
+        return self.session.origin.url(f"{self.session.base}/{self.repository}/{path}")
 
 
 class Upload:

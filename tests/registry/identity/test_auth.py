@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import pytest
 
+from puller.contracts.access import Credential
 from puller.errors import ConnectionLost, ProtocolViolation, RegistryError, Unauthorized, Unavailable
 from puller.registry.identity import auth
 from puller.registry.identity.auth import Authenticator, Scope, TokenAnswer
-from puller.registry.identity.credentials import Credential
 from tests.registry.token_server import CHALLENGE, REALM, USER, Asked, TokenServer
 
 SCOPE = Scope("team/app")

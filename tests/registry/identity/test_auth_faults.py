@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from puller.contracts.access import Credential
 from puller.errors import (
     ProtocolViolation,
     RateLimited,
@@ -16,7 +17,6 @@ from puller.errors import (
     UnsafeRedirect,
 )
 from puller.registry.client import RegistryClient
-from puller.registry.identity.credentials import Credential
 from puller.registry.transport.reach import Reach, reach_of
 from testregistry import Basic, Bearer, faults, serve
 from testregistry.canary import serve_canary

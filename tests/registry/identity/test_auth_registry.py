@@ -5,8 +5,8 @@ from urllib.parse import parse_qs
 import anyio
 import pytest
 
+from puller.contracts.access import Credential
 from puller.errors import ProtocolViolation, Unauthorized
-from puller.registry.identity.credentials import Credential
 from testregistry import Basic, Bearer, faults, serve
 from tests.registry.locked import IMAGE, LAYER, USER, USERS, client, fetch, resolve, sent
 from tests.registry.scene import Time

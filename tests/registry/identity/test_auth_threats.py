@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from puller.contracts.access import Credential
 from puller.errors import ProtocolViolation, RegistryError, Unauthorized, Unavailable, UnsafeRedirect
 from puller.registry.identity.auth import Authenticator, Scope, TokenAnswer
-from puller.registry.identity.credentials import Credential
 from puller.registry.transport.origin import Origin
 from tests.registry.identity.test_realm import UNSAFE, UNUSABLE
 from tests.registry.token_server import CHALLENGE, REALM, REGISTRY, USER, TokenServer

@@ -1,6 +1,7 @@
 import pytest
 from yarl import URL
 
+from puller.contracts.access import Protection
 from puller.errors import InvalidReference
 from puller.model.reference import Reference
 from puller.registry.transport.origin import Origin, redacted, registry_origin
@@ -29,15 +30,13 @@ def test_b1_a_name_that_only_looks_like_loopback_is_not(registry: str) -> None:
     assert registry_origin(registry).scheme == "https"
 
 
-def test_b1_plain_http_is_for_the_named_host_and_port_alone() -> None:
-    named = {"registry.test:5000"}
-    assert registry_origin("registry.test:5000", plain_http=named).scheme == "http"
-    assert registry_origin("registry.test:5001", plain_http=named).scheme == "https"
-    assert registry_origin("registry.test", plain_http=named).scheme == "https"
+def test_b1_plain_http_is_for_registries_named_for_it() -> None:
+    assert registry_origin("registry.test:5000", Protection.PLAIN).scheme == "http"
+    assert registry_origin("registry.test:5000").scheme == "https"
 
 
-def test_a_certificate_authority_makes_loopback_registries_speak_tls() -> None:
-    assert registry_origin("127.0.0.1:5000", own_ca=True).scheme == "https"
+def test_loopback_registries_can_be_held_to_tls() -> None:
+    assert registry_origin("127.0.0.1:5000", Protection.TLS).scheme == "https"
 
 
 def test_origins_differ_by_scheme_host_and_port() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from puller.contracts.access import Trust
 from puller.errors import InvalidConfig
 from puller.registry.transport.tls import tls_context
 from testregistry.certificates import Authority
@@ -17,7 +18,7 @@ def test_certificates_and_names_are_checked_and_old_versions_refused() -> None:
 
 def test_a_given_authority_joins_those_of_the_system(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    assert len(tls_context(authority.file).get_ca_certs()) == len(tls_context().get_ca_certs()) + 1
+    assert len(tls_context(Trust((authority.file,))).get_ca_certs()) == len(tls_context().get_ca_certs()) + 1
 
 
 @pytest.mark.parametrize(
@@ -26,9 +27,9 @@ def test_a_given_authority_joins_those_of_the_system(tmp_path: Path) -> None:
 def test_a_file_without_certificates_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "ca.pem").write_text(content)
     with pytest.raises(InvalidConfig):
-        tls_context(tmp_path / "ca.pem")
+        tls_context(Trust((tmp_path / "ca.pem",)))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="none"):
-        tls_context(tmp_path / "none.pem")
+        tls_context(Trust((tmp_path / "none.pem",)))

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from puller.errors import UnsafeRedirect
-from puller.registry.transport.patience import Patience
+from puller.registry.means import Means
 from puller.registry.transport.reach import Boundary
 from puller.registry.transport.tls import tls_context
 from puller.registry.transport.wire import Wire, translated
@@ -14,7 +14,7 @@ WIRE_HOSTS = ["http://a..b/x", f"http://{'a' * 64}/x", "http://.a/x", "http://[:
 
 @pytest.mark.parametrize("url", WIRE_HOSTS)
 async def test_n14_a_host_that_nothing_can_connect_to_is_an_error_of_ours(url: str) -> None:
-    wire = Wire(Boundary(), tls=lambda: tls_context(None), patience=Patience(), concurrency=1)
+    wire = Wire(Boundary(), tls=tls_context, means=Means())
     try:
         with pytest.raises(UnsafeRedirect):
             await wire.send("GET", URL(url, encoded=True), {})

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from puller.contracts.access import Credential, KnownIdentity
 from puller.errors import InputError, InvalidConfig, Unsupported
-from puller.registry.identity.credentials import Credential, DockerConfig
+from puller.settings.dockerconfig import DockerConfig
 
 HUB_KEY = "https://index.docker.io/v1/"
 
@@ -21,11 +22,17 @@ def config(auths: Mapping[str, object] | None = None, **more: object) -> DockerC
     return DockerConfig.parse(json.dumps({"auths": auths or {}, **more}).encode())
 
 
+def known(config: DockerConfig, registry: str) -> Credential | None:
+    identity = config.identity(registry, "app")
+    assert identity is None or isinstance(identity, KnownIdentity)
+    return None if identity is None else identity.known
+
+
 @pytest.mark.parametrize(
     "raw", [b"", b"  \n", b"{}", b'{"auths": {}}', b'{"auths": null}', b'{"HttpHeaders": {"A": "b"}}']
 )
 def test_a_config_without_auths_knows_nobody(raw: bytes) -> None:
-    assert DockerConfig.parse(raw).credential("docker.io") is None
+    assert known(DockerConfig.parse(raw), "docker.io") is None
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ def test_a_config_without_auths_knows_nobody(raw: bytes) -> None:
     ],
 )
 def test_a_key_serves_its_host_as_docker_writes_it(key: str, registry: str) -> None:
-    assert config({key: auth()}).credential(registry) == Credential("user", "pass")
+    assert known(config({key: auth()}), registry) == Credential("user", "pass")
 
 
 @pytest.mark.parametrize(
@@ -72,24 +79,24 @@ def test_a_key_serves_its_host_as_docker_writes_it(key: str, registry: str) -> N
     ],
 )
 def test_b11_a_key_serves_no_other_host(key: str, registry: str) -> None:
-    assert config({key: auth()}).credential(registry) is None
+    assert known(config({key: auth()}), registry) is None
 
 
 def test_the_exact_key_comes_before_one_that_means_the_same_host() -> None:
     auths = {"https://ghcr.io": auth("old"), "ghcr.io": auth("new")}
-    assert config(auths).credential("ghcr.io") == Credential("new", "pass")
+    assert known(config(auths), "ghcr.io") == Credential("new", "pass")
     hub = {"https://index.docker.io/v1/access-token": auth("token"), HUB_KEY: auth("user"), "docker.io": auth("podman")}
-    assert config(hub).credential("docker.io") == Credential("user", "pass")
+    assert known(config(hub), "docker.io") == Credential("user", "pass")
 
 
 def test_b11_different_secrets_for_one_host_are_an_error() -> None:
     ambiguous = config({"https://ghcr.io/a": auth("one"), "https://ghcr.io/b": auth("two")})
     with pytest.raises(InvalidConfig, match=r"several different credentials.*ghcr\.io"):
-        ambiguous.credential("ghcr.io")
+        known(ambiguous, "ghcr.io")
 
 
 def test_the_same_secret_under_two_keys_is_one() -> None:
-    assert config({"https://ghcr.io/a": auth(), "http://ghcr.io": auth()}).credential("ghcr.io") is not None
+    assert known(config({"https://ghcr.io/a": auth(), "http://ghcr.io": auth()}), "ghcr.io") is not None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,7 @@ def test_the_same_secret_under_two_keys_is_one() -> None:
     ],
 )
 def test_an_entry_is_read_in_every_form_docker_writes(entry: object, wanted: Credential) -> None:
-    assert config({"ghcr.io": entry}).credential("ghcr.io") == wanted
+    assert known(config({"ghcr.io": entry}), "ghcr.io") == wanted
 
 
 MALFORMED = {
@@ -131,28 +138,28 @@ MALFORMED = {
 @pytest.mark.parametrize("entry", MALFORMED.values(), ids=MALFORMED.keys())
 def test_b11_a_malformed_entry_is_an_error_for_its_host(entry: object) -> None:
     with pytest.raises(InvalidConfig, match=r"ghcr\.io") as caught:
-        config({"ghcr.io": entry, HUB_KEY: auth()}).credential("ghcr.io")
+        known(config({"ghcr.io": entry, HUB_KEY: auth()}), "ghcr.io")
     assert "marker-secret" not in f"{caught.value} {caught.value!r} {caught.value.facts()}"
 
 
 @pytest.mark.parametrize("entry", MALFORMED.values(), ids=MALFORMED.keys())
 def test_b11_a_malformed_entry_does_not_concern_other_hosts(entry: object) -> None:
     broken = config({"ghcr.io": entry, HUB_KEY: auth()})
-    assert broken.credential("docker.io") == Credential("user", "pass")
-    assert broken.credential("quay.io") is None
+    assert known(broken, "docker.io") == Credential("user", "pass")
+    assert known(broken, "quay.io") is None
 
 
 @pytest.mark.parametrize("entry", [{"registrytoken": "marker-secret"}, {"username": "user"}, auth("user", "")])
 def test_an_entry_that_cannot_be_used_is_said_and_not_passed_over(entry: object) -> None:
     with pytest.raises(Unsupported, match=r"ghcr\.io") as caught:
-        config({"ghcr.io": entry}).credential("ghcr.io")
+        known(config({"ghcr.io": entry}), "ghcr.io")
     assert "marker-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("empty", [{}, None, {"auth": ""}, {"email": "a@b.c"}])
 def test_an_empty_entry_counts_as_none(empty: object) -> None:
-    assert config({"ghcr.io": empty, "https://ghcr.io": auth()}).credential("ghcr.io") == Credential("user", "pass")
-    assert config({"ghcr.io": empty}).credential("ghcr.io") is None
+    assert known(config({"ghcr.io": empty, "https://ghcr.io": auth()}), "ghcr.io") == Credential("user", "pass")
+    assert known(config({"ghcr.io": empty}), "ghcr.io") is None
 
 
 @pytest.mark.parametrize(
@@ -173,37 +180,37 @@ def test_b11_an_unreadable_file_is_an_error_that_does_not_quote_it(raw: bytes) -
 @pytest.mark.parametrize("key", ["ghcr.io", "https://ghcr.io", "GHCR.io"])
 def test_a_helper_for_exactly_this_host_is_an_error_that_names_it(key: str) -> None:
     with pytest.raises(Unsupported, match=r"ghcr\.io.*docker-credential-pass"):
-        config(credHelpers={key: "pass"}).credential("ghcr.io")
+        known(config(credHelpers={key: "pass"}), "ghcr.io")
 
 
 def test_a_helper_for_another_host_changes_nothing() -> None:
-    assert config(credHelpers={"gcr.io": "gcloud"}).credential("ghcr.io") is None
-    assert config({"ghcr.io": auth()}, credHelpers={"gcr.io": "gcloud"}).credential("ghcr.io") is not None
+    assert known(config(credHelpers={"gcr.io": "gcloud"}), "ghcr.io") is None
+    assert known(config({"ghcr.io": auth()}, credHelpers={"gcr.io": "gcloud"}), "ghcr.io") is not None
 
 
 def test_a_secret_in_auths_is_used_although_a_helper_is_named() -> None:
-    assert config({"ghcr.io": auth()}, credHelpers={"ghcr.io": "pass"}).credential("ghcr.io") is not None
+    assert known(config({"ghcr.io": auth()}, credHelpers={"ghcr.io": "pass"}), "ghcr.io") is not None
 
 
 @pytest.mark.parametrize("helper", [7, ["pass"], {"a": "b"}, None])
 def test_b11_a_malformed_helper_is_an_error_for_its_host_only(helper: object) -> None:
     broken = config({HUB_KEY: auth()}, credHelpers={"ghcr.io": helper})
     with pytest.raises(InvalidConfig, match=r"ghcr\.io"):
-        broken.credential("ghcr.io")
-    assert broken.credential("quay.io") is None
+        known(broken, "ghcr.io")
+    assert known(broken, "quay.io") is None
 
 
 def test_a_store_for_all_hosts_is_only_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     stored = config({"ghcr.io": {}}, credsStore="desk\x1btop")
     with caplog.at_level(logging.WARNING):
-        assert stored.credential("ghcr.io") is None
+        assert known(stored, "ghcr.io") is None
     assert r"desk\x1btop" in caplog.text
     assert "ghcr.io" in caplog.text
 
 
 def test_no_warning_where_the_store_is_not_needed(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert config({"ghcr.io": auth()}, credsStore="desktop").credential("ghcr.io") is not None
+        assert known(config({"ghcr.io": auth()}, credsStore="desktop"), "ghcr.io") is not None
     assert not caplog.records
 
 
@@ -239,4 +246,4 @@ def test_b19_neither_netrc_nor_environment_adds_a_credential(
     monkeypatch.setenv("NETRC", str(home / ".netrc"))
     monkeypatch.setenv("DOCKER_CONFIG", str(home / ".docker"))
     monkeypatch.setenv("DOCKER_AUTH_CONFIG", json.dumps({"auths": {"ghcr.io": auth()}}))
-    assert DockerConfig.parse(b"{}").credential("ghcr.io") is None
+    assert known(DockerConfig.parse(b"{}"), "ghcr.io") is None

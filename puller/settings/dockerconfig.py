@@ -1,4 +1,4 @@
-"""Credential: who somebody is to a registry; and DockerConfig, which reads them from docker's config.json.
+"""DockerConfig: the accounts of docker's config.json.
 
 Bytes in, values out: who finds and opens the file, and whether there is one, is decided elsewhere (THREATS B19).
 """
@@ -7,9 +7,9 @@ import base64
 import binascii
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from puller.contracts.access import Credential, Identity, KnownIdentity
 from puller.errors import InvalidConfig, InvalidManifest, Unsupported
 from puller.model.document import load_document
 from puller.model.reference import DOCKER_HUB
@@ -20,40 +20,6 @@ _LOG = logging.getLogger(__name__)
 HUB_KEY = "https://index.docker.io/v1/"
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io"})
 _SECRETS = ("auth", "username", "password", "identitytoken", "registrytoken")
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """User name and password, or an identity token that a token server exchanges for others. Shows no secret.
-
-    Raises InvalidConfig for a user name that cannot be sent (RFC 7617 §2: no colon) and for control characters.
-    """
-
-    # Some registries take a token for a user name, so none of the three is shown.
-    username: str = field(repr=False)
-    password: str = field(repr=False)
-    identity_token: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        if ":" in self.username:
-            raise InvalidConfig("a user name cannot hold a colon")
-        if any(ord(c) < 32 or ord(c) == 127 for text in (self.username, self.password) for c in text):
-            raise InvalidConfig("control characters in a user name or password")
-        if not (self.identity_token.isascii() and (self.identity_token or "x").isprintable()):
-            raise InvalidConfig("an identity token must be visible ASCII")
-
-    @property
-    def basic(self) -> str:
-        """The Authorization value of RFC 7617, in UTF-8."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
-
-
-class CredentialSource(Protocol):
-    """Knows credentials by the registry's name as it stands in a reference (`docker.io`, `127.0.0.1:5000`)."""
-
-    def credential(self, registry: str) -> Credential | None:
-        """Who to be there, None for nobody. Raises InvalidConfig or Unsupported where that cannot be told."""
-        ...
 
 
 class DockerConfig:
@@ -82,7 +48,7 @@ class DockerConfig:
                 raise InvalidConfig("docker's config.json is malformed", where=key, wanted=wanted)
         return cls(auths or {}, helpers or {}, store or "")
 
-    def credential(self, registry: str) -> Credential | None:
+    def identity(self, registry: str, repository: str) -> Identity | None:
         """Who to be at `registry`; None where the file has nothing to say of it.
 
         A secret in `auths` comes first. Where there is none and a credential helper is named for exactly this host,
@@ -91,7 +57,7 @@ class DockerConfig:
         """
         entry = self._entry(registry)
         if entry is not None:
-            return _read_entry(entry, registry)
+            return KnownIdentity(f"auths for {registry}", _read_entry(entry, registry))
         helpers = {key: helper for key, helper in self._helpers.items() if _host_of(key) == registry.lower()}
         for helper in helpers.values():
             if not isinstance(helper, str):

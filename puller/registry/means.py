@@ -1,0 +1,31 @@
+"""Means: what all sessions of one client share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
+
+from puller.model.event import Report, unheard
+from puller.registry.retry import RetryPolicy
+from puller.registry.transport.patience import Patience
+from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.world import World
+from puller.version import VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`token_hosts`: token servers that may see credentials whichever registry sends there. `concurrency`: most
+    connections to one host.
+    """
+
+    report: Report = unheard
+    world: World = field(default_factory=World)
+    patience: Patience = field(default_factory=Patience)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    concurrency: int = 6
+    token_hosts: frozenset[str] = frozenset()
+    user_agent: str = f"puller/{VERSION}"
+    classify: Classify = reach_of
+    resolver: Callable[[], AbstractResolver] = ThreadedResolver

@@ -1,0 +1,1 @@
+"""What people have set up for docker, podman, skopeo and containerd, read as it is."""
