@@ -17,7 +17,7 @@ from puller.model.digest import HEX_LENGTH, Digest
 from puller.model.document import MAX_BYTES
 from puller.model.facts import Facts
 from puller.model.reference import Reference
-from puller.store import naming
+from puller.store import naming, spare
 from puller.store.body import StoredBody
 from puller.store.facts import FactShelf
 from puller.store.failure import translated
@@ -258,6 +258,16 @@ class DiskStore:
         with suppress(PermissionError):  # another owner's: its age counts from when it was written
             self.files.touch(blob)
         self.files.rename(blob, self.layout.quarantined(digest))
+
+    @asynccontextmanager
+    async def room_to_remove(self) -> AsyncIterator[None]:
+        """For the length of a removal: on a full disk the spare is given up first, and set aside again at the end."""
+        await self.worker.run(spare.give_up, self.files, self.layout)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.worker.run(spare.set_aside, self.files, self.layout)
 
     async def leased(self) -> set[Digest]:
         """What running work holds."""

@@ -96,6 +96,10 @@ class Files:
         # DONTNEED on dirty pages starts their write-back and leaves them cached (mm/fadvise.c).
         os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
+    def allocate(self, fd: int, size: int) -> None:
+        """Make a file take up `size` bytes of the disk."""
+        os.posix_fallocate(fd, 0, size)
+
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
 

@@ -13,6 +13,7 @@ from puller.store.failure import translated
 from puller.store.files import Files
 from puller.store.layout import Layout
 from puller.store.locks import Sleep, patiently
+from puller.store.spare import set_aside
 from puller.store.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ async def found(path: Path, files: Files, worker: Worker, *, sleep: Sleep) -> La
     with translated():
         await _check_mark(layout, files)
     await worker.run(_check_locks, files, layout)
+    await worker.run(set_aside, files, layout)
     return layout
 
 

@@ -53,6 +53,11 @@ class Layout:
         return self.root / "leases"
 
     @property
+    def spare(self) -> Path:
+        """A file without meaning that makes room when the disk is full."""
+        return self.root / "spare"
+
+    @property
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 

@@ -44,9 +44,10 @@ def command(dry_run: bool, days: float, store: Path | None, graph: Path | None) 
 
     async def free() -> tuple[list[str], Cleared, Collected]:
         place = await open_store(store)
-        trees = await sweep_graph(graph_at(place, graph), dry_run=dry_run)
-        cleared = await collect_layers(place, shelves_at(place.layout.layers), dry_run=dry_run)
-        return trees, cleared, await collect(place, dry_run=dry_run, days=days)
+        async with place.room_to_remove():
+            trees = await sweep_graph(graph_at(place, graph), dry_run=dry_run)
+            cleared = await collect_layers(place, shelves_at(place.layout.layers), dry_run=dry_run)
+            return trees, cleared, await collect(place, dry_run=dry_run, days=days)
 
     trees, cleared, collected = interrupt.run(free)
     for image_id in trees:
