@@ -1,0 +1,1 @@
+"""Mirrors: what scheduled syncs bring where, by what people have written."""
