@@ -29,6 +29,7 @@ def open_client(access: Access, *, jobs: int, report: Report) -> RegistryClient:
         concurrency=max(jobs, 2) + 1,
         user_agent=f"puller/{VERSION}",
         report=report,
+        debug=access.debug,
     )
 
 

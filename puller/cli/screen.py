@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import click
 
+from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text
 from puller.cli.pushlines import delivered_line, pushed_line
@@ -33,6 +34,7 @@ from puller.model.event import (
     Verified,
     Warned,
 )
+from puller.model.exchange import Traced
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.text import printable
@@ -85,7 +87,9 @@ class Quiet:
     """Only what was pulled, and what failed."""
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Pulled | Pushed):
+        if isinstance(event, Traced):
+            self.note(debug_line(event))
+        elif isinstance(event, Pulled | Pushed):
             click.echo(f"{event.reference}  {event.report.digest}")
 
     def problem(self, error: PullerError) -> None:
@@ -140,6 +144,8 @@ class Told(Quiet):
                 self.note(self._prefix(event.reference) + delivered_line(event.blob))
             case Pushed():
                 self.result(pushed_line(event.report))
+            case Traced():
+                self.note(debug_line(event))
             case _:
                 self.progress(event)
 
@@ -191,6 +197,9 @@ class JsonLines(Quiet):
         self._told: dict[tuple[type[Event], Digest], float] = {}
 
     def show(self, event: Event) -> None:
+        if isinstance(event, Traced):
+            self.note(debug_line(event))
+            return
         if isinstance(event, Advanced | Unpacking):
             now, key = self._clock(), (type(event), event.descriptor.digest)
             if now - self._told.get(key, float("-inf")) < JSON_INTERVAL:

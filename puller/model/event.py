@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from puller.model.descriptor import Descriptor
+from puller.model.exchange import Traced
 from puller.model.platform import Platform
 from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
@@ -155,6 +156,7 @@ Event: TypeAlias = (
     | Delivered
     | Pushed
     | PushFailed
+    | Traced
 )
 Report: TypeAlias = Callable[[Event], None]
 

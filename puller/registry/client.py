@@ -20,6 +20,7 @@ from puller.registry.routes import Direct
 from puller.registry.session import Session
 from puller.registry.transport.patience import Patience
 from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
 
@@ -31,7 +32,8 @@ class RegistryClient:
     itself; without them every registry is at the host of its name. `plain_http` names registries, as `host:port`, that
     may be spoken to without TLS; loopback hosts may be without being named, but only anonymously, and not when a
     `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token servers
-    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host.
+    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host. With `debug` every
+    request is reported as well, by the facts of `model/exchange`.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class RegistryClient:
         concurrency: int = 6,
         user_agent: str = f"puller/{VERSION}",
         report: Report = unheard,
+        debug: bool = False,
         retries: RetryPolicy | None = None,
         patience: Patience | None = None,
         world: World | None = None,
@@ -55,10 +58,14 @@ class RegistryClient:
         self._routes = routes or Direct()
         self._plain_http = frozenset(plain_http)
         self._ca_file = ca_file
+        world = world or World()
+        patience = patience or Patience()
+        trace = Trace.begun(report, world.clock, overdue=patience.overdue) if debug else None
         self._means = Means(
-            report=report,
-            world=world or World(),
-            patience=patience or Patience(),
+            report=report if trace is None else trace.hear,
+            world=world,
+            trace=trace,
+            patience=patience,
             retries=retries or RetryPolicy(),
             concurrency=concurrency,
             token_hosts=frozenset(token_hosts),

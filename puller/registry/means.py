@@ -10,6 +10,7 @@ from puller.model.event import Report, unheard
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
 from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
 
@@ -17,7 +18,7 @@ from puller.version import VERSION
 @dataclass(frozen=True, slots=True)
 class Means:
     """`token_hosts`: token servers that may see credentials whichever registry sends there. `concurrency`: most
-    connections to one host.
+    connections to one host. `trace` hears of every request; None: nobody wants to know.
     """
 
     report: Report = unheard
@@ -29,3 +30,4 @@ class Means:
     user_agent: str = f"puller/{VERSION}"
     classify: Classify = reach_of
     resolver: Callable[[], AbstractResolver] = ThreadedResolver
+    trace: Trace | None = None

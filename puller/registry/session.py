@@ -2,8 +2,8 @@
 back as an answer, a setback that may pass, or an error that will not. Bodies and resuming are in `body`.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import aiohttp
 from yarl import URL
@@ -24,8 +24,6 @@ from puller.registry.transport.redirect import REDIRECTS, Trail
 from puller.registry.uploading.parcel import Parcel, Receipt
 from puller.registry.uploading.refusal import denies_token, refused
 
-logger = logging.getLogger(__name__)
-
 # What a signed URL answers when its time is over, by vendor; the registry gives a new one (DEMANDS A4).
 _STALE = frozenset({400, 401, 403, 404, 410})
 
@@ -38,6 +36,9 @@ class Session:
         self.patience = means.patience
         self.world = means.world
         named = endpoint.protection is Protection.PLAIN
+        if endpoint.is_mirror and means.trace is not None:
+            means = replace(means, trace=replace(means.trace, is_mirror=True))
+        self.trace = means.trace
         self._lines = Lines(self.origin, named=named, trust=endpoint.trust, means=means)
         self.base = endpoint.base
         self._user_agent = means.user_agent
@@ -50,6 +51,7 @@ class Session:
             clock=means.world.clock,
             allow_plain=named,
             token_hosts=means.token_hosts,
+            trace=means.trace,
         )
 
     def trial(self, what: str) -> Trial:
@@ -130,12 +132,13 @@ class Session:
             headers = request.headers(trail.origin, user_agent=self._user_agent, authorization=secret)
             wire = self._lines.to(trail.origin, at_home=trail.at_home)
             response = await wire.send(request.method, trail.url, headers)
-            logger.debug("%s %s: %d", request.method, redacted(trail.url), response.status)
             answer = Answer(response, trail.origin, trail.at_home, trail.redirected)
             if response.status not in REDIRECTS:
                 return answer
             await self._drain(answer)
             trail.follow(answer.header("Location"))
+            if self.trace is not None:
+                self.trace.redirected(response, trail.url, with_secrets=trail.at_home)
 
     async def _judged(self, request: Request, answer: Answer) -> Answer | Setback:
         if answer.status == 200 or (answer.status in (206, 416) and request.start):
@@ -181,7 +184,6 @@ class Session:
         response = await self._lines.home.send(
             parcel.method, parcel.url, headers, body=parcel.body or None, answer_within=parcel.answer_within
         )
-        logger.debug("%s %s: %d", parcel.method, redacted(parcel.url), response.status)
         answer = Answer(response, self.origin, at_home=True, redirected=False)
         body = await self._drain(answer)
         lines = {name.lower(): response.headers.getall(name) for name in response.headers}

@@ -3,7 +3,6 @@
 Promise: the bytes from `offset` to the end, in order, each once, or an error. They are not verified here.
 """
 
-import logging
 from dataclasses import replace
 from typing import Self
 
@@ -16,8 +15,6 @@ from puller.registry.retry import Setback
 from puller.registry.session import Session
 from puller.registry.transport.receive import Reception
 from puller.stream.sink import Chunk
-
-logger = logging.getLogger(__name__)
 
 # So much gained, and the failures before it are forgotten: a bad line gets a large blob in many pieces (DEMANDS A2).
 PROGRESS = 1 << 20
@@ -134,7 +131,8 @@ class Download:
                 check_claims(answer, self._wanted)
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
             if isinstance(verdict, Useless):
-                logger.debug("asking for the whole: %s", verdict.reason)
+                if self._session.trace is not None:
+                    self._session.trace.remark(f"asking for the whole: {verdict.reason}", self._request.what)
                 self._ranges = False  # a whole answer is never useless, so this ends
                 answer.close()
                 return False

@@ -20,6 +20,7 @@ from puller.registry.identity.challenge import Challenge, parse_challenges
 from puller.registry.identity.realm import Realm, judge_realm
 from puller.registry.identity.token import TokenAnswer, TokenRequest, read_token
 from puller.registry.transport.origin import Origin
+from puller.registry.transport.trace import Trace
 
 __all__ = ["Authenticator", "Scope", "TokenAnswer", "TokenRequest"]
 
@@ -84,7 +85,9 @@ class Authenticator:
         clock: Callable[[], float],
         allow_plain: bool = False,
         token_hosts: Collection[str] = (),
+        trace: Trace | None = None,
     ) -> None:
+        self._trace = trace
         self._registry = registry
         self._identity = identity
         self._asking = anyio.Lock()
@@ -216,6 +219,9 @@ class Authenticator:
             if isinstance(error, Unauthorized):
                 error.hint = self._hint(realm)
             raise
+        if self._trace is not None:
+            account = self._identity.name if self._identity is not None and credential is not None else ""
+            self._trace.granted(realm.origin.netloc, str(scope), token.lifetime, account)
         fresh, end = started + token.lifetime * FRESH, started + token.lifetime
         return _Grant(realm, service, f"Bearer {token.text}", fresh, end)
 

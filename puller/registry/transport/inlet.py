@@ -80,6 +80,7 @@ class Inlet(asyncio.BufferedProtocol):
         self._filled += wanted
         self._missing -= wanted
         self.received += wanted
+        self._response.content.total_bytes += wanted  # whoever listens to the response counts by it
         if not self._missing:
             self._end()
         elif self._filled >= BUFFER:

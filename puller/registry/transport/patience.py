@@ -19,6 +19,7 @@ class Patience:
     stall: float = 30.0
     minimum_rate: int = 1024
     window: float = 30.0
+    overdue: float = 5.0  # a request is told as pending, where somebody listens
 
 
 class Pace:

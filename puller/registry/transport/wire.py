@@ -18,6 +18,7 @@ from puller.registry.means import Means
 from puller.registry.transport.origin import redacted
 from puller.registry.transport.outflow import PIECE, Outflow
 from puller.registry.transport.reach import Boundary, BoundedResolver, RefusedAddress
+from puller.registry.transport.trace import Ask, Witness, connections, listening
 
 MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
 MAX_FIELDS = 128
@@ -38,6 +39,7 @@ class Wire:
         self._patience = means.patience
         self._concurrency = means.concurrency
         self._resolver = means.resolver
+        self._trace = means.trace
         self._pools: dict[str, aiohttp.ClientSession] = {}
 
     async def send(
@@ -60,9 +62,9 @@ class Wire:
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
-        with translated(url):
-            async with _Deadline(self._patience.connect + wait) as deadline:
-                return await pool.request(
+        with listening(self._trace, method, url, headers) as ask, translated(url):
+            async with _Deadline(self._patience.connect + wait, ask) as deadline:
+                response = await pool.request(
                     method,
                     url,
                     headers=headers,
@@ -71,6 +73,9 @@ class Wire:
                     timeout=self._timeout(max(wait, self._patience.stall)),
                     trace_request_ctx=deadline,
                 )
+                if ask is not None:
+                    ask.answered(response)
+                return response
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,7 +110,8 @@ class Wire:
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
-            trace_configs=[_deadline_begun()],
+            response_class=Witness if self._trace else aiohttp.ClientResponse,
+            trace_configs=[_deadline_begun(), *([connections()] if self._trace else [])],
         )
 
     def _timeout(self, read: float) -> aiohttp.ClientTimeout:
@@ -116,11 +122,12 @@ class Wire:
 class _Deadline:
     """When a request has to be answered: `first` seconds after it has, or begins to make, a connection.
 
-    It moves while the request's body flows, which another task sees to.
+    It moves while the request's body flows, which another task sees to. `ask`: who wants to know of the connection.
     """
 
-    def __init__(self, first: float) -> None:
+    def __init__(self, first: float, ask: Ask | None = None) -> None:
         self.first = first
+        self.ask = ask
         self._timeout = asyncio.timeout(None)
         self._is_open = False
 

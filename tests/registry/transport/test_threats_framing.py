@@ -113,7 +113,7 @@ def test_b18_both_parsers_of_aiohttp_refuse_the_same() -> None:
         "print(json.dumps(asyncio.run(every_outcome())))"
     )
     environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"}
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=False, timeout=60
     )
