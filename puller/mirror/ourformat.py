@@ -1,0 +1,178 @@
+"""Ourformat: the configuration of syncs as this program defines it, `puller: 1` (see docs/mirror.schema.json)."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from puller.mirror.config import Config, Host, Mirror, Place, Prune
+from puller.mirror.selection import TagRule
+from puller.mirror.version import Range
+from puller.mirror.yamlfile import Value
+from puller.model.platform import Platform
+from puller.model.reference import Reference, is_registry, is_tag
+
+TOP = ("puller", "registries", "mirrors", "jobs")
+HOST = ("rate", "concurrency", "plain-http")
+MIRROR = (*("from", "to", "tags", "platforms", "schedule", "referrers", "immutable", "prune", "verify", "backup"),)
+TAGS = ("exact", "allow", "deny", "semver", "suffix", "prereleases", "newest", "by", "max-age")
+PRUNE = ("enabled", "keep", "max", "grace")
+_AGE = re.compile(r"([0-9]{1,6})([hdw])", re.ASCII)
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/(s|m|h)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?)%", re.ASCII)
+
+
+def read(document: Value) -> Config:
+    """The configuration in a document of this format. Raises InvalidConfig with file, line and the way to the value."""
+    top = document.mapping(TOP)
+    if "puller" not in top or top["puller"].held != 1:
+        raise top.get("puller", document).wrong("another version of the format", wanted="puller: 1")
+    if "mirrors" not in top:
+        raise document.wrong("nothing to mirror", wanted="`mirrors`, a list")
+    hosts = {name: _host(name, value) for name, value in _named(top, "registries").items()}
+    mirrors = tuple(_mirror(value) for value in top["mirrors"].items())
+    jobs = top["jobs"].integer(least=1) if "jobs" in top else 3
+    return Config(mirrors, hosts, jobs)
+
+
+def place(value: Value) -> Place:
+    """Where images are: `oci:DIR`, `store:` or `store:DIR`, else a repository. Raises InvalidConfig."""
+    text = value.text()
+    kind, colon, rest = text.partition(":")
+    if colon and kind == "oci":
+        if not rest:
+            raise value.wrong("no directory", wanted="oci:DIR")
+        return Place("oci", rest)
+    if colon and kind == "store":
+        return Place("store", rest)
+    name = text.replace("*", "x") if "*" in text else text
+    reference = value.read(lambda _: Reference.parse(name))  # a pattern is a name but for its star
+    if reference.tag is not None or reference.digest is not None:
+        raise value.wrong("a repository goes without a tag", got=text, hint="Tags are chosen under `tags`.")
+    return Place("registry", text if "*" in text else reference.name)
+
+
+def patterns(value: Value) -> tuple[re.Pattern[str], ...]:
+    """Regular expressions. Raises InvalidConfig."""
+    found = []
+    for item in value.items() if isinstance(value.held, list) else [value]:
+        try:
+            found.append(re.compile(item.text()))
+        except re.error as error:
+            raise item.wrong("no regular expression", got=f"{item.text()[:80]}: {error}") from error
+    return tuple(found)
+
+
+def age(value: Value) -> timedelta:
+    """`90d`, `12h`, `2w`. Raises InvalidConfig."""
+    match = _AGE.fullmatch(value.text())
+    if match is None:
+        raise value.wrong("no length of time", wanted="as in 12h, 90d or 2w", got=value.text()[:40])
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _named(top: Mapping[str, Value], key: str) -> Mapping[str, Value]:
+    return top[key].any_mapping() if key in top else {}
+
+
+def _host(name: str, value: Value) -> Host:
+    if not is_registry(name):
+        raise value.wrong("no registry", wanted="host[:port]", got=name)
+    keys = value.mapping(HOST)
+    return Host(
+        rate=_rate(keys["rate"]) if "rate" in keys else None,
+        concurrency=keys["concurrency"].integer(least=1) if "concurrency" in keys else None,
+        plain_http="plain-http" in keys and keys["plain-http"].boolean(),
+    )
+
+
+def _rate(value: Value) -> float:
+    match = _RATE.fullmatch(value.text())
+    if match is None or float(match[1]) == 0:
+        raise value.wrong("no rate", wanted="as in 5/s, 100/m or 1000/h", got=value.text()[:40])
+    return float(match[1]) / _SECONDS[match[2]]
+
+
+def _mirror(value: Value) -> Mirror:
+    keys = value.mapping(MIRROR)
+    for needed in ("from", "to"):
+        if needed not in keys:
+            raise value.wrong(f"`{needed}` is missing")
+    source, target = place(keys["from"]), place(keys["to"])
+    if source.kind != "registry":
+        raise keys["from"].wrong("only registries can be mirrored from", got=str(source))
+    if ("*" in source.name) != ("*" in target.name) and target.kind == "registry":
+        raise keys["to"].wrong("`*` must stand in both names, or in none", got=target.name)
+    return Mirror(
+        source,
+        target,
+        tags=_tags(keys["tags"]) if "tags" in keys else TagRule(),
+        platforms=_platforms(keys["platforms"]) if "platforms" in keys else (),
+        schedule=keys["schedule"].text() if "schedule" in keys else None,
+        referrers="referrers" in keys and keys["referrers"].boolean(),
+        immutable=patterns(keys["immutable"]) if "immutable" in keys else (),
+        prune=_prune(keys["prune"]) if "prune" in keys else None,
+        verify="deep" if "verify" in keys and _one_of(keys["verify"], "digest", "deep") == "deep" else "digest",
+        backup=keys["backup"].text() if "backup" in keys else None,
+        line=value.line,
+    )
+
+
+def _platforms(value: Value) -> tuple[Platform, ...]:
+    items = value.items() if isinstance(value.held, list) else [value]
+    return tuple(item.read(Platform.parse) for item in items)
+
+
+def _tags(value: Value) -> TagRule:
+    if isinstance(value.held, list):
+        return TagRule(exact=tuple(_tag(item) for item in value.items()))
+    keys = value.mapping(TAGS)
+    if "by" in keys and "newest" not in keys:
+        raise keys["by"].wrong("`by` says what `newest` goes by, and there is no `newest`")
+    return TagRule(
+        exact=tuple(_tag(item) for item in keys["exact"].items()) if "exact" in keys else (),
+        allow=patterns(keys["allow"]) if "allow" in keys else (),
+        deny=patterns(keys["deny"]) if "deny" in keys else (),
+        versions=keys["semver"].read(Range.parse) if "semver" in keys else None,
+        suffix=keys["suffix"].text() if "suffix" in keys else "",
+        prereleases="prereleases" in keys and keys["prereleases"].boolean(),
+        newest=keys["newest"].integer(least=1) if "newest" in keys else None,
+        newest_by="created" if "by" in keys and _one_of(keys["by"], "version", "created") == "created" else "version",
+        max_age=age(keys["max-age"]) if "max-age" in keys else None,
+    )
+
+
+def _tag(value: Value) -> str:
+    if not is_tag(value.text()):
+        raise value.wrong("no tag", got=value.text()[:140])
+    return value.text()
+
+
+def _prune(value: Value) -> Prune | None:
+    keys = value.mapping(PRUNE)
+    if "enabled" not in keys or not keys["enabled"].boolean():
+        return None
+    most, share = _limit(keys["max"]) if "max" in keys else (None, Prune().share)
+    return Prune(
+        keep=keys["keep"].integer() if "keep" in keys else 1,
+        most=most,
+        share=share,
+        grace=age(keys["grace"]) if "grace" in keys else timedelta(0),
+    )
+
+
+def _limit(value: Value) -> tuple[int | None, float | None]:
+    """How many tags one run may remove: a number, or a share of all as in `10%`."""
+    if isinstance(value.held, int) and not isinstance(value.held, bool):
+        return value.integer(), None
+    match = _SHARE.fullmatch(value.text())
+    if match is None or float(match[1]) > 100:
+        raise value.wrong("no limit", wanted="a number, or a share as in 10%", got=value.text()[:40])
+    return None, float(match[1]) / 100
+
+
+def _one_of(value: Value, *words: str) -> str:
+    if value.text() not in words:
+        raise value.wrong("an unknown word", wanted=" or ".join(words), got=value.text()[:40])
+    return value.text()

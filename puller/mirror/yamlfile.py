@@ -1,0 +1,165 @@
+"""YamlFile: YAML of which every value knows its line, so that whatever is wrong with it can be pointed at.
+
+Only what JSON could say is taken: mappings with text keys, lists, text, numbers, booleans. Aliases are refused, since a
+few lines of them can stand for gigabytes; so are keys that come twice.
+"""
+
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import yaml
+
+from puller.errors import InvalidConfig
+
+MAX_BYTES = 16 << 20
+MAX_DEPTH = 20
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value, with the way to it (`mirrors[0].tags`) and its line, counted from 1."""
+
+    file: str
+    line: int
+    path: str
+    held: "Mapping[str, Value] | list[Value] | str | int | float | bool | None"
+    written: str = ""  # a scalar as it stands there: 1.20 is a tag, and no number
+
+    def wrong(self, what: str, *, wanted: str | None = None, got: str | None = None, hint: str = "") -> InvalidConfig:
+        """The error for this value."""
+        where = f"{self.file}:{self.line}: {self.path}" if self.path else f"{self.file}:{self.line}"
+        return InvalidConfig(what, where=where, wanted=wanted, got=got, hint=hint)
+
+    def mapping(self, known: Collection[str]) -> "Mapping[str, Value]":
+        """A mapping with no other keys than these. Raises InvalidConfig, which names the nearest known key."""
+        held = self.any_mapping()
+        for key, value in held.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise value.wrong("an unknown key", got=key, hint=f"Was {near[0]} meant?" if near else "")
+        return held
+
+    def any_mapping(self) -> "Mapping[str, Value]":
+        """A mapping of whatever keys. Raises InvalidConfig."""
+        if not isinstance(self.held, Mapping):
+            raise self._of_kind("a mapping")
+        return self.held
+
+    def items(self) -> "list[Value]":
+        """A list. Raises InvalidConfig."""
+        if not isinstance(self.held, list):
+            raise self._of_kind("a list")
+        return self.held
+
+    def text(self) -> str:
+        """Text that is not empty; a number is taken as it is written. Raises InvalidConfig."""
+        if not isinstance(self.held, str | int | float) or isinstance(self.held, bool) or not self.written:
+            raise self._of_kind("text")
+        return self.written
+
+    def texts(self) -> list[str]:
+        """A list of texts, or one alone."""
+        return [item.text() for item in self.items()] if isinstance(self.held, list) else [self.text()]
+
+    def integer(self, *, least: int = 0) -> int:
+        """A whole number. Raises InvalidConfig."""
+        if not isinstance(self.held, int) or isinstance(self.held, bool) or self.held < least:
+            raise self._of_kind(f"a whole number of at least {least}")
+        return self.held
+
+    def boolean(self) -> bool:
+        """True or false. Raises InvalidConfig."""
+        if not isinstance(self.held, bool):
+            raise self._of_kind("true or false")
+        return self.held
+
+    def read(self, parse: Callable[[str], T]) -> T:
+        """What `parse` makes of the text; its InvalidConfig or ValueError gets the place."""
+        text = self.text()
+        try:
+            return parse(text)
+        except InvalidConfig as error:
+            raise self.wrong(error.what, wanted=_shown(error.wanted), got=_shown(error.got)) from error
+        except ValueError as error:
+            raise self.wrong(str(error) or "a wrong value", got=text[:120]) from error
+
+    def _of_kind(self, wanted: str) -> InvalidConfig:
+        got = {type(None): "nothing", dict: "a mapping", list: "a list"}.get(type(self.held), repr(self.held)[:80])
+        return self.wrong("a value of another kind", wanted=wanted, got=got)
+
+
+def load(raw: bytes, file: str) -> Value:
+    """The one document of a file; `file` is what errors call it. Raises InvalidConfig."""
+    if len(raw) > MAX_BYTES:
+        raise InvalidConfig("the file is too large", where=file, wanted=f"at most {MAX_BYTES} bytes", got=len(raw))
+    try:
+        text = raw.decode("utf-8-sig")
+        _refuse_aliases(text, file)
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        return Value(file, 1, "", {}) if node is None else _value(node, file, "", 0)
+    except UnicodeDecodeError as error:
+        raise InvalidConfig("the file is no UTF-8 text", where=file) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
+        raise InvalidConfig("no YAML", where=f"{file}:{line}", got=error.problem) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InvalidConfig("no YAML", where=file, got=str(error)[:120]) from error
+
+
+def _refuse_aliases(text: str, file: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark is not None else 1
+            raise InvalidConfig("aliases are not taken", where=f"{file}:{line}", hint="Write it out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise InvalidConfig("nested too deep", where=file, wanted=f"at most {MAX_DEPTH} levels")
+
+
+def _value(node: yaml.Node, file: str, path: str, depth: int) -> Value:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        held: dict[str, Value] = {}
+        for key, inner in _pairs(node, file, path):
+            if key in held:
+                raise InvalidConfig("a key comes twice", where=f"{file}:{inner.start_mark.line + 1}", got=key)
+            held[key] = _value(inner, file, f"{path}.{key}" if path else key, depth + 1)
+        return Value(file, line, path, held)
+    if isinstance(node, yaml.SequenceNode):
+        found = [_value(inner, file, f"{path}[{place}]", depth + 1) for place, inner in enumerate(node.value)]
+        return Value(file, line, path, found)
+    return Value(file, line, path, _scalar(node), node.value)
+
+
+def _pairs(node: yaml.MappingNode, file: str, path: str) -> Iterator[tuple[str, yaml.Node]]:
+    for key, inner in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+            raise InvalidConfig("a key must be text", where=f"{file}:{key.start_mark.line + 1}: {path}")
+        yield key.value, inner
+
+
+def _scalar(node: yaml.Node) -> str | int | float | bool | None:
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    text: str = node.value
+    try:
+        match kind:
+            case "null":
+                return None
+            case "bool":
+                return text.lower() in ("true", "yes", "on")
+            case "int":
+                return int(text.replace("_", ""), 0)
+            case "float":
+                return float(text)
+            case _:
+                return text
+    except ValueError:
+        return text  # 017, 1:30, .inf and their like: as they are written
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else str(value)
