@@ -15,23 +15,26 @@ from puller.model.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """User name and password, or an identity token that a token server exchanges for others. Shows no secret.
+    """User name and password, or an identity token that a token server exchanges for others, or a `registry_token` that
+    is sent to the registry as it is. Shows no secret.
 
     Raises InvalidConfig for a user name that cannot be sent (RFC 7617 §2: no colon) and for control characters.
     """
 
-    # Some registries take a token for a user name, so none of the three is shown.
+    # Some registries take a token for a user name, so none of the four is shown.
     username: str = field(repr=False)
     password: str = field(repr=False)
     identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if ":" in self.username:
             raise InvalidConfig("a user name cannot hold a colon")
         if any(ord(c) < 32 or ord(c) == 127 for text in (self.username, self.password) for c in text):
             raise InvalidConfig("control characters in a user name or password")
-        if not (self.identity_token.isascii() and (self.identity_token or "x").isprintable()):
-            raise InvalidConfig("an identity token must be visible ASCII")
+        for token in (self.identity_token, self.registry_token):
+            if not (token.isascii() and (token or "x").isprintable()):
+                raise InvalidConfig("a token must be visible ASCII")
 
     @property
     def basic(self) -> str:
@@ -40,7 +43,8 @@ class Credential:
 
 
 class Identity(Protocol):
-    """One account at one registry, known before its secret is: that is asked for when the registry wants it.
+    """One account at one registry, known before its secret is: that is asked for whenever the registry wants it, so an
+    identity remembers what it had to ask for.
 
     Identities of one `name` share connections and tokens at a registry; others never do (THREATS B20).
     """
@@ -55,7 +59,7 @@ class Identity(Protocol):
         ...
 
     async def renewed(self, refused: Credential) -> Credential | None:
-        """Another secret now that `refused` was; None: there is no other."""
+        """Another secret now that `refused` was, which `credential` gives from then on; None: there is no other."""
         ...
 
 
@@ -112,7 +116,8 @@ class Endpoint:
 
     `registry` is its `host[:port]` as references name one: what credentials are looked up by. `repository` is what the
     repository is called there, `base` what stands before the paths of the distribution spec. `headers` are sent to this
-    host and no other.
+    host and no other. `namespace` is the registry that a mirror is told to stand for, as containerd's `ns` has it.
+    `proxy` is the URL of the one to go through, "" for the usual. `connect_within` is in seconds; None: as usual.
     """
 
     registry: str
@@ -124,6 +129,9 @@ class Endpoint:
     is_mirror: bool = False
     resolves: bool = True  # may be asked what a tag names
     fetches: bool = True  # may be asked for content by digest
+    namespace: str = ""
+    proxy: str = field(default="", repr=False)
+    connect_within: float | None = None
 
 
 class Routes(Protocol):

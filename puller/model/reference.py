@@ -40,6 +40,12 @@ def is_registry(text: str) -> bool:
     return _is_ipv6(host[1:-1]) if host.startswith("[") else len(host) <= MAX_HOST
 
 
+def short_name(text: str) -> str | None:
+    """The name in a reference as it was typed, without tag and digest; None where it names a registry."""
+    name, _ = _split_tag(text.partition("@")[0])
+    return None if _names_registry(name) else name
+
+
 def _is_ipv6(text: str) -> bool:
     try:
         ipaddress.IPv6Address(text)
@@ -152,12 +158,16 @@ def _split_tag(name: str) -> tuple[str, str | None]:
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    first, slash, rest = name.partition("/")
-    # distribution/reference, splitDockerDomain: only these spellings make the first word a host.
-    is_host = slash and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
-    registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    first, _, rest = name.partition("/")
+    registry, repository = (first, rest) if _names_registry(name) else (DOCKER_HUB, name)
     if registry == "index.docker.io":
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:
         repository = _LIBRARY + repository
     return registry, repository
+
+
+def _names_registry(name: str) -> bool:
+    """Whether the first word is a host, by its spelling (distribution/reference, splitDockerDomain)."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
