@@ -88,7 +88,10 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Trust this token server with a registry's credentials; may be repeated.",
     )
     @click.option(
-        "--authfile", type=_FILE, metavar="FILE", help="Credentials from this file, of docker's form, and no other."
+        "--authfile",
+        type=click.Path(dir_okay=False, path_type=Path),  # `login` makes it
+        metavar="FILE",
+        help="Credentials from this file, of docker's form, and no other.",
     )
     @click.option("--netrc", is_flag=True, help="Credentials from $NETRC or ~/.netrc where there are no others.")
     @click.option(

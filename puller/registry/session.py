@@ -58,6 +58,11 @@ class Session:
         """Attempts at one piece of work that this session is asked for."""
         return Trial(self._retries, host=self.origin.netloc, what=what, report=self._report, sleep=self.world.sleep)
 
+    @property
+    def has_shown_credentials(self) -> bool:
+        """Whether the account's secret has been sent to anybody."""
+        return self._authenticator.has_shown_credentials
+
     async def read(self, request: Request, *, limit: int) -> tuple[Answer, bytes]:
         """A whole small body with its answer, after as many attempts as it takes.
 

@@ -19,8 +19,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home directory; the store is `store` in it."""
     folder = tmp_path / "home"
     folder.mkdir()
-    for name in ("XDG_DATA_HOME", "DOCKER_CONFIG"):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    for name in ("CONTAINERS_REGISTRIES_CONF", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PULLER_SETTINGS_ROOT", str(tmp_path / "root"))
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PULLER_STORE", str(folder / "store"))
     return folder

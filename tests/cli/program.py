@@ -25,7 +25,14 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {
         name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "COVERAGE_PROCESS_START") if name in os.environ
     }
-    return {**kept, "HOME": str(home), "PYTHONUTF8": "1", **more}
+    return {
+        **kept,
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+        "PULLER_SETTINGS_ROOT": str(home / "root"),
+        "PYTHONUTF8": "1",
+        **more,
+    }
 
 
 async def started(*words: str, home: Path, env: Mapping[str, str] | None = None) -> Process:

@@ -2,14 +2,13 @@
 
 import base64
 import json
-import logging
 from collections.abc import Mapping
 
 import pytest
 
 from puller.contracts.access import Credential, KnownIdentity
 from puller.errors import InputError, InvalidConfig, Unsupported
-from puller.settings.dockerconfig import DockerConfig
+from puller.settings.dockerconfig import DockerConfig, Helped
 
 HUB_KEY = "https://index.docker.io/v1/"
 
@@ -22,10 +21,15 @@ def config(auths: Mapping[str, object] | None = None, **more: object) -> DockerC
     return DockerConfig.parse(json.dumps({"auths": auths or {}, **more}).encode())
 
 
-def known(config: DockerConfig, registry: str) -> Credential | None:
-    identity = config.identity(registry, "app")
-    assert identity is None or isinstance(identity, KnownIdentity)
-    return None if identity is None else identity.known
+def known(config: DockerConfig, registry: str, repository: str = "team/app") -> Credential | None:
+    """The secret that the file itself has."""
+    accounts = config.accounts(registry, repository)
+    return next((account.known for account in accounts if isinstance(account, KnownIdentity)), None)
+
+
+def helped(config: DockerConfig, registry: str) -> list[Helped]:
+    """The helpers that are to be asked, in order."""
+    return [account for account in config.accounts(registry, "team/app") if isinstance(account, Helped)]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,7 @@ def test_the_same_secret_under_two_keys_is_one() -> None:
         ({"username": "old", "password": "old", **auth()}, Credential("user", "pass")),
         ({"identitytoken": "abc"}, Credential("", "", "abc")),
         ({**auth("<token>", ""), "identitytoken": "abc"}, Credential("<token>", "", "abc")),
+        ({"registrytoken": "abc"}, Credential("", "", "", "abc")),
         ({**auth(), "email": "a@b.c"}, Credential("user", "pass")),
     ],
 )
@@ -149,7 +154,7 @@ def test_b11_a_malformed_entry_does_not_concern_other_hosts(entry: object) -> No
     assert known(broken, "quay.io") is None
 
 
-@pytest.mark.parametrize("entry", [{"registrytoken": "marker-secret"}, {"username": "user"}, auth("user", "")])
+@pytest.mark.parametrize("entry", [{"username": "marker-secret"}, auth("marker-secret", "")])
 def test_an_entry_that_cannot_be_used_is_said_and_not_passed_over(entry: object) -> None:
     with pytest.raises(Unsupported, match=r"ghcr\.io") as caught:
         known(config({"ghcr.io": entry}), "ghcr.io")
@@ -178,40 +183,114 @@ def test_b11_an_unreadable_file_is_an_error_that_does_not_quote_it(raw: bytes) -
 
 
 @pytest.mark.parametrize("key", ["ghcr.io", "https://ghcr.io", "GHCR.io"])
-def test_a_helper_for_exactly_this_host_is_an_error_that_names_it(key: str) -> None:
-    with pytest.raises(Unsupported, match=r"ghcr\.io.*docker-credential-pass"):
-        known(config(credHelpers={key: "pass"}), "ghcr.io")
+def test_a_helper_of_a_host_is_asked_by_the_name_it_stands_under(key: str) -> None:
+    assert helped(config(credHelpers={key: "pass"}), "ghcr.io") == [Helped("pass", key)]
+
+
+def test_a_helper_of_a_host_is_asked_and_nothing_else() -> None:
+    both = config({"ghcr.io": auth(), "ghcr.io/team": auth()}, credHelpers={"ghcr.io": "pass"}, credsStore="desktop")
+    assert both.accounts("ghcr.io", "team/app") == [Helped("pass", "ghcr.io")]
+
+
+def test_an_empty_helper_means_the_file_itself_even_where_there_is_a_store_for_all() -> None:
+    """docker/cli, configfile.GetCredentialsStore: an empty name is the file store."""
+    plain = config({"ghcr.io": auth()}, credHelpers={"ghcr.io": ""}, credsStore="desktop")
+    assert helped(plain, "ghcr.io") == []
+    assert known(plain, "ghcr.io") == Credential("user", "pass")
 
 
 def test_a_helper_for_another_host_changes_nothing() -> None:
-    assert known(config(credHelpers={"gcr.io": "gcloud"}), "ghcr.io") is None
+    assert config(credHelpers={"gcr.io": "gcloud"}).accounts("ghcr.io", "app") == []
     assert known(config({"ghcr.io": auth()}, credHelpers={"gcr.io": "gcloud"}), "ghcr.io") is not None
 
 
-def test_a_secret_in_auths_is_used_although_a_helper_is_named() -> None:
-    assert known(config({"ghcr.io": auth()}, credHelpers={"ghcr.io": "pass"}), "ghcr.io") is not None
+@pytest.mark.parametrize(
+    ("key", "server"), [(HUB_KEY, HUB_KEY), ("docker.io", "docker.io"), ("index.docker.io", "index.docker.io")]
+)
+def test_a_helper_of_docker_hub_is_asked_as_docker_and_podman_do(key: str, server: str) -> None:
+    assert helped(config(credHelpers={key: "pass"}), "docker.io") == [Helped("pass", server)]
 
 
-@pytest.mark.parametrize("helper", [7, ["pass"], {"a": "b"}, None])
-def test_b11_a_malformed_helper_is_an_error_for_its_host_only(helper: object) -> None:
-    broken = config({HUB_KEY: auth()}, credHelpers={"ghcr.io": helper})
-    with pytest.raises(InvalidConfig, match=r"ghcr\.io"):
-        known(broken, "ghcr.io")
-    assert known(broken, "quay.io") is None
+@pytest.mark.parametrize(("registry", "server"), [("docker.io", HUB_KEY), ("ghcr.io", "ghcr.io"), ("a:5000", "a:5000")])
+def test_the_store_for_all_hosts_is_asked_by_the_names_docker_gives_it(registry: str, server: str) -> None:
+    assert helped(config(credsStore="desktop"), registry) == [Helped("desktop", server)]
 
 
-def test_a_store_for_all_hosts_is_only_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    stored = config({"ghcr.io": {}}, credsStore="desk\x1btop")
-    with caplog.at_level(logging.WARNING):
-        assert known(stored, "ghcr.io") is None
-    assert r"desk\x1btop" in caplog.text
-    assert "ghcr.io" in caplog.text
+def test_the_store_for_all_hosts_comes_before_a_secret_that_was_left_in_the_file() -> None:
+    accounts = config({"ghcr.io": auth()}, credsStore="desktop").accounts("ghcr.io", "app")
+    assert accounts[0] == Helped("desktop", "ghcr.io")
+    assert known(config({"ghcr.io": auth()}, credsStore="desktop"), "ghcr.io") == Credential("user", "pass")
 
 
-def test_no_warning_where_the_store_is_not_needed(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert known(config({"ghcr.io": auth()}, credsStore="desktop"), "ghcr.io") is not None
-    assert not caplog.records
+@pytest.mark.parametrize(
+    "helper", [7, ["pass"], "../pass", "/bin/sh", "a b", "-x", ".hidden", "desk\x1btop", "a\n", "x" * 101, "ä"]
+)
+@pytest.mark.parametrize("where", ["credHelpers", "credsStore"])
+def test_b11_a_malformed_helper_is_an_error_for_whom_it_concerns(helper: object, where: str) -> None:
+    if where == "credHelpers":
+        broken = config({"quay.io": auth()}, credHelpers={"ghcr.io": helper})
+        assert known(broken, "quay.io") == Credential("user", "pass")
+    elif isinstance(helper, str):
+        broken = config(credsStore=helper)
+    else:
+        with pytest.raises(InvalidConfig, match="credsStore"):
+            config(credsStore=helper)
+        return
+    with pytest.raises(InvalidConfig, match=where):
+        broken.accounts("ghcr.io", "app")
+
+
+PREFIXES = {"ghcr.io/team/app": auth("app"), "ghcr.io/team": auth("team"), "ghcr.io": auth("all")}
+
+
+@pytest.mark.parametrize(
+    ("repository", "user"),
+    [
+        ("team/app", "app"),
+        ("team/app/debug", "app"),
+        ("team/application", "team"),
+        ("team", "team"),
+        ("teams/app", "all"),
+        ("other", "all"),
+    ],
+)
+def test_the_smallest_part_of_a_registry_that_has_an_account_counts(repository: str, user: str) -> None:
+    """containers-auth.json(5): looked for from the whole name upwards, at slashes only."""
+    assert known(config(PREFIXES), "ghcr.io", repository) == Credential(user, "pass")
+
+
+def test_an_account_of_a_part_is_not_for_the_rest_of_its_registry() -> None:
+    assert known(config({"ghcr.io/team": auth()}), "ghcr.io", "other/app") is None
+    assert known(config({"ghcr.io/team": auth()}), "quay.io", "team/app") is None
+
+
+def test_a_part_of_docker_hub_is_named_as_references_name_it() -> None:
+    hub = config({"docker.io/team": auth("team"), HUB_KEY: auth("all")})
+    assert known(hub, "docker.io", "team/app") == Credential("team", "pass")
+    assert known(hub, "docker.io", "library/alpine") == Credential("all", "pass")
+
+
+def test_an_account_of_a_part_comes_before_the_store_for_all_hosts() -> None:
+    """Its key is nothing that docker has written, and the store knows whole registries only."""
+    assert helped(config({"ghcr.io/team": auth()}, credsStore="desktop"), "ghcr.io") == []
+
+
+def test_accounts_of_different_keys_have_different_names() -> None:
+    names = [
+        account.name
+        for repository in ("team/app", "team", "other")
+        for account in config(PREFIXES).accounts("ghcr.io", repository)
+        if isinstance(account, KnownIdentity)
+    ]
+    assert len(set(names)) == 3
+
+
+def test_a_dockercfg_is_all_auths() -> None:
+    """The form before config.json, with URLs for keys (containers/image, readJSONFile: legacyFormat)."""
+    raw = json.dumps({HUB_KEY: {**auth("hub"), "email": "a@b.c"}, "ghcr.io/v1/": auth("ghcr"), "auths": auth("x")})
+    old = DockerConfig.parse(raw.encode(), file=".dockercfg", legacy=True)
+    assert known(old, "docker.io") == Credential("hub", "pass")
+    assert known(old, "ghcr.io") == Credential("ghcr", "pass")
 
 
 def test_the_basic_value_is_that_of_rfc_7617() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import anyio
 
 from puller.contracts.access import Credential, Identity
-from puller.errors import ProtocolViolation, RegistryError, Unauthorized
+from puller.errors import ProtocolViolation, PullerError, RegistryError, Unauthorized
 from puller.model.text import printable
 from puller.registry.identity.challenge import Challenge, parse_challenges
 from puller.registry.identity.realm import Realm, judge_realm
@@ -32,7 +32,7 @@ MAX_SCOPES = 1024  # tokens kept: a long run over a large catalog must not grow 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a request needs: actions on one repository. The order of actions does not count."""
+    """What a request needs: actions on one repository. The order of actions does not count. See NO_SCOPE."""
 
     repository: str
     actions: tuple[str, ...] = ("pull",)
@@ -41,7 +41,10 @@ class Scope:
         object.__setattr__(self, "actions", tuple(sorted(set(self.actions))))
 
     def __str__(self) -> str:
-        return f"repository:{self.repository}:{','.join(self.actions)}"
+        return f"repository:{self.repository}:{','.join(self.actions)}" if self.repository else ""
+
+
+NO_SCOPE = Scope("", ())  # no more than to show who we are, as at a login
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,14 @@ class Authenticator:
         self._clock = clock
         self._allow_plain = allow_plain
         self._token_hosts = frozenset(token_hosts)
-        self._basic: str | None = None
+        self._standing: str | None = None
+        self._shown = False
         self._slots: dict[Scope, _Slot] = {}
+
+    @property
+    def has_shown_credentials(self) -> bool:
+        """Whether the secret has been sent to anybody: nobody may have asked, or nobody who is trusted with it."""
+        return self._shown
 
     async def authorization(self, scope: Scope) -> str | None:
         """What to send without having been asked: None as long as nothing is known.
@@ -109,7 +118,7 @@ class Authenticator:
         slot = self._slots.get(scope)
         grant = slot.grant if slot is not None else None
         if slot is None or grant is None:
-            return self._basic
+            return self._standing
         if self._clock() < grant.fresh:
             return grant.authorization
         try:
@@ -150,27 +159,33 @@ class Authenticator:
             hint = "Log in first, and look whether the name is right."
             raise Unauthorized("the registry wants a user name and password, and none are known for it", hint=hint)
         if not credential.password:
-            raise Unauthorized("the registry wants a password, and only an identity token is known for it")
+            raise Unauthorized("the registry wants a password, and only a token is known for it")
+        return self._stand_by(credential.basic, rejected, "user name and password")
+
+    def _stand_by(self, authorization: str, rejected: str | None, kind: str) -> str:
+        """Send this to the registry itself, from now on unasked."""
         self._refuse_clear_text(self._registry)
-        if rejected == credential.basic:
-            raise Unauthorized("the registry refuses the user name and password known for it")
-        self._basic = credential.basic
-        return self._basic
+        if rejected == authorization:
+            raise Unauthorized(f"the registry refuses the {kind} known for it")
+        self._standing, self._shown = authorization, True
+        return authorization
 
     async def _known(self, rejected: str | None = None) -> Credential | None:
-        """The credential, asked for when it is first needed; another, if there is one, in place of a `rejected` one."""
+        """The credential, asked for only when it is needed; another, if there is one, in place of a `rejected` one."""
         if self._identity is None:
             return None
         async with self._asking:
-            if not self._asked:
-                self._credential = await self._identity.credential()
-                self._asked = True
-            known = self._credential
+            self._credential = known = await self._identity.credential()
+            self._asked = True
             if known is not None and known.basic == rejected:
                 self._credential = await self._identity.renewed(known) or known
             return self._credential
 
     async def _answer_bearer(self, scope: Scope, challenge: Challenge, rejected: str | None) -> str:
+        known = await self._known()
+        if known is not None and known.registry_token:
+            # docker/cli, types.AuthConfig: RegistryToken is a bearer token that no token server has to be asked for.
+            return self._stand_by(f"Bearer {known.registry_token}", rejected, "token")
         text = challenge.parameters.get("realm")
         if text is None:
             raise ProtocolViolation("an authentication challenge without realm", wanted="the URL of a token server")
@@ -210,9 +225,9 @@ class Authenticator:
         elif self._identity is not None and not realm.trusted:
             _LOG.warning("credentials for %s are not sent to %s", self._registry, printable(realm.origin.netloc))
         started = self._clock()
-        wish = {"service": service, "scope": str(scope)} if service else {"scope": str(scope)}
+        wish = {name: value for name, value in (("service", service), ("scope", str(scope))) if value}
         try:
-            token = read_token(await self._ask(realm, credential, wish))
+            token = read_token(await self._answer(realm, credential, wish))
         except RegistryError as error:
             # What passes was tried again inside; `attempts` tells the session that this is the end of it.
             error.at(host=realm.origin.netloc, attempts=1)
@@ -224,6 +239,19 @@ class Authenticator:
             self._trace.granted(realm.origin.netloc, str(scope), token.lifetime, account)
         fresh, end = started + token.lifetime * FRESH, started + token.lifetime
         return _Grant(realm, service, f"Bearer {token.text}", fresh, end)
+
+    async def _answer(self, realm: Realm, credential: Credential | None, wish: Mapping[str, str]) -> TokenAnswer:
+        """The token server's answer; where it refuses the secret, that to another one, if there is one."""
+        answer = await self._ask(realm, credential, wish)
+        if credential is None or self._identity is None:
+            return answer
+        self._shown = True
+        # RFC 6749 §5.2: 400 is what a token server says to an identity token that has ended.
+        if answer.status == 401 or (answer.status == 400 and credential.identity_token):
+            another = await self._identity.renewed(credential)
+            if another is not None:
+                return await self._ask(realm, another, wish)
+        return answer
 
     async def _ask(self, realm: Realm, credential: Credential | None, wish: Mapping[str, str]) -> TokenAnswer:
         """Ask for a token: by POST with an identity token (oauth.md), else by GET as somebody or nobody (token.md)."""
@@ -269,7 +297,7 @@ class Authenticator:
         """Add to every error where it happened."""
         try:
             yield
-        except RegistryError as error:
+        except PullerError as error:
             error.at(host=self._registry.netloc, phase="authentication")
             raise
 

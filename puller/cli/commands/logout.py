@@ -1,0 +1,18 @@
+"""`puller logout`."""
+
+import click
+
+from puller.cli.options import Access, registry_options
+
+
+@click.command("logout", short_help="Forget the login to a registry.")
+@click.argument("registry", required=False, default="", metavar="[REGISTRY]")
+@registry_options
+def command(registry: str, access: Access) -> None:
+    """Forget the login to a registry, Docker Hub if none is named, in docker's config.json and its helper."""
+    from puller.cli.login import log_out
+
+    done, *remarks = log_out(registry, access=access)
+    for remark in remarks:
+        click.echo(remark, err=True)
+    click.echo(done)
