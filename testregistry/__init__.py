@@ -9,6 +9,7 @@ from testregistry.auth import Basic, Bearer, Open
 from testregistry.body import BytesBody
 from testregistry.fault import Match
 from testregistry.journal import Journal, Request
+from testregistry.manner import Manner
 
 __all__ = [
     "Answer",
@@ -16,6 +17,7 @@ __all__ = [
     "Bearer",
     "BytesBody",
     "Journal",
+    "Manner",
     "Match",
     "Open",
     "Request",

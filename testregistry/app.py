@@ -21,6 +21,7 @@ from testregistry.fault import Fault, Faults, compose
 from testregistry.grammar import digest_of
 from testregistry.journal import Journal
 from testregistry.listener import listening
+from testregistry.manner import Manner
 from testregistry.service import Hook, Service
 from testregistry.shelf import shelf_for
 from testregistry.storage import Manifest, Storage
@@ -34,14 +35,15 @@ class TestRegistry:
 
     __test__ = False  # for pytest: this is no test class
 
-    def __init__(self, storage: Storage, auth: Auth, faults: Faults, sleep: Sleep) -> None:
+    def __init__(self, storage: Storage, auth: Auth, faults: Faults, manner: Manner, sleep: Sleep) -> None:
         self.storage = storage
         self.auth = auth
         self.faults = faults
         self.url = ""
         self.host = ""
         self._service = Service(self._answer, sleep, self._digest_of)
-        self._uploads = Uploads(storage)
+        self._manner = manner
+        self._uploads = Uploads(storage, manner)
 
     @property
     def journal(self) -> Journal:
@@ -129,27 +131,28 @@ class TestRegistry:
 
     async def _dispatch(self, call: Call) -> Answer:
         try:
-            return await self._route(call)
+            answer = await self._route(call)
         except errors.Refusal as refusal:
             # Answered here, inside the faults, so that a refusal can be cut or changed like anything else.
-            return refusal.answer()
+            answer = refusal.answer()
+        return answer.with_headers(*self._manner.warning_headers())
 
     async def _route(self, call: Call) -> Answer:
         match call.target.kind:
             case "ping":
                 return Answer(200, (("Content-Type", "application/json"),), BytesBody(b"{}"))
             case "manifest":
-                return await manifests.handle(self.storage, call)
+                return await manifests.handle(self.storage, call, self._manner)
             case "blob":
-                return await blobs.handle(self.storage, call)
+                return await blobs.handle(self.storage, call, self._manner)
             case "upload":
                 return await self._uploads.handle(call)
             case "tags":
-                return await tags.handle_tags(self.storage, call)
+                return await tags.handle_tags(self.storage, call, self._manner)
             case "catalog":
-                return await tags.handle_catalog(self.storage, call)
+                return await tags.handle_catalog(self.storage, call, self._manner)
             case "referrers":
-                return await referrers.handle(self.storage, call)
+                return await referrers.handle(self.storage, call, self._manner)
             case "token" if isinstance(self.auth, Bearer):
                 return await tokens.handle(self.auth, call)
             case _:
@@ -177,16 +180,17 @@ async def serve(
     data: Path | None = None,
     auth: Auth | None = None,
     faults: Iterable[Fault] = (),
+    manner: Manner | None = None,
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[TestRegistry]:
     """Run a registry for the length of the `async with` block.
 
-    With `data` its content lies in that directory and is found there again by the next one. `sleep` is what stalls and
-    drips wait with.
+    With `data` its content lies in that directory and is found there again by the next one. `manner` is what the
+    specification leaves open; `sleep` is what stalls and drips wait with.
     """
-    registry = TestRegistry(Storage(shelf_for(data)), auth or Open(), Faults(faults), sleep)
+    registry = TestRegistry(Storage(shelf_for(data)), auth or Open(), Faults(faults), manner or Manner(), sleep)
     async with listening(registry.handle, host, port, tls) as address:
         registry.host, registry.url = address.host, address.url
         if not isinstance(registry.auth, Bearer):

@@ -7,6 +7,7 @@ from testregistry.answer import Answer
 from testregistry.call import Call
 from testregistry.documents import Document, payload_of, read_document
 from testregistry.grammar import digest_of, is_digest, is_tag
+from testregistry.manner import Manner
 from testregistry.serving import serve_content
 from testregistry.storage import Manifest, Storage
 
@@ -14,15 +15,15 @@ from testregistry.storage import Manifest, Storage
 MANIFEST_LIMIT = 4 * 1024 * 1024
 
 
-async def handle(storage: Storage, call: Call) -> Answer:
+async def handle(storage: Storage, call: Call, manner: Manner) -> Answer:
     """Answer a request to `/v2/<name>/manifests/<reference>`. Raises Refusal."""
     match call.method:
         case "GET" | "HEAD":
             return pull(storage, call)
         case "PUT":
-            return await push(storage, call)
+            return await push(storage, call, manner)
         case "DELETE":
-            return delete(storage, call)
+            return delete(storage, call, manner)
         case _:
             raise errors.unsupported("manifests know GET, HEAD, PUT, DELETE", allow="GET, HEAD, PUT, DELETE")
 
@@ -41,7 +42,7 @@ def pull(storage: Storage, call: Call) -> Answer:
     return serve_content(body, manifest.digest, manifest.media_type, call.headers, method=call.method, ranges=False)
 
 
-async def push(storage: Storage, call: Call) -> Answer:
+async def push(storage: Storage, call: Call, manner: Manner) -> Answer:
     """Take a manifest that is what it says, and whose content is all here.
 
     A push by digest may name tags in `tag` parameters, as drafts after distribution-spec 1.1 have it: the only way to
@@ -68,18 +69,19 @@ async def push(storage: Storage, call: Call) -> Answer:
     for tag in tags:
         storage.tag(name, tag, digest)
     headers = [("Location", f"/v2/{name}/manifests/{digest}"), ("Docker-Content-Digest", digest)]
-    if document.subject is not None:
+    if document.subject is not None and manner.referrers:
         headers.append(("OCI-Subject", document.subject))
     if by_digest:
         headers += [("OCI-Tag", tag) for tag in tags]
     return Answer(201, tuple(headers))
 
 
-def delete(storage: Storage, call: Call) -> Answer:
+def delete(storage: Storage, call: Call, manner: Manner) -> Answer:
     """Remove a manifest with its tags, or one tag alone."""
     name, reference = call.name, call.reference
     if ":" in reference and not is_digest(reference):
         raise errors.digest_invalid(reference)
+    manner.check_delete("manifests" if ":" in reference else "tags")
     repository = storage.find(name)
     if repository is None:
         raise errors.name_unknown(name)

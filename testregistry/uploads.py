@@ -13,6 +13,7 @@ from testregistry.answer import Answer
 from testregistry.body import Body
 from testregistry.call import Call
 from testregistry.grammar import digest_of_chunks, is_digest
+from testregistry.manner import Manner
 from testregistry.shelf import Draft
 from testregistry.storage import Storage
 
@@ -27,6 +28,7 @@ class Session:
     identity: str
     state: str
     draft: Draft
+    is_closing: bool = False  # a chunk came that is too short for any but the last
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -45,8 +47,9 @@ class Session:
 class Uploads:
     """Every upload under way, by session."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, manner: Manner) -> None:
         self._storage = storage
+        self._manner = manner
         self._sessions: dict[str, Session] = {}
 
     def __len__(self) -> int:
@@ -79,11 +82,13 @@ class Uploads:
 
     async def _start(self, call: Call) -> Answer:
         name, mount, digest = call.name, call.query.get("mount"), call.query.get("digest")
-        if mount is not None and (answer := self._mount(name, mount, call.query.get("from"))):
+        if mount is not None and self._manner.mounts and (answer := self._mount(name, mount, call.query.get("from"))):
             return answer
-        if mount is None and digest is not None:
+        if mount is None and digest is not None and self._manner.single_post:
             return await self._push_at_once(call, digest)
-        return Answer(202, self._open(name).headers())
+        least = self._manner.chunk_min
+        told = () if least is None else (("OCI-Chunk-Min-Length", str(least)),)
+        return Answer(202, (*self._open(name).headers(), *told))
 
     def _open(self, name: str) -> Session:
         identity = str(uuid.uuid4())  # distribution-spec, "POST then PUT": the location must contain a UUID
@@ -117,7 +122,10 @@ class Uploads:
 
     async def _continue(self, call: Call, session: Session) -> Answer:
         self._check_range(call, session, required="Content-Length" in call.headers)
+        self._check_length_before(session)
+        before = session.draft.size
         await self._append(call, session)
+        session.is_closing = session.draft.size - before < (self._manner.chunk_min or 0)
         return Answer(202, session.headers())
 
     async def _complete(self, call: Call, session: Session) -> Answer:
@@ -125,6 +133,8 @@ class Uploads:
         if digest is None or not is_digest(digest):
             raise errors.digest_invalid(digest or "")
         self._check_range(call, session, required=False)
+        if call.headers.get("Content-Length", "0") != "0":
+            self._check_length_before(session)
         await self._append(call, session)
         return await self._commit(session, digest)
 
@@ -148,6 +158,10 @@ class Uploads:
         length = call.headers.get("Content-Length")
         if length is not None and int(length) != last - first + 1:
             raise errors.size_invalid(last - first + 1, int(length))
+
+    def _check_length_before(self, session: Session) -> None:
+        if session.is_closing:
+            raise self._out_of_order(session, "the chunk before was too short for any but the last")
 
     def _out_of_order(self, session: Session, message: str) -> errors.Refusal:
         return errors.upload_invalid(message, status=416, headers=session.headers())
