@@ -45,12 +45,13 @@ class Delivery:
     stall_after: int | None = None
     stall_seconds: float | None = None
     rate: float | None = None
+    pace: float | None = None
     silence: Silence | None = None
 
     @property
     def is_plain(self) -> bool:
         """True when the body may be handed to the kernel in one go."""
-        return self.cut_after is None and self.stall_after is None and self.rate is None
+        return (self.cut_after, self.stall_after, self.rate, self.pace) == (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)

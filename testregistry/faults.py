@@ -20,8 +20,8 @@ from testregistry.journal import Request
 
 __all__ = [
     "Fault", "Match", "answer", "body", "close_delimited", "content_encoding", "cut", "cut_upload", "drip", "drop",
-    "endless", "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "redirect", "reset", "stall",
-    "status", "swap", "wrong_length", "wrong_range",
+    "endless", "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "pace", "redirect", "reset",
+    "stall", "status", "swap", "wrong_length", "wrong_range",
 ]  # fmt: skip
 
 Target = str | Match | None
@@ -111,6 +111,12 @@ def drip(target: Target = None, /, *, rate: float, **where: Unpack[Where]) -> Fa
     """Send the body at so many bytes a second."""
     act = _delivering(lambda delivery: replace(delivery, rate=rate))
     return _fault("drip", target, where, act, method="GET")
+
+
+def pace(target: Target = None, /, *, rate: float, **where: Unpack[Where]) -> Fault:
+    """Send the body no faster than so many bytes a second: a clock holds it to that, at megabytes a second as well."""
+    act = _delivering(lambda delivery: replace(delivery, pace=rate))
+    return _fault("pace", target, where, act, method="GET")
 
 
 def status(

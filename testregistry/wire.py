@@ -136,7 +136,7 @@ def _framing(answer: Answer, delivery: Delivery, method: str) -> list[str]:
 
 async def _paced(body: Body, delivery: Delivery, sleep: Sleep) -> AsyncIterator[bytes]:
     """Yield the body's pieces up to the cut, with the stall and at the rate asked for."""
-    sent = 0
+    sent, begun = 0, time.monotonic()
     if delivery.cut_after is not None:
         body = body.slice(0, delivery.cut_after)
     for chunk in body.chunks():
@@ -147,6 +147,8 @@ async def _paced(body: Body, delivery: Delivery, sleep: Sleep) -> AsyncIterator[
             sent += len(piece)
             if delivery.rate is not None:
                 await sleep(len(piece) / delivery.rate)
+            if delivery.pace is not None and (early := begun + sent / delivery.pace - time.monotonic()) > 0:
+                await sleep(early)
     if delivery.stall_after is not None and delivery.stall_after >= sent:
         await _stall(delivery, sleep)
 

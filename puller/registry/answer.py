@@ -1,9 +1,10 @@
 """Request and Answer: what is asked of a registry, and the head of what it says, whoever said it in the end."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from puller.registry.identity.auth import Scope
 from puller.registry.transport.origin import Origin
@@ -21,8 +22,19 @@ class Validator:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where a registry has sent a request on: signed perhaps, so it is shown nowhere, and good for a while only."""
+
+    url: URL = field(repr=False)
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a registry. `path` is encoded already; `start` asks for the bytes from there on."""
+    """One question to a registry. `path` is encoded already.
+
+    `start` asks for the bytes from there on, up to, not including, `end` where that is given.
+    """
 
     method: str
     path: str
@@ -30,13 +42,19 @@ class Request:
     scope: Scope
     accept: tuple[str, ...] = ("*/*",)
     start: int = 0
+    end: int | None = None
     validator: Validator | None = None
+
+    @property
+    def is_ranged(self) -> bool:
+        """Whether less than the whole is asked for."""
+        return self.start > 0 or self.end is not None
 
     def headers(self, origin: Origin, *, user_agent: str, authorization: str | None) -> dict[str, str]:
         """Everything that is sent to `origin` beside Host: a fresh set for every hop (THREATS B6)."""
         headers = {"User-Agent": user_agent, "Accept": ", ".join(self.accept), "Accept-Encoding": "identity"}
-        if self.start:
-            headers["Range"] = f"bytes={self.start}-"
+        if self.is_ranged:
+            headers["Range"] = f"bytes={self.start}-" if self.end is None else f"bytes={self.start}-{self.end - 1}"
             if self.validator is not None and self.validator.origin == origin:
                 headers["If-Range"] = self.validator.etag
         if authorization is not None:
@@ -57,6 +75,11 @@ class Answer:
     def status(self) -> int:
         """The HTTP status."""
         return self.response.status
+
+    @property
+    def location(self) -> Location | None:
+        """Where the same may be asked for again without the registry; None where the registry itself has answered."""
+        return None if self.at_home else Location(self.response.url, self.origin)
 
     @property
     def validator(self) -> Validator | None:

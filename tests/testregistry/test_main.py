@@ -86,6 +86,7 @@ EVERY_FAULT: list[dict[str, object]] = [
     {"fault": "hang"},
     {"fault": "drop"},
     {"fault": "drip", "rate": 10},
+    {"fault": "pace", "rate": 5e7},
     {"fault": "status", "code": 503, "body": "text"},
     {"fault": "redirect", "location": "/x", "code": 302},
     {"fault": "expire_token"},

@@ -96,6 +96,19 @@ async def test_n6_drip_sends_at_the_rate_asked_for() -> None:
     assert len(slept) == SIZE / 5
 
 
+async def test_pace_waits_until_each_piece_is_due() -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async with serve(faults=[faults.pace(LAYER.digest, rate=100)], sleep=sleep) as registry:
+        registry.add("app:1", IMAGE)
+        got = await get(f"{registry.url}/v2/app/blobs/{LAYER.digest}")
+    assert got.body == CONTENT
+    assert slept == [pytest.approx(SIZE / 100, abs=1)]
+
+
 @pytest.mark.parametrize("code", [204, 304])
 async def test_n33_answers_without_a_body_have_no_length_either(code: int) -> None:
     async with serving(faults.status(LAYER.digest, code, body=b"ignored")) as (_, url):

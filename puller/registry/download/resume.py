@@ -40,6 +40,23 @@ class Useless:
     reason: RegistryError
 
 
+def judge_piece(answer: Head, *, start: int, stop: int, size: int) -> Useful | Useless:
+    """Decide on the head of an answer to a request for the bytes from `start` up to, not including, `stop` of `size`.
+
+    Nothing but just these bytes will do. Raises SizeMismatch as `judge`.
+    """
+    if answer.status == 200:
+        _compare(size, content_length(answer.header("Content-Length")))
+        return Useless(ProtocolViolation("the range was ignored", wanted=f"bytes {start}-{stop - 1}", got="HTTP 200"))
+    verdict = judge(answer, start=start, position=start, size=size)
+    if isinstance(verdict, Useful):
+        sent = content_range(answer.header("Content-Range"))
+        if sent.last != stop - 1:
+            wanted, got = (f"bytes {start}-{last}/{size}" for last in (stop - 1, sent.last))
+            return Useless(ProtocolViolation("another range was sent", wanted=wanted, got=got))
+    return verdict
+
+
 def judge(answer: Head, *, start: int, position: int, size: int | None) -> Useful | Useless:
     """Decide on the head of an answer to a request from `start` (0: no range), when `position` bytes are held.
 

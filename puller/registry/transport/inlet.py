@@ -6,8 +6,7 @@ are used again and again (measured: a quarter less time and a fifth less CPU for
 
     free ──► filling ──► ready ──► lent to the consumer ──► free
 
-When none is free the transport stops reading, so a slow consumer slows the sender and memory stays bounded. After the
-last byte the connection goes back to aiohttp, which makes a new parser for every request.
+When none is free the transport stops reading, so a slow consumer slows the sender and memory stays bounded.
 """
 
 import asyncio
@@ -15,25 +14,21 @@ from collections import deque
 from typing import Self
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 
-from puller.errors import ConnectionLost
+from puller.registry.transport.diversion import BUFFER, SMALLEST, Diversion, divertible
 
-BUFFER = 1 << 20
+__all__ = ["BUFFER", "BUFFERS", "SMALLEST", "Inlet"]
+
 BUFFERS = 3
-SMALLEST = 2 << 20  # bodies below gain nothing
 
 
-class Inlet(asyncio.BufferedProtocol):
+class Inlet(Diversion):
     """An Intake of exactly the rest of one body."""
 
     def __init__(
         self, response: aiohttp.ClientResponse, transport: asyncio.Transport, first: bytes, length: int
     ) -> None:
-        self._response = response
-        self._transport = transport
-        self._aside = transport.get_protocol()
-        self._missing = length - len(first)
+        super().__init__(response, transport, length - len(first))
         self._free: list[bytearray] = []
         self._filling: bytearray | None = bytearray(BUFFER + 1)
         self._filling[: len(first)] = first
@@ -41,28 +36,16 @@ class Inlet(asyncio.BufferedProtocol):
         self._spare = BUFFERS - 1  # buffers not made yet
         self._ready: deque[memoryview] = deque()
         self._lent: bytearray | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._excess = bytearray(1)
-        self._clean = True
         self.received = len(first)
-        self.ended = False
 
     @classmethod
     def take_over(cls, response: aiohttp.ClientResponse, length: int) -> Self | None:
-        """An inlet for a body of `length` bytes of which nobody has read yet; None where aiohttp's stream must do.
-
-        There is no await in here, so nothing comes in between.
-        """
-        connection = response.connection
-        transport = connection.transport if connection is not None else None
-        held = response.content.total_bytes
-        # Once told to pause, aiohttp's parser holds bytes back. It is told when two of these buffers are full, so while
-        # less than one has come, all of the body is either in its stream or still in the socket.
-        if transport is None or transport.is_closing() or held >= BUFFER or length < SMALLEST:
+        """An inlet for a body of `length` bytes of which nobody has read yet; None where aiohttp's stream must do."""
+        transport = divertible(response, length)
+        if transport is None:
             return None
         inlet = cls(response, transport, response.content.read_nowait(-1), length)
-        transport.set_protocol(inlet)
-        inlet._stop_timer()
+        inlet._begin()
         return inlet
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -73,14 +56,7 @@ class Inlet(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport has written."""
-        wanted = min(nbytes, self._missing)
-        if wanted < nbytes:
-            self._clean = False
-            self._transport.pause_reading()
-        self._filled += wanted
-        self._missing -= wanted
-        self.received += wanted
-        self._response.content.total_bytes += wanted  # whoever listens to the response counts by it
+        self._filled += self._came(nbytes)
         if not self._missing:
             self._end()
         elif self._filled >= BUFFER:
@@ -88,18 +64,6 @@ class Inlet(asyncio.BufferedProtocol):
             self._refill()
             if self._filling is None:
                 self._transport.pause_reading()
-
-    def eof_received(self) -> bool:
-        """The sender is done; the transport closes."""
-        self._clean = False
-        self._end()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone. aiohttp must know, or it waits for it when it closes."""
-        self._clean = False
-        self._end()
-        self._aside.connection_lost(exc)
 
     def take(self, *, partial: bool = False) -> memoryview | None:
         """See Intake. The buffer of the chunk before is filled again."""
@@ -120,35 +84,11 @@ class Inlet(asyncio.BufferedProtocol):
 
     async def wait(self, seconds: float) -> None:
         """See Intake."""
-        if self._ready or self.ended:
-            return
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
+        if not self._ready and not self.ended:
+            await self._woken(seconds)
 
-    def finish(self) -> None:
-        """See Intake. Returns the connection to aiohttp's pool if the body came and nothing but the body."""
-        if self._missing:
-            raise ConnectionLost("the line was cut", wanted=f"{self._missing} bytes more")
-        if not self._clean or self._transport.is_closing():
-            self._response.close()
-            return
-        self._transport.set_protocol(self._aside)
-        self._response.content.feed_eof()
-
-    def _stop_timer(self) -> None:
-        """End aiohttp's wait for the next byte: it would see none, and drop a connection that is alive.
-
-        Every request on the connection sets the wait anew; here `patience` watches.
-        """
-        if isinstance(self._aside, ResponseHandler):
-            self._aside.read_timeout = None
-            self._aside.start_timeout()
+    def abandon(self) -> None:
+        """See Intake: its buffers are its own."""
 
     def _refill(self) -> None:
         if self._free:
@@ -168,7 +108,3 @@ class Inlet(asyncio.BufferedProtocol):
         self.ended = True
         self._hand_over()
         self._filling = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
