@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,54 +70,79 @@ class Access:
     debug: bool = False
 
 
+class RegistryOption(click.Option):
+    """One of the options that say how registries are spoken to: the same for every verb that speaks to any."""
+
+
+class Verb(click.Command):
+    """A verb whose help shows its own options first, then those of registries as a section of theirs."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                (shared if isinstance(parameter, RegistryOption) else own).append(record)
+        for title, records in (("Options", own), ("Registries", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+_registry_option = partial(click.option, cls=RegistryOption)
+
+
 def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of registries, given to the function as `access`."""
 
-    @click.option(
+    @_registry_option(
         "--plain-http",
         multiple=True,
         metavar="HOST:PORT",
         help="Speak plain HTTP to this registry, with credentials where it asks for them; may be repeated.",
     )
-    @click.option("--ca", type=_FILE, metavar="FILE", help="Trust the certificate authorities of this PEM file, too.")
-    @click.option(
+    @_registry_option(
+        "--ca", type=_FILE, metavar="FILE", help="Trust the certificate authorities of this PEM file, too."
+    )
+    @_registry_option(
         "--token-host",
         "token_hosts",
         multiple=True,
         metavar="HOST",
         help="Trust this token server with a registry's credentials; may be repeated.",
     )
-    @click.option(
+    @_registry_option(
         "--authfile",
         type=click.Path(dir_okay=False, path_type=Path),  # `login` makes it
         metavar="FILE",
         help="Credentials from this file, of docker's form, and no other.",
     )
-    @click.option("--netrc", is_flag=True, help="Credentials from $NETRC or ~/.netrc where there are no others.")
-    @click.option(
+    @_registry_option("--netrc", is_flag=True, help="Credentials from $NETRC or ~/.netrc where there are no others.")
+    @_registry_option(
         "--proxy",
         metavar="URL|env",
         help="Go through this proxy (http, socks5, socks5h), or those that $HTTPS_PROXY… name.",
     )
-    @click.option("--mirrors/--no-mirrors", default=True, help="Use the mirrors that are set up on this machine.")
-    @click.option(
+    @_registry_option("--mirrors/--no-mirrors", default=True, help="Use the mirrors that are set up on this machine.")
+    @_registry_option(
         "--limit-rate",
         type=Bytes(),
         metavar="BYTES",
         help="Bytes per second of all transfers together, as in 10M.",
     )
-    @click.option(
+    @_registry_option(
         "--request-rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Requests per second to one host."
     )
-    @click.option("--connections", type=click.IntRange(1, 64), metavar="N", help="Connections to one host.")
-    @click.option(
+    @_registry_option("--connections", type=click.IntRange(1, 64), metavar="N", help="Connections to one host.")
+    @_registry_option(
         "--max-wait",
         type=Seconds(),
         default=MAX_WAIT,
         metavar="TIME",
         help="Longest wait for a quota to open, as in 90s, 15m or 6h; else 15m.",
     )
-    @click.option("--debug", is_flag=True, help="Tell every request on stderr, without secrets.")
+    @_registry_option("--debug", is_flag=True, help="Tell every request on stderr, without secrets.")
     @wraps(function)
     def with_access(*arguments: Any, **words: Any) -> Any:
         access = Access(**{field.name: words.pop(field.name) for field in fields(Access)})

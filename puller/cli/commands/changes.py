@@ -2,10 +2,10 @@
 
 import click
 
-from puller.cli.options import Where, where_options
+from puller.cli.options import Verb, Where, where_options
 
 
-@click.command("changes", short_help="List what differs between two images or directories.")
+@click.command("changes", cls=Verb, short_help="List what differs between two images or directories.")
 @click.argument("old", metavar="REF|ID|DIR")
 @click.argument("new", metavar="REF|ID|DIR")
 @click.option("--strict", is_flag=True, help="Compare contents byte by byte, and times to the nanosecond.")

@@ -2,10 +2,10 @@
 
 import click
 
-from puller.cli.options import Access, registry_options
+from puller.cli.options import Access, Verb, registry_options
 
 
-@click.command("digest", short_help="Ask the registry which digest a name has now.")
+@click.command("digest", cls=Verb, short_help="Ask the registry which digest a name has now.")
 @click.argument("reference", metavar="REF")
 @registry_options
 def command(reference: str, access: Access) -> None:

@@ -2,10 +2,10 @@
 
 import click
 
-from puller.cli.options import Where, where_options
+from puller.cli.options import Verb, Where, where_options
 
 
-@click.command("export", short_help="Write an image's whole tree as one tar archive.")
+@click.command("export", cls=Verb, short_help="Write an image's whole tree as one tar archive.")
 @click.argument("reference", metavar="REF|ID")
 @click.option("--output", "-o", metavar="FILE|-", required=True, help="Where to; - is stdout.")
 @where_options

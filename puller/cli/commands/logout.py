@@ -2,10 +2,10 @@
 
 import click
 
-from puller.cli.options import Access, registry_options
+from puller.cli.options import Access, Verb, registry_options
 
 
-@click.command("logout", short_help="Forget the login to a registry.")
+@click.command("logout", cls=Verb, short_help="Forget the login to a registry.")
 @click.argument("registry", required=False, default="", metavar="[REGISTRY]")
 @registry_options
 def command(registry: str, access: Access) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Where, where_options
+from puller.cli.options import Verb, Where, where_options
 
 
-@click.command("mount", short_help="Show an image's tree at a directory.")
+@click.command("mount", cls=Verb, short_help="Show an image's tree at a directory.")
 @click.argument("reference", metavar="REF|ID")
 @click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @where_options

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, graph_option, registry_options, store_option
+from puller.cli.options import Access, Verb, graph_option, registry_options, store_option
 
 
-@click.command("push", short_help="Bring an image of the store to a registry.")
+@click.command("push", cls=Verb, short_help="Bring an image of the store to a registry.")
 @click.argument("image", metavar="REF|ID")
 @click.argument("name", metavar="[AS-REF]", required=False)
 @click.option("--all-tags", is_flag=True, help="Every name that the store has in this repository.")

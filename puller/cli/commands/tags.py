@@ -2,10 +2,10 @@
 
 import click
 
-from puller.cli.options import Access, registry_options
+from puller.cli.options import Access, Verb, registry_options
 
 
-@click.command("tags", short_help="List the tags of a repository.")
+@click.command("tags", cls=Verb, short_help="List the tags of a repository.")
 @click.argument("repository", metavar="REPO")
 @registry_options
 def command(repository: str, access: Access) -> None:

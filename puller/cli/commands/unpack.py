@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from puller.cli.options import Access, Where, graph_option, platform_option, registry_options, store_option
+from puller.cli.options import Access, Verb, Where, graph_option, platform_option, registry_options, store_option
 
 
-@click.command("unpack", short_help="Unpack an image into a directory of its own.")
+@click.command("unpack", cls=Verb, short_help="Unpack an image into a directory of its own.")
 @click.argument("reference", metavar="REF|ID")
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @platform_option

@@ -54,8 +54,8 @@ _TOLD: Final[Mapping[str, re.Pattern[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Listens on behalf of `report`. `clock` is monotonic; `overdue`: seconds without an answer after which a request is
-    told as pending; `is_mirror`: what is asked is one.
+    """Listens on behalf of `report`. `clock` is monotonic. A request without an answer is told as pending after
+    `overdue` seconds. `is_mirror`: what is asked is one.
     """
 
     report: Report
@@ -78,10 +78,10 @@ class Trace:
         """Pass a fact on."""
         self.report(fact)
 
-    def asking(self, method: str, url: URL, headers: Mapping[str, str]) -> "Ask":
-        """A request is about to be sent."""
+    def asking(self, method: str, url: URL, headers: Mapping[str, str], proxy: str) -> "Ask":
+        """A request is about to be sent, through a proxy or ""."""
         ranged = headers.get("Range", "")
-        return Ask(self, Asked(self.now(), next(self.numbers), method, redacted(url), ranged, self.is_mirror))
+        return Ask(self, Asked(self.now(), next(self.numbers), method, redacted(url), ranged, self.is_mirror), proxy)
 
     def redirected(self, response: aiohttp.ClientResponse, target: URL, *, with_secrets: bool) -> None:
         """An answer has sent us on."""
@@ -105,12 +105,14 @@ class Trace:
 
 
 @contextmanager
-def listening(trace: Trace | None, method: str, url: URL, headers: Mapping[str, str]) -> Iterator["Ask | None"]:
-    """The ear on one request, until its head is here or an error; None where nobody listens."""
+def listening(
+    trace: Trace | None, method: str, url: URL, headers: Mapping[str, str], proxy: str = ""
+) -> Iterator["Ask | None"]:
+    """The ear on one request, until its head is here or an error; None where nobody listens. `proxy` is for showing."""
     if trace is None:
         yield None
         return
-    ask = trace.asking(method, url, headers)
+    ask = trace.asking(method, url, headers, proxy)
     try:
         yield ask
     except PullerError as error:
@@ -123,8 +125,9 @@ def listening(trace: Trace | None, method: str, url: URL, headers: Mapping[str, 
 class Ask:
     """One request from its first byte to the end of its answer."""
 
-    def __init__(self, trace: Trace, asked: Asked) -> None:
+    def __init__(self, trace: Trace, asked: Asked, proxy: str) -> None:
         self._trace = trace
+        self._proxy = proxy
         self._asked = asked
         self._begun = trace.now()  # moves on to when a connection was free
         self._queued = 0.0
@@ -175,7 +178,7 @@ class Ask:
         self._timer.cancel()
 
     def _line(self, peer: str, tls: str) -> Line:
-        return Line(peer, not self._reused, tls, 0.0 if self._reused else self._connected)
+        return Line(peer, not self._reused, tls, 0.0 if self._reused else self._connected, self._proxy)
 
     def _ended(self, size: int, is_whole: bool) -> None:
         now = self._trace.now()
