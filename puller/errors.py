@@ -7,6 +7,7 @@
     │   ├── InvalidManifest              a manifest, index, config or other document that breaks its format
     │   ├── InvalidConfig                a command-line value or a configuration file
     │   │   └── HelperFailed             a credential helper that did not do what helpers do
+    │   │   └── HelperFailed             a credential helper that did not do what helpers do
     │   └── Unsupported                  well-formed, and more than this program does
     ├── VerificationError                bytes that are not what was promised: never retried
     │   ├── DigestMismatch, SizeMismatch, DiffIDMismatch, TarsumMismatch
@@ -113,6 +114,10 @@ class InvalidManifest(InputError):
 
 class InvalidConfig(InputError):
     """A command-line value or a configuration file that cannot be used."""
+
+
+class HelperFailed(InvalidConfig):
+    """A credential helper that is not there, or did not answer as helpers do (THREATS B11)."""
 
 
 class HelperFailed(InvalidConfig):

@@ -6,6 +6,7 @@ Apart from `rooms`, because aiohttp takes longer to load than many a verb to run
 from puller.cli.environment import credential_places, netrc_path, surroundings
 from puller.cli.options import Access
 from puller.contracts.access import Keyring
+from puller.contracts.access import Keyring
 from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry

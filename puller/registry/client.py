@@ -16,6 +16,9 @@ from puller.model.reference import Reference
 from puller.registry.answer import Request
 from puller.registry.failure import MAX_ERROR
 from puller.registry.identity.auth import NO_SCOPE
+from puller.registry.answer import Request
+from puller.registry.failure import MAX_ERROR
+from puller.registry.identity.auth import NO_SCOPE
 from puller.registry.means import Means
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
@@ -89,6 +92,15 @@ class RegistryClient:
         """
         home = self._routes.home(reference)
         return Repository(self._session(home), reference, called=home.repository, mount_from=mount_from)
+
+    async def introduce(self, reference: Reference) -> bool:
+        """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.
+
+        Raises Unauthorized where it is refused, and RegistryError for all else.
+        """
+        session = self._session(self._routes.home(reference))
+        await session.read(Request("GET", f"{session.base}/", "login", NO_SCOPE), limit=MAX_ERROR)
+        return session.has_shown_credentials
 
     async def introduce(self, reference: Reference) -> bool:
         """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.

@@ -63,6 +63,11 @@ class Session:
         """Whether the account's secret has been sent to anybody."""
         return self._authenticator.has_shown_credentials
 
+    @property
+    def has_shown_credentials(self) -> bool:
+        """Whether the account's secret has been sent to anybody."""
+        return self._authenticator.has_shown_credentials
+
     async def read(self, request: Request, *, limit: int) -> tuple[Answer, bytes]:
         """A whole small body with its answer, after as many attempts as it takes.
 

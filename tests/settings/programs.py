@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from puller.settings.helper import Helpers
 
 _SCRIPT = """#!/bin/sh
@@ -60,3 +62,35 @@ esac""",
 def answering(username: str, secret: str, more: str = "") -> str:
     """The body of a helper that knows one secret, whatever it is asked for."""
     return f"""printf '{{"Username": "{username}", "Secret": "{secret}"{more}}}'"""
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs still; one that is dead and not fetched yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+async def gone(pid: int) -> bool:
+    """A kill takes its time to arrive."""
+    for _ in range(200):
+        if not lives(pid):
+            return True
+        await anyio.sleep(0.01)
+    return False
+
+
+def number_in(path: Path) -> int:
+    """The number in a file; 0 as long as it is not there."""
+    text = path.read_text() if path.exists() else ""
+    return int(text) if text.endswith("\n") else 0
+
+
+async def written(path: Path) -> int:
+    """The number in a file, once it is there."""
+    for _ in range(1000):
+        if number := number_in(path):
+            return number
+        await anyio.sleep(0.01)
+    raise AssertionError("nothing was written")

@@ -12,7 +12,7 @@ from puller.contracts.access import Credential
 from puller.errors import HelperFailed
 from puller.settings.dockerconfig import Helped
 from puller.settings.helper import MAX_ANSWER, Helpers
-from tests.settings.programs import Shelf, answering
+from tests.settings.programs import Shelf, answering, gone, lives, written
 
 MARKER = "marker-secret"
 GHCR = Helped("fake", "ghcr.io")
@@ -175,38 +175,6 @@ async def test_a_helper_that_reads_nothing_holds_nobody_up(shelf: Shelf) -> None
     path = shelf.folder / "docker-credential-fake"
     path.write_text("#!/bin/sh\n" + answering("ann", "sesame"))
     assert await shelf.helpers().get(GHCR) == Credential("ann", "sesame")
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs still; one that is dead and not fetched yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
-
-
-async def gone(pid: int) -> bool:
-    """A kill takes its time to arrive."""
-    for _ in range(200):
-        if not lives(pid):
-            return True
-        await anyio.sleep(0.01)
-    return False
-
-
-def number_in(path: Path) -> int:
-    """The number in a file; 0 as long as it is not there."""
-    text = path.read_text() if path.exists() else ""
-    return int(text) if text.endswith("\n") else 0
-
-
-async def written(path: Path) -> int:
-    """The number in a file, once it is there."""
-    for _ in range(1000):
-        if number := number_in(path):
-            return number
-        await anyio.sleep(0.01)
-    raise AssertionError("nothing was written")
 
 
 HANGING = "sleep 1000 & echo $! >'{file}'; wait"
