@@ -35,21 +35,34 @@ class Authority:
         raw = self._certificate(name, self._key, _NOT_AFTER, basic + usage)
         self.file.write_text(_pem("CERTIFICATE", raw))
 
-    def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
-        """Return a context for a server with these DNS names and addresses, by default those of this machine."""
+    def server(self, *names: str, expired: bool = False, clients: Authority | None = None) -> ssl.SSLContext:
+        """Return a context for a server with these DNS names and addresses, by default those of this machine.
+
+        With `clients` it talks to nobody who does not show a certificate of that authority.
+        """
         names = names or ("127.0.0.1", "localhost", "::1")
         label = f"{names[0]}{' expired' if expired else ''}"
         key = _key(label)
         alternative = _extension("551d11", _sequence(*(_general_name(name) for name in names)))
-        usage = _extension("551d0f", b"\x03\x02\x07\x80", critical=True)  # digitalSignature
-        purpose = _extension("551d25", _sequence(bytes.fromhex("06082b06010505070301")))  # serverAuth
-        extensions = alternative + usage + purpose
+        extensions = alternative + _DIGITAL_SIGNATURE + _purpose(1)  # serverAuth
         raw = self._certificate(label, key, _LONG_AGO if expired else _NOT_AFTER, extensions)
         path = self._directory / f"{hashlib.sha256(raw).hexdigest()[:16]}.pem"
         path.write_text(_pem("CERTIFICATE", raw) + _pem("EC PRIVATE KEY", _private(key)))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
+        if clients is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cafile=clients.file)
         return context
+
+    def pair(self, name: str = "client") -> tuple[Path, Path]:
+        """Return the files of a client's certificate and of its key, as docker's certs.d calls them."""
+        key = _key(name)
+        raw = self._certificate(name, key, _NOT_AFTER, _DIGITAL_SIGNATURE + _purpose(2))  # clientAuth
+        certificate, secret = self._directory / f"{name}.cert", self._directory / f"{name}.key"
+        certificate.write_text(_pem("CERTIFICATE", raw))
+        secret.write_text(_pem("EC PRIVATE KEY", _private(key)))
+        return certificate, secret
 
     def client(self) -> ssl.SSLContext:
         """Return a context for a client that trusts this authority and no other."""
@@ -127,11 +140,19 @@ def _extension(identifier: str, value: bytes, *, critical: bool = False) -> byte
     return _sequence(_tagged(0x06, bytes.fromhex(identifier)), flag, _tagged(0x04, value))
 
 
+def _purpose(last: int) -> bytes:
+    """RFC 5280 4.2.1.12: what a key is for."""
+    return _extension("551d25", _sequence(bytes.fromhex("06082b060105050703") + bytes([last])))
+
+
 def _general_name(name: str) -> bytes:
     try:
         return _tagged(0x87, ipaddress.ip_address(name).packed)
     except ValueError:
         return _tagged(0x82, name.encode("ascii"))
+
+
+_DIGITAL_SIGNATURE = _extension("551d0f", b"\x03\x02\x07\x80", critical=True)
 
 
 def _pem(label: str, raw: bytes) -> str:

@@ -14,7 +14,8 @@ from testregistry.target import Kind
 class Request:
     """One request as it came in; `status`, `bytes_sent` (of the body) and `finished` are filled in as it is answered.
 
-    `digest` is the content asked for, also when a tag was named. Times are seconds of a monotonic clock.
+    `digest` is the content asked for, also when a tag was named. Times are seconds of a monotonic clock. `port` is the
+    other end's: requests of one port came over one connection.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Request:
     reference: str | None = None
     digest: str | None = None
     version: str = "1.1"
+    port: int = 0
     form: dict[str, str] = field(default_factory=dict, repr=False)
     status: int | None = None
     answer_headers: CIMultiDict[str] = field(default_factory=CIMultiDict, repr=False)

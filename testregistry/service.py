@@ -49,6 +49,7 @@ class Service:
 
 
 def _record(request: web.BaseRequest, target: Target) -> Request:
+    peer = None if request.transport is None else request.transport.get_extra_info("peername")
     return Request(
         method=request.method,
         path=request.rel_url.raw_path,
@@ -58,6 +59,7 @@ def _record(request: web.BaseRequest, target: Target) -> Request:
         started=time.monotonic(),
         repository=target.repository,
         reference=target.reference,
+        port=peer[1] if peer else 0,
         version=f"{request.version.major}.{request.version.minor}",
     )
 

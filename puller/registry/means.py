@@ -7,9 +7,13 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 
 from puller.model.event import Report, unheard
+from puller.registry.download.width import RANGES, RangePolicy
+from puller.registry.quota.limiter import MAX_WAIT, Limiter
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
+from puller.registry.transport.proxy import STRAIGHT, Proxies
 from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
@@ -19,6 +23,9 @@ from puller.version import VERSION
 class Means:
     """`token_hosts`: token servers that may see credentials whichever registry sends there. `concurrency`: most
     connections to one host. `trace` hears of every request; None: nobody wants to know.
+    `ranges`: how large blobs come over several connections; None: each in one stream.
+    `limiter` lets requests go when their hosts allow it, None: each session has its own; `max_wait` is in seconds.
+    `throttle` holds back the bodies of all transfers together; None: nothing does.
     """
 
     report: Report = unheard
@@ -26,8 +33,13 @@ class Means:
     patience: Patience = field(default_factory=Patience)
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int = 6
+    ranges: RangePolicy | None = RANGES
     token_hosts: frozenset[str] = frozenset()
     user_agent: str = f"puller/{VERSION}"
     classify: Classify = reach_of
     resolver: Callable[[], AbstractResolver] = ThreadedResolver
+    proxies: Proxies = STRAIGHT
+    throttle: Throttle | None = None
     trace: Trace | None = None
+    limiter: Limiter | None = None
+    max_wait: float = MAX_WAIT

@@ -2,28 +2,38 @@
 back as an answer, a setback that may pass, or an error that will not. Bodies and resuming are in `body`.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
 
-import aiohttp
+import anyio
+from aiohttp import ClientResponse
 from yarl import URL
 
-from puller.contracts.access import Endpoint, Identity, Protection
+from puller.contracts.access import NO_TRUST, Endpoint, Identity, Protection
 from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
-from puller.registry.answer import Answer, Request
+from puller.registry.answer import Answer, Location, Request
+from puller.registry.download.shares import Shares
 from puller.registry.failure import MAX_ERROR, failed
 from puller.registry.headers import retry_after
 from puller.registry.identity.auth import Authenticator
 from puller.registry.identity.token import MAX_ANSWER, TokenAnswer
 from puller.registry.means import Means
+from puller.registry.quota.allowance import Kind
+from puller.registry.quota.limiter import Asking, Limiter
 from puller.registry.retry import Retries, Setback, Trial, passes
 from puller.registry.transport.lines import Lines
 from puller.registry.transport.origin import Origin, redacted, registry_origin
-from puller.registry.transport.receive import read_up_to
+from puller.registry.transport.receive import Reception, read_up_to
 from puller.registry.transport.redirect import REDIRECTS, Trail
+from puller.registry.transport.wire import Wire
 from puller.registry.uploading.parcel import Parcel, Receipt
 from puller.registry.uploading.refusal import denies_token, refused
+from puller.registry.warned import Warnings
 
+_LOG = logging.getLogger(__name__)
 # What a signed URL answers when its time is over, by vendor; the registry gives a new one (DEMANDS A4).
 _STALE = frozenset({400, 401, 403, 404, 410})
 
@@ -32,21 +42,38 @@ class Session:
     """Asks one registry."""
 
     def __init__(self, endpoint: Endpoint, identity: Identity | None, means: Means) -> None:
-        self.origin = registry_origin(endpoint.registry, endpoint.protection)
         self.patience = means.patience
         self.world = means.world
-        named = endpoint.protection is Protection.PLAIN
+        self._endpoint = endpoint
+        self._identity = identity
         if endpoint.is_mirror and means.trace is not None:
             means = replace(means, trace=replace(means.trace, is_mirror=True))
         self.trace = means.trace
-        self._lines = Lines(self.origin, named=named, trust=endpoint.trust, means=means)
+        self.ranges = means.ranges
+        self.shares = Shares(means.concurrency)
         self.base = endpoint.base
         self._user_agent = means.user_agent
         self._report = means.report
+        self._warnings = Warnings(endpoint.registry)
         self._retries = Retries(means.retries, means.world.random)
+        self._limiter = means.limiter or Limiter(means.world, report=means.report)
+        self._settling = anyio.Lock()
+        self._is_settled = endpoint.protection is not Protection.ANY
+        self._means = means
+        self._speak(endpoint.protection)
+
+    def _speak(self, protection: Protection) -> None:
+        """What the registry is to be asked by."""
+        endpoint, means = self._endpoint, self._means
+        self.origin = registry_origin(endpoint.registry, protection)
+        named = endpoint.protection in (Protection.PLAIN, Protection.ANY)
+        proven = endpoint.protection is not Protection.ANY
+        account = "" if self._identity is None else self._identity.name
+        self._visitor = self._limiter.visitor(self.origin.netloc, account, max_wait=means.max_wait)
+        self._lines = Lines(self.origin, named=named, trust=endpoint.trust, means=means, proven=proven)
         self._authenticator = Authenticator(
             registry=self.origin,
-            identity=identity,
+            identity=self._identity,
             request=self._request_token,
             clock=means.world.clock,
             allow_plain=named,
@@ -58,10 +85,9 @@ class Session:
         """Attempts at one piece of work that this session is asked for."""
         return Trial(self._retries, host=self.origin.netloc, what=what, report=self._report, sleep=self.world.sleep)
 
-    @property
-    def has_shown_credentials(self) -> bool:
-        """Whether the account's secret has been sent to anybody."""
-        return self._authenticator.has_shown_credentials
+    def reception(self, response: ClientResponse, *, into: memoryview | None = None) -> Reception:
+        """Reads the body of an answer, watched and throttled as all of this session are."""
+        return Reception(response, self.patience, self.world.clock, self._means.throttle, into=into)
 
     @property
     def has_shown_credentials(self) -> bool:
@@ -86,13 +112,22 @@ class Session:
                 result = Setback(error)
             await trial.after(result)
 
-    async def attempt(self, request: Request) -> Answer | Setback:
+    async def greet(self, request: Request) -> tuple[Answer, bytes]:
+        """What is said to a stranger, as it comes: whatever its status, the first bytes of its body. RegistryError."""
+        await self._settle()
+        answer = await self._followed(request, None)
+        return answer, await self._drain(answer)
+
+    async def attempt(self, request: Request, *, at: Location | None = None) -> Answer | Setback:
         """Ask once: authenticate, follow redirects, judge the head. The caller closes the answer.
 
-        An answer is 200, or to a request with `start` also 206 or 416. Raises RegistryError where no retry will help.
+        An answer is 200, or to a request for a range also 206 or 416. Raises RegistryError where no retry will help.
+        `at` is where this registry has sent an earlier request: asked as it was then, without secrets, and left for
+        stale when it does anything but answer.
         """
         try:
-            answer = await self._authorized(request)
+            await self._settle()
+            answer = await self._authorized(request) if at is None else await self._asked_at(at, request)
             return await self._judged(request, answer)
         except RegistryError as error:
             error.at(host=self.origin.netloc)
@@ -108,6 +143,7 @@ class Session:
         RegistryError where no other attempt will help.
         """
         try:
+            await self._settle()
             return await self._delivered(parcel)
         except RegistryError as error:
             error.at(host=self.origin.netloc)
@@ -119,6 +155,42 @@ class Session:
         """Close all connections."""
         await self._lines.close()
 
+    async def _settle(self) -> None:
+        """Find out what a host speaks that was set up as insecure: TLS, and plain HTTP only where there is none.
+
+        As containers/image does. It is the only case of less protection after more: that is what was set up, for this
+        host alone.
+        """
+        if self._is_settled:
+            return
+        async with self._settling:
+            if self._is_settled:
+                return
+            try:
+                await self._hear(self.origin, self._lines)
+                _LOG.warning("the certificate of %s is not checked: it is set up as insecure", self.origin.netloc)
+            except RegistryError as error:
+                await self._settle_for_plain(error)
+                _LOG.warning("%s is spoken to without TLS: it is set up as insecure", self.origin.netloc)
+            self._is_settled = True
+
+    async def _settle_for_plain(self, error: RegistryError) -> None:
+        plain = registry_origin(self._endpoint.registry, Protection.PLAIN)
+        lines = Lines(plain, named=True, trust=NO_TRUST, means=self._means)
+        try:
+            await self._hear(plain, lines)
+        except RegistryError:
+            raise error from None
+        finally:
+            await lines.close()
+        await self._lines.close()
+        self._speak(Protection.PLAIN)
+
+    async def _hear(self, origin: Origin, lines: Lines) -> None:
+        """Any answer will do."""
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        (await lines.home.send("GET", origin.url(f"{self.base}/"), headers)).close()
+
     async def _authorized(self, request: Request) -> Answer:
         authorization = await self._authenticator.authorization(request.scope)
         answer = await self._followed(request, authorization)
@@ -129,6 +201,12 @@ class Session:
         authorization = await self._authenticator.challenged(request.scope, challenges, rejected=authorization)
         return await self._followed(request, authorization)
 
+    async def _asked_at(self, location: Location, request: Request) -> Answer:
+        headers = request.headers(location.origin, user_agent=self._user_agent, authorization=None)
+        wire = self._lines.to(location.origin, at_home=False)
+        response = await self._send(wire, request.method, location.url, headers)
+        return Answer(response, location.origin, at_home=False, redirected=True)
+
     @staticmethod
     def _wants_other_token(answer: Answer, authorization: str | None) -> bool:
         # ECR Public answers 400 to an expired token (DEMANDS E40); without a token sent a 400 is about the request.
@@ -136,13 +214,17 @@ class Session:
         return answer.at_home and (answer.status == 401 or (answer.status == 400 and with_token))
 
     async def _followed(self, request: Request, authorization: str | None) -> Answer:
-        trail = Trail(self.origin.url(request.path))
+        trail = Trail(self.origin.url(self._asked_as(request.path)))
         while True:
             secret = authorization if trail.at_home else None
             headers = request.headers(trail.origin, user_agent=self._user_agent, authorization=secret)
+            if trail.at_home:
+                headers = self._with_own(headers)
             wire = self._lines.to(trail.origin, at_home=trail.at_home)
-            response = await wire.send(request.method, trail.url, headers)
+            response = await self._send(wire, request.method, trail.url, headers)
             answer = Answer(response, trail.origin, trail.at_home, trail.redirected)
+            if answer.at_home:
+                self._warnings.hear(answer.header("Warning"))
             if response.status not in REDIRECTS:
                 return answer
             await self._drain(answer)
@@ -151,16 +233,16 @@ class Session:
                 self.trace.redirected(response, trail.url, with_secrets=trail.at_home)
 
     async def _judged(self, request: Request, answer: Answer) -> Answer | Setback:
-        if answer.status == 200 or (answer.status in (206, 416) and request.start):
+        if answer.status == 200 or (answer.status in (206, 416) and request.is_ranged):
             self._refuse_encoding(answer)
             self._retries.succeeded()
             return answer
         body = await self._drain(answer)
         error = failed(answer.status, body, what=request.what, host=answer.origin.netloc)
-        if not answer.at_home and answer.status in _STALE:
+        if not answer.at_home and (answer.status in _STALE or answer.status in REDIRECTS):
             return Setback(error, stale=True)
         if passes(answer.status):
-            return Setback(error, self._asked_to_wait(answer.header("Retry-After")))
+            return await self._setback(error, answer.response, body)
         raise error
 
     @staticmethod
@@ -191,13 +273,17 @@ class Session:
             headers["Authorization"] = authorization
         if Origin.of(parcel.url) != self.origin:
             raise UnsafeRedirect("upload to another origin", where=redacted(parcel.url), wanted=self.origin)
-        response = await self._lines.home.send(
-            parcel.method, parcel.url, headers, body=parcel.body or None, answer_within=parcel.answer_within
+        headers = self._with_own(headers)
+        wire, within = self._lines.home, parcel.answer_within
+        response = await self._send(
+            wire, parcel.method, parcel.url, headers, body=parcel.body or None, answer_within=within
         )
         answer = Answer(response, self.origin, at_home=True, redirected=False)
+        self._warnings.hear(answer.header("Warning"))
         body = await self._drain(answer)
         lines = {name.lower(): response.headers.getall(name) for name in response.headers}
-        return Receipt(response.status, parcel.url, lines, body)
+        foreseen = response.status == 429 and await self._visitor.explained(response, body)
+        return Receipt(response.status, parcel.url, lines, body, foreseen)
 
     def _taken(self, parcel: Parcel, receipt: Receipt) -> Receipt | Setback:
         if receipt.status in parcel.accepted:
@@ -205,15 +291,38 @@ class Session:
             return receipt
         error = refused(receipt, what=parcel.what)
         if passes(receipt.status):
-            return Setback(error, self._asked_to_wait(receipt.header("Retry-After")))
+            is_held = receipt.status == 429
+            wait = None if is_held else self._asked_to_wait(receipt.header("Retry-After"))
+            return Setback(error, wait, held=is_held, foreseen=receipt.foreseen)
         raise error
+
+    def _asked_as(self, path: str) -> str:
+        """`path` as this host wants it: a mirror of containerd's is told whom it stands for (docs/hosts.md, `ns`)."""
+        namespace = self._endpoint.namespace
+        return f"{path}{'&' if '?' in path else '?'}ns={quote(namespace, safe='')}" if namespace else path
+
+    def _with_own(self, headers: dict[str, str]) -> dict[str, str]:
+        """With the headers that are set up for this host; what is sent anyway counts before them (THREATS B6)."""
+        sent = {name.lower() for name in headers}
+        return {**{name: value for name, value in self._endpoint.headers if name.lower() not in sent}, **headers}
+
+    async def _send(self, wire: Wire, method: str, url: URL, headers: Mapping[str, str], **more: Any) -> ClientResponse:
+        """Send a request when the limits of its host allow it. `more` is as `Wire.send` has it."""
+        asking = Asking(Origin.of(url).netloc, Kind.of(method, url.raw_path), "Authorization" in headers)
+        return await self._visitor.ask(asking, lambda: wire.send(method, url, headers, **more))
+
+    async def _setback(self, error: RegistryError, response: ClientResponse, body: bytes) -> Setback:
+        """The setback that an answer is; `body` is its first bytes. Raises RateLimited for too long a wait."""
+        if response.status == 429:
+            return Setback(error, held=True, foreseen=await self._visitor.explained(response, body))
+        return Setback(error, self._asked_to_wait(response.headers.getall("Retry-After", [])))
 
     def _asked_to_wait(self, lines: Sequence[str]) -> float | None:
         return retry_after(lines[0], self.world.wall()) if len(lines) == 1 else None
 
     async def _whole(self, answer: Answer, limit: int) -> bytes:
         try:
-            body = await read_up_to(answer.response, limit, self.patience, self.world.clock)
+            body = await read_up_to(self.reception(answer.response), limit)
         finally:
             answer.close()
         if len(body) > limit:
@@ -223,7 +332,7 @@ class Session:
     async def _drain(self, answer: Answer) -> bytes:
         """The first bytes of a body nobody needs; reading it to its end keeps the connection usable."""
         try:
-            return await read_up_to(answer.response, MAX_ERROR, self.patience, self.world.clock)
+            return await read_up_to(self.reception(answer.response), MAX_ERROR)
         except RegistryError:
             return b""
         finally:
@@ -242,22 +351,23 @@ class Session:
         trial = self.trial("token")
         while True:
             try:
-                answer = await self._token_answer(await wire.send(method, target, sent, form=form))
+                response = await self._send(wire, method, target, sent, form=form)
+                answer = await self._token_answer(response)
                 if not passes(answer.status):
                     return answer
                 refusal = failed(answer.status, b"", what="token", host=Origin.of(target).netloc)
-                setback = Setback(refusal, retry_after(answer.headers.get("Retry-After"), self.world.wall()))
+                setback = await self._setback(refusal, response, answer.body)
             except RegistryError as error:
-                if not error.retryable:
+                if not error.retryable or error.attempts is not None:
                     raise
                 setback = Setback(error)
             if method != "GET":
                 raise setback.error.at(attempts=trial.attempts)
             await trial.after(setback)
 
-    async def _token_answer(self, response: aiohttp.ClientResponse) -> TokenAnswer:
+    async def _token_answer(self, response: ClientResponse) -> TokenAnswer:
         try:
-            body = await read_up_to(response, MAX_ANSWER, self.patience, self.world.clock)
+            body = await read_up_to(self.reception(response), MAX_ANSWER)
         finally:
             response.close()
         return TokenAnswer(response.status, response.headers, body)

@@ -3,13 +3,13 @@
 Promise: the bytes from `offset` to the end, in order, each once, or an error. They are not verified here.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from puller.errors import ConnectionLost, ProtocolViolation, RegistryError, SizeMismatch
 from puller.model.descriptor import Descriptor
 from puller.model.report import Origin
-from puller.registry.answer import Answer, Request
+from puller.registry.answer import Answer, Location, Request
 from puller.registry.download.resume import Useless, check_claims, judge
 from puller.registry.retry import Setback
 from puller.registry.session import Session
@@ -20,13 +20,26 @@ from puller.stream.sink import Chunk
 PROGRESS = 1 << 20
 # A server that ignores ranges sends all again; without a cap a bad line would cost the square of the size (DEMANDS A4).
 SPARE_DISCARD = 16 << 20
-_STALE_URLS = 2
+STALE_URLS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How more of the same blob may be asked for: by `request`, at `location` where the registry has sent us on.
+
+    `netloc` is of the host that serves it.
+    """
+
+    request: Request
+    location: Location | None
+    netloc: str
 
 
 class Download:
     """A Body. Opened before it is iterated, closed by whoever opened it.
 
-    `wanted` None: the request names content in a way that says nothing of its bytes (a tarsum label).
+    `wanted` None: the request names content in a way that says nothing of its bytes (a tarsum label). `stop`: give no
+    byte from there on, though the line may bring more.
     """
 
     def __init__(
@@ -38,6 +51,7 @@ class Download:
         self._limit = limit
         self._size = None if wanted is None else wanted.size
         self._position = offset
+        self.stop: int | None = None
         self._secured = offset  # where the last failure was forgotten
         self._skip = 0
         self._discarded = 0
@@ -54,11 +68,33 @@ class Download:
         """Who served it so far."""
         return Origin(self._session.origin.netloc, self._redirect, self._trial.attempts, tuple(self._resumed_at))
 
+    @property
+    def lead(self) -> Lead | None:
+        """How others may help with the rest; None where this server has not shown that it would give a part right."""
+        answer = self._answer
+        offered = [] if answer is None else answer.header("Accept-Ranges")
+        if (
+            answer is None
+            or self._discarded
+            or not self._ranges
+            or any(word.strip().lower() == "none" for word in offered)
+        ):
+            return None
+        return Lead(self._request, answer.location, answer.origin.netloc)
+
     async def open(self) -> None:
         """Wait for an answer whose body can be used. Raises RegistryError and VerificationError."""
         self._within_limit(self._size)
         if self._size is None or self._position < self._size or self._size == 0:
             await self._ask()
+
+    async def go_on_at(self, position: int) -> None:
+        """Ask for the rest from `position` on: others have brought what is before it. Raises as `open`."""
+        self.close()
+        self.stop = None
+        self._skip = 0
+        self._position = position
+        await self._ask()
 
     def close(self) -> None:
         """Give up whatever is still on the line."""
@@ -70,7 +106,7 @@ class Download:
         return self
 
     async def __anext__(self) -> Chunk:
-        while self._reception is not None:
+        while self._reception is not None and self._position != self.stop:
             try:
                 chunk = await self._reception.next()
                 if chunk is not None:
@@ -109,7 +145,7 @@ class Download:
                 await self._trial.after(result)
             elif self._accepts(result):
                 self._answer = result
-                self._reception = Reception(result.response, self._session.patience, self._session.world.clock)
+                self._reception = self._session.reception(result.response)
                 return
 
     def _asking(self) -> Request:
@@ -119,8 +155,8 @@ class Download:
         """A signed URL that has died is replaced by asking the registry; some CDNs refuse the range that way."""
         if setback.stale:
             self._stale += 1
-            self._ranges = self._ranges and self._stale < _STALE_URLS
-            if self._stale > _STALE_URLS:
+            self._ranges = self._ranges and self._stale < STALE_URLS
+            if self._stale > STALE_URLS:
                 raise setback.error.at(attempts=self._trial.attempts)
 
     def _accepts(self, answer: Answer) -> bool:
@@ -167,5 +203,7 @@ class Download:
         if self._size is not None and end > self._size:
             raise SizeMismatch("the body is too long", wanted=self._size, got=f"{end} or more")
         self._within_limit(end)
-        self._position = end
+        if self.stop is not None and end > self.stop:
+            rest = memoryview(rest)[: self.stop - self._position]
+        self._position += len(rest)
         return rest

@@ -10,25 +10,31 @@ from puller.contracts.access import Trust
 from puller.registry.means import Means
 from puller.registry.transport.origin import Origin
 from puller.registry.transport.reach import Boundary, Reach
-from puller.registry.transport.tls import tls_context
+from puller.registry.transport.tls import tls_context, unproven_context
 from puller.registry.transport.wire import Wire
 
 
 class Lines:
     """Opens a pool when it is first needed."""
 
-    def __init__(self, home: Origin, *, named: bool, trust: Trust, means: Means) -> None:
+    def __init__(self, home: Origin, *, named: bool, trust: Trust, means: Means, proven: bool = True) -> None:
+        """`named`: the user has named it for plain HTTP. Without `proven`, home need not prove who it is (B4)."""
         self._home = home
-        self._tls = lru_cache(lambda: tls_context(trust))
+        # Who we are is shown to the registry's own host only, not where it sends us (THREATS B6).
+        self._tls_away = lru_cache(lambda: tls_context(Trust(trust.authorities)))
+        self._tls_home = lru_cache(lambda: tls_context(trust)) if trust.certificates else self._tls_away
         self._means = means
         # Plain HTTP that nobody asked for is for this machine only, even if `localhost` should resolve elsewhere.
         unasked = home.scheme == "http" and not named
-        self.home = self._wire(Boundary(only=Reach.LOOPBACK if unasked else None, classify=means.classify))
+        boundary = Boundary(only=Reach.LOOPBACK if unasked else None, classify=means.classify)
+        tls_home = self._tls_home if proven else lambda: unproven_context(trust)
+        self.home = Wire(boundary, tls=tls_home, means=means)
 
     @cached_property
     def away(self) -> Wire:
         """The pool for other origins; first wanted after the registry has answered, so its reach is known."""
-        return self._wire(Boundary(limit=self.home.boundary.seen or Reach.PUBLIC, classify=self._means.classify))
+        boundary = Boundary(limit=self.home.boundary.seen or Reach.PUBLIC, classify=self._means.classify)
+        return Wire(boundary, tls=self._tls_away, means=self._means)
 
     def to(self, origin: Origin, *, at_home: bool) -> Wire:
         """The pool for a request to `origin`."""
@@ -43,6 +49,3 @@ class Lines:
         await self.home.close()
         if "away" in self.__dict__:
             await self.away.close()
-
-    def _wire(self, boundary: Boundary) -> Wire:
-        return Wire(boundary, tls=self._tls, means=self._means)

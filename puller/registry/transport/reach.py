@@ -75,14 +75,17 @@ class Boundary:
             return reach is self._only
         return self._limit is None or (reach is not Reach.NOWHERE and reach <= self._limit)
 
-    def open_socket(self, info: AddressInfo) -> socket.socket:
-        """Make the socket for one address of a connection attempt. Raises RefusedAddress before anything is sent."""
-        family, kind, protocol, _, peer = info
-        address = str(peer[0])
+    def enter(self, address: str) -> None:
+        """A numeric address is about to be connected to. Raises RefusedAddress."""
         if not self.admits(address):
             raise RefusedAddress(f"{address} is not an address this registry may send us to")
         reach = self._classify(address)
         self.seen = reach if self.seen is None else min(self.seen, reach)
+
+    def open_socket(self, info: AddressInfo) -> socket.socket:
+        """Make the socket for one address of a connection attempt. Raises RefusedAddress before anything is sent."""
+        family, kind, protocol, _, peer = info
+        self.enter(str(peer[0]))
         return socket.socket(family, kind, protocol)
 
 

@@ -10,8 +10,10 @@ from typing import Protocol
 import aiohttp
 
 from puller.errors import ConnectionLost, RegistryError
+from puller.registry.transport.basin import Basin
 from puller.registry.transport.inlet import Inlet
 from puller.registry.transport.patience import Pace, Patience
+from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.wire import translated
 from puller.stream.sink import Chunk
 
@@ -44,12 +46,29 @@ class Intake(Protocol):
         """All is taken and nothing more comes. Raises ConnectionLost if more was promised."""
         ...
 
+    def abandon(self) -> None:
+        """Nobody takes any more: a buffer that is not its own is not written to again."""
+        ...
+
 
 class Reception:
-    """Reads the body of `response`; whoever opened the response closes it."""
+    """Reads the body of `response`; whoever opened the response closes it.
 
-    def __init__(self, response: aiohttp.ClientResponse, patience: Patience, clock: Callable[[], float]) -> None:
-        self._intake: Intake = Inlet.take_over(response, response.content_length or 0) or Stream(response)
+    `into`: where a body whose length is known shall lie; it has room for one byte more. Chunks may lie there already.
+    `throttle` is waited for before a chunk is given: the server is not to blame for that.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        patience: Patience,
+        clock: Callable[[], float],
+        throttle: Throttle | None = None,
+        *,
+        into: memoryview | None = None,
+    ) -> None:
+        self._throttle = throttle
+        self._intake = _intake(response, into, throttle)
         self._pace = Pace(patience, clock)
         self._tick = min(TICK, patience.stall)
         self._failure: RegistryError | None = None
@@ -65,12 +84,18 @@ class Reception:
                 await self._wait()
                 chunk = self._intake.take(partial=True)
             if chunk is not None:
+                if self._throttle is not None:
+                    await self._throttle.take(len(chunk))
                 return chunk
             if self._failure is not None:
                 raise self._failure
             if self._intake.ended:
                 self._intake.finish()
                 return None
+
+    def abandon(self) -> None:
+        """Write to `into` no more, whatever the connection still brings."""
+        self._intake.abandon()
 
     async def _wait(self) -> None:
         self._pace.ask()
@@ -82,11 +107,21 @@ class Reception:
             self._failure = error
 
 
+def _intake(response: aiohttp.ClientResponse, into: memoryview | None, throttle: Throttle | None) -> Intake:
+    length = response.content_length or 0
+    if throttle is not None and throttle.is_narrow:
+        return Stream(response, throttle.piece)  # what is read ahead is what the limit was to hold back
+    if into is None:
+        return Inlet.take_over(response, length) or Stream(response)
+    return Basin.take_over(response, length, into) or Stream(response)
+
+
 class Stream:
     """An intake that gathers what aiohttp's parser lets through: bodies that are small, or of unknown length."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, chunk: int = CHUNK) -> None:
         self._response = response
+        self._chunk = chunk
         self._pieces: list[bytes] = []
         self._size = 0
         self.received = 0
@@ -97,7 +132,7 @@ class Stream:
         with translated(self._response.url):
             try:
                 async with asyncio.timeout(seconds):
-                    while self._size < CHUNK and not self.ended:
+                    while self._size < self._chunk and not self.ended:
                         self._add(await self._response.content.readany())
             except TimeoutError as error:
                 if isinstance(error, aiohttp.ServerTimeoutError):
@@ -108,7 +143,7 @@ class Stream:
 
     def take(self, *, partial: bool = False) -> bytes | None:
         """See Intake."""
-        if self._size < CHUNK and not (partial and self._pieces):
+        if self._size < self._chunk and not (partial and self._pieces):
             return None
         chunk = b"".join(self._pieces)
         self._pieces.clear()
@@ -117,6 +152,9 @@ class Stream:
 
     def finish(self) -> None:
         """See Intake. A body that was cut has raised before, unless its length was never told."""
+
+    def abandon(self) -> None:
+        """See Intake: its bytes are its own."""
 
     def _add(self, piece: bytes) -> None:
         if not piece:
@@ -127,12 +165,9 @@ class Stream:
         self.received += len(piece)
 
 
-async def read_up_to(
-    response: aiohttp.ClientResponse, limit: int, patience: Patience, clock: Callable[[], float]
-) -> bytes:
+async def read_up_to(reception: Reception, limit: int) -> bytes:
     """The first `limit` bytes of a body, and one more if there are more: so a longer result is a body too long."""
     body = bytearray()
-    reception = Reception(response, patience, clock)
     while len(body) <= limit and (chunk := await reception.next()) is not None:
         body += chunk
     return bytes(body[: limit + 1])

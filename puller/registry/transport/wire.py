@@ -1,7 +1,8 @@
 """Wire: one pool of connections and one request on it; the only module that speaks aiohttp's exceptions.
 
-A pool has one TLS policy, one identity and one boundary of addresses, and none is shared (THREATS B20). No cookies, no
-proxies, no netrc, no redirects, no decompression: what a request carries is what its caller wrote (B6, B17, B19).
+A pool has one TLS policy, one identity, one boundary of addresses and one proxy or none, and none is shared (THREATS
+B20). No cookies, no netrc, no proxies of aiohttp's own finding, no redirects, no decompression: what a request carries
+is what its caller wrote (B6, B17, B19).
 """
 
 import asyncio
@@ -9,16 +10,24 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace, TracebackType
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from puller.contracts.access import Trust
 from puller.errors import ConnectionLost, ProtocolViolation, TLSFailure, Unavailable, UnsafeRedirect
 from puller.registry.means import Means
-from puller.registry.transport.origin import redacted
+from puller.registry.transport.connector import connector
+from puller.registry.transport.host import address_of
+from puller.registry.transport.origin import Origin, redacted
 from puller.registry.transport.outflow import PIECE, Outflow
-from puller.registry.transport.reach import Boundary, BoundedResolver, RefusedAddress
+from puller.registry.transport.proxy import Proxy
+from puller.registry.transport.reach import Boundary, RefusedAddress
+from puller.registry.transport.throttle import Throttle
+from puller.registry.transport.tls import tls_context
 from puller.registry.transport.trace import Ask, Witness, connections, listening
+from puller.registry.transport.tunnel import is_of_proxy, refusal, unreachable
 
 MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
 MAX_FIELDS = 128
@@ -27,7 +36,7 @@ _TLS_HINT = (
     "For an authority of your own give --ca FILE; a registry without TLS has to be named: --plain-http HOST:PORT."
 )
 _NAME_HINT = "Is the host's name right, and can this machine resolve names?"
-_REACH_HINT = "Is the address right, the registry up, and no firewall between? Proxies are not used."
+_REACH_HINT = "Is the address right, the registry up, and no firewall between? A proxy has to be named: --proxy."
 
 
 class Wire:
@@ -37,10 +46,9 @@ class Wire:
         self.boundary = boundary
         self._tls = tls
         self._patience = means.patience
-        self._concurrency = means.concurrency
-        self._resolver = means.resolver
+        self._means = means
         self._trace = means.trace
-        self._pools: dict[str, aiohttp.ClientSession] = {}
+        self._pools: dict[tuple[str, Proxy | None], aiohttp.ClientSession] = {}
 
     async def send(
         self,
@@ -56,25 +64,33 @@ class Wire:
 
         `answer_within`: seconds from the last byte of `body`, else as patience says. A body that is sent piece by piece
         goes on until the answer is in, whatever that answer is. Raises Unavailable, ConnectionLost, TLSFailure,
-        UnsafeRedirect (an address out of bounds), ProtocolViolation.
+        UnsafeRedirect (an address out of bounds), ProtocolViolation; of a proxy, also Unauthorized.
         """
-        pool = self._pool(url.scheme)
+        proxy = self._way(url)
+        pool = self._pool(url.scheme, proxy)
+        # A proxy reads requests that are not for https itself, and passes them on without what was for it.
+        reader = proxy if proxy is not None and proxy.speaks_http and url.scheme == "http" else None
+        login = {} if reader is None or reader.authorization is None else {"Proxy-Authorization": reader.authorization}
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
-        with listening(self._trace, method, url, headers) as ask, translated(url):
+        with listening(self._trace, method, url, headers, str(proxy or "")) as ask, translated(url, proxy):
             async with _Deadline(self._patience.connect + wait, ask) as deadline:
                 response = await pool.request(
                     method,
                     url,
-                    headers=headers,
-                    data=form if body is None else _paced(body, deadline, stall=self._patience.stall, wait=wait),
+                    headers={**headers, **login},
+                    data=form if body is None else self._paced(body, deadline, wait=wait),
                     allow_redirects=False,
                     timeout=self._timeout(max(wait, self._patience.stall)),
                     trace_request_ctx=deadline,
+                    **self._proxied(proxy),
                 )
                 if ask is not None:
                     ask.answered(response)
+                if response.status == 407 and reader is not None:
+                    response.close()
+                    raise refusal(reader, 407)
                 return response
 
     async def close(self) -> None:
@@ -83,30 +99,61 @@ class Wire:
         for pool in pools.values():
             await pool.close()
 
-    def _pool(self, scheme: str) -> aiohttp.ClientSession:
-        # Made on first need: a pool wants a running loop, and loading the system's certificates takes a while.
-        if scheme not in self._pools:
-            self._pools[scheme] = self._open_pool(scheme)
-        return self._pools[scheme]
+    def _way(self, url: URL) -> Proxy | None:
+        """The proxy to ask by. Raises UnsafeRedirect for an address that the proxy must not be asked for."""
+        proxy = self._means.proxies.way(Origin.of(url))
+        address = None if proxy is None else address_of(url.raw_host or "")
+        if address is not None:
+            try:
+                self.boundary.enter(str(address))
+            except RefusedAddress as error:
+                raise UnsafeRedirect("sent to an address out of bounds", where=redacted(url), got=str(error)) from None
+        return proxy
 
-    def _open_pool(self, scheme: str) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=self._tls() if scheme == "https" else False,
-            resolver=BoundedResolver(self._resolver(), self.boundary),
-            socket_factory=self.boundary.open_socket,
-            limit=0,
-            limit_per_host=self._concurrency,
-            happy_eyeballs_delay=0.25,
-            keepalive_timeout=30,
-        )
+    async def _paced(self, body: bytes | Outflow, deadline: "_Deadline", *, wait: float) -> AsyncIterator[bytes]:
+        """The pieces of `body`: each has to go out in time, the answer to come `wait` seconds after the last.
+
+        Time spent waiting for the next piece does not count: a slow disk, or our own limit, is not the server's fault.
+        """
+        deadline.move(None)
+        async for piece in _pieces(body, self._means.throttle):
+            deadline.move(self._patience.stall)
+            yield piece
+            deadline.move(None)
+        deadline.move(wait)
+
+    def _proxied(self, proxy: Proxy | None) -> dict[str, Any]:
+        """What aiohttp has to know of an HTTP proxy. Its own way with credentials shows them in the repr of errors."""
+        if proxy is None or not proxy.speaks_http:
+            return {}
+        headers = {"User-Agent": self._means.user_agent}
+        if proxy.authorization is not None:
+            headers["Proxy-Authorization"] = proxy.authorization
+        return {"proxy": URL(str(proxy)), "proxy_headers": headers}
+
+    def _pool(self, scheme: str, proxy: Proxy | None) -> aiohttp.ClientSession:
+        # Made on first need: a pool wants a running loop, and loading the system's certificates takes a while.
+        key = scheme, proxy
+        if key not in self._pools:
+            self._pools[key] = self._open_pool(scheme, proxy)
+        return self._pools[key]
+
+    def _open_pool(self, scheme: str, proxy: Proxy | None) -> aiohttp.ClientSession:
+        throttle = self._means.throttle
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=connector(
+                proxy,
+                self.boundary,
+                tls=self._tls() if scheme == "https" else False,
+                proxy_tls=lambda: tls_context(Trust(self._means.proxies.authorities)),
+                means=self._means,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
             requote_redirect_url=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            read_bufsize=READ_AHEAD,
+            read_bufsize=READ_AHEAD if throttle is None else throttle.piece,
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
@@ -148,21 +195,19 @@ class _Deadline:
             self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
-async def _paced(body: bytes | Outflow, deadline: _Deadline, *, stall: float, wait: float) -> AsyncIterator[bytes]:
-    """The pieces of `body`: each has to go out in `stall` seconds, the answer to come `wait` seconds after the last.
+async def _pieces(body: bytes | Outflow, throttle: Throttle | None) -> AsyncIterator[bytes]:
+    """A body cut small enough to see whether it flows, each piece when it may go."""
+    size = PIECE if throttle is None else min(PIECE, throttle.piece)
+    async for part in body if isinstance(body, Outflow) else _alone(body):
+        for start in range(0, len(part), size):
+            piece = part[start : start + size]
+            if throttle is not None:
+                await throttle.take(len(piece))
+            yield piece
 
-    Time spent waiting for the next piece does not count: a slow disk is not the server's fault.
-    """
-    async for piece in body if isinstance(body, Outflow) else _cut(body):
-        deadline.move(stall)
-        yield piece
-        deadline.move(None)
-    deadline.move(wait)
 
-
-async def _cut(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), PIECE):
-        yield body[start : start + PIECE]
+async def _alone(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _deadline_begun() -> aiohttp.TraceConfig:
@@ -179,12 +224,18 @@ def _deadline_begun() -> aiohttp.TraceConfig:
 
 
 @contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Turn what aiohttp raises into this package's errors, naming the place without its query."""
-    where = redacted(url)
+def translated(url: URL, proxy: Proxy | None = None) -> Iterator[None]:
+    """Turn what aiohttp raises into this package's errors, naming the place without its query, and the proxy."""
+    where = redacted(url) if proxy is None else f"{redacted(url)} through {proxy}"
     try:
         yield
+    except aiohttp.ClientHttpProxyError as error:
+        if proxy is None:
+            raise ProtocolViolation("malformed HTTP", where=where) from error
+        raise refusal(proxy, error.status) from None  # aiohttp's error holds what the proxy was told of us
     except aiohttp.ClientConnectorError as error:
+        if proxy is not None and is_of_proxy(error, proxy):
+            raise _off_proxy(error, proxy) from error
         raise _unconnected(error, url, where) from error
     except aiohttp.ClientSSLError as error:
         raise TLSFailure("no trusted TLS connection", where=where, got=_words(error)) from error
@@ -219,6 +270,13 @@ def _unconnected(
     if url.scheme == "https" and isinstance(cause, ConnectionResetError):
         return TLSFailure("the TLS handshake was cut", where=where, hint=_TLS_HINT)
     return Unavailable("cannot connect", where=where, got=_words(cause), hint=_REACH_HINT)
+
+
+def _off_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy) -> Unavailable | TLSFailure:
+    cause = error.os_error
+    if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
+        return TLSFailure("no trusted TLS connection to the proxy", where=proxy, got=_words(cause), host=proxy.netloc)
+    return unreachable(proxy, cause)
 
 
 def _words(error: BaseException) -> str:
