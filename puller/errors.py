@@ -7,7 +7,6 @@
     │   ├── InvalidManifest              a manifest, index, config or other document that breaks its format
     │   ├── InvalidConfig                a command-line value or a configuration file
     │   │   └── HelperFailed             a credential helper that did not do what helpers do
-    │   │   └── HelperFailed             a credential helper that did not do what helpers do
     │   └── Unsupported                  well-formed, and more than this program does
     ├── VerificationError                bytes that are not what was promised: never retried
     │   ├── DigestMismatch, SizeMismatch, DiffIDMismatch, TarsumMismatch
@@ -85,7 +84,8 @@ class PullerError(Exception):
         names = ("what", "where", "wanted", "got", "hint", *self.context)
         values = ((name, getattr(self, name)) for name in names)
         known = {n: v if isinstance(v, int) else printable(str(v)) for n, v in values if v not in (None, "")}
-        return {"error": type(self).__name__, **known}
+        notes = [printable(note) for note in getattr(self, "__notes__", ())]
+        return {"error": type(self).__name__, **known, **({"notes": notes} if notes else {})}
 
     def __str__(self) -> str:
         parts = [self.what if self.where is None else f"{self.what} ({printable(str(self.where))})"]
@@ -114,10 +114,6 @@ class InvalidManifest(InputError):
 
 class InvalidConfig(InputError):
     """A command-line value or a configuration file that cannot be used."""
-
-
-class HelperFailed(InvalidConfig):
-    """A credential helper that is not there, or did not answer as helpers do (THREATS B11)."""
 
 
 class HelperFailed(InvalidConfig):

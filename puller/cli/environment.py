@@ -8,7 +8,7 @@ from pathlib import Path
 from puller.errors import InvalidConfig
 from puller.model.platform import Platform
 from puller.settings.authfile import Place
-from puller.settings.authfile import Place
+from puller.settings.places import Places
 
 
 def store_path(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -65,45 +65,45 @@ def netrc_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ["NETRC"]) if environ.get("NETRC") else _home(environ) / ".netrc"
 
 
-def surroundings(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
-    """What programs that we run get: all of it, as they would from a shell."""
-    return dict(environ)
+def settings_places(environ: Mapping[str, str] = os.environ) -> Places:
+    """Where registries are set up for podman, containerd and docker, on this machine and by this user.
 
-
-def credential_places(given: Path | None, environ: Mapping[str, str] = os.environ) -> tuple[Place, ...]:
-    """Where credentials may be, in the order of containers-auth.json(5), which has docker's file in it.
-
-    One that is named is the only one: as given, else $REGISTRY_AUTH_FILE, else in $DOCKER_CONFIG (containers/common,
-    auth.GetDefaultAuthFile).
+    $PULLER_SETTINGS_ROOT stands for / before `etc` and `var/cache`: for images of other systems, and to see to it that
+    nothing of this machine counts.
     """
-    if given is not None:
-        return (Place(given, required=True),)
-    if environ.get("REGISTRY_AUTH_FILE"):
-        return (Place(Path(environ["REGISTRY_AUTH_FILE"])),)
-    if environ.get("DOCKER_CONFIG"):
-        return (Place(docker_config_path(environ)),)
-    runtime = Place(_runtime_directory(environ) / "auth.json")
+    root = Path(environ.get("PULLER_SETTINGS_ROOT") or "/")
     home = Path(environ["HOME"]) if environ.get("HOME") else None
-    if home is None:
-        return (runtime,)
-    return (
-        runtime,
-        Place(_absolute(environ, "XDG_CONFIG_HOME", home / ".config") / "containers" / "auth.json"),
-        Place(docker_config_path(environ)),
-        Place(home / ".dockercfg", legacy=True),
+    named = environ.get("CONTAINERS_REGISTRIES_CONF")
+    config: tuple[Path, ...] = ()
+    cache: Path | None = None
+    if home is not None:
+        # containers/image looks into ~/.config alone, docker and nerdctl where XDG says.
+        config = tuple(dict.fromkeys((_absolute(environ, "XDG_CONFIG_HOME", home / ".config"), home / ".config")))
+        cache = _absolute(environ, "XDG_CACHE_HOME", home / ".cache")
+    return Places(
+        root / "etc",
+        config,
+        desktop=None if home is None else home / ".docker",
+        aliases=root / "var" / "cache" if os.geteuid() == 0 else cache,
+        registries_conf=Path(named) if named else None,
     )
 
 
-def login_path(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Which file logins are written to: as given, else $REGISTRY_AUTH_FILE, else docker's own."""
-    if given is None and environ.get("REGISTRY_AUTH_FILE"):
-        return Path(environ["REGISTRY_AUTH_FILE"])
-    return given or docker_config_path(environ)
+def proxy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, tuple[str, str]]:
+    """What the environment says of proxies: (variable, value) by `http`, `https`, `all` and `no`, where it says any.
 
-
-def netrc_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file of curl, ftp and their kin: $NETRC, else ~/.netrc."""
-    return Path(environ["NETRC"]) if environ.get("NETRC") else _home(environ) / ".netrc"
+    The names are curl's, the lower case first. In a CGI program $HTTP_PROXY is a header of whoever asks, and is not
+    read (curl's manual, ENVIRONMENT; https://httpoxy.org).
+    """
+    found = {}
+    for scheme in ("http", "https", "all", "no"):
+        names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY"]
+        if scheme == "http" and environ.get("REQUEST_METHOD"):
+            names.pop()
+        name = next((name for name in names if environ.get(name)), None)
+        if name is not None:
+            found[scheme] = (f"${name}", environ[name])
+    return found
 
 
 def surroundings(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
@@ -119,24 +119,6 @@ def host_platform() -> Platform:
 def processors() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def _runtime_directory(environ: Mapping[str, str]) -> Path:
-    """Podman's: in $XDG_RUNTIME_DIR, else /run/containers/UID.
-
-    The XDG base directory specification wants that directory to be the user's own; after `su` it is somebody else's.
-    """
-    folder = environ.get("XDG_RUNTIME_DIR", "")
-    with suppress(OSError):
-        if Path(folder).is_absolute() and Path(folder).stat().st_uid == os.getuid():
-            return Path(folder) / "containers"
-    return Path(f"/run/containers/{os.getuid()}")
-
-
-def _absolute(environ: Mapping[str, str], name: str, otherwise: Path) -> Path:
-    """A directory of the XDG base directory specification: a relative one is invalid and ignored."""
-    folder = environ.get(name)
-    return Path(folder) if folder and Path(folder).is_absolute() else otherwise
 
 
 def _runtime_directory(environ: Mapping[str, str]) -> Path:

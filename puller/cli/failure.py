@@ -34,6 +34,7 @@ def text_of(error: Exception) -> str:
         return f"puller: {printable(str(error) or type(error).__name__)}"
     facts = error.facts()
     kind, what = facts.pop("error"), facts.pop("what")
+    facts.pop("notes", None)
     hint = facts.pop("hint", "") or hint_for(error)
     lines = [f"puller: {what}  [{kind}]"]
     lines += [f"  {name:<9}  {printable(str(value))}" for name, value in facts.items()]

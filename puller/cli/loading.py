@@ -16,12 +16,12 @@ import click
 from puller.cli import interrupt
 from puller.cli.environment import host_platform, processors
 from puller.cli.lines import size_text
+from puller.cli.naming import short_names
 from puller.cli.rooms import open_store
 from puller.cli.screen import JSON_INTERVAL, PLAIN_INTERVAL, Style
 from puller.errors import InvalidConfig, LayerError, VerificationError
 from puller.model.digest import Digest
 from puller.model.platform import Platform
-from puller.model.reference import Reference
 from puller.model.text import printable
 from puller.ops.graphs.graph import graph_of
 from puller.ops.importing import Wanted, import_image
@@ -69,7 +69,7 @@ def import_one(order: Import, *, store: Path | None, graph: Path | None, style: 
         origin=_origin(order.source),
         message=order.message,
         digest=_digest(order.digest),
-        reference=None if order.reference is None else Reference.parse(order.reference),
+        reference=None if order.reference is None else short_names().one(order.reference),
     )
 
     async def main() -> None:

@@ -1,10 +1,10 @@
 """Pulling: what `puller pull` does with its words, from references to exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -13,12 +13,14 @@ from puller.cli.environment import host_platform, processors
 from puller.cli.failure import exit_code, gravest
 from puller.cli.lines import counted, size_text
 from puller.cli.logs import Show, unheard_of
+from puller.cli.naming import meant, short_names, spelling
 from puller.cli.options import Access
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.workbench import open_shelves
 from puller.errors import InvalidReference, NotFound, PullerError, Unauthorized
+from puller.model.descriptor import Descriptor
 from puller.model.event import Event, Failed, Pulled, Report
 from puller.model.platform import Platform
 from puller.model.reference import Reference
@@ -33,6 +35,8 @@ from puller.store.disk import DiskStore
 
 if TYPE_CHECKING:
     from puller.registry.client import RegistryClient
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,15 @@ class Order:
         depth = Depth.DIGEST_ONLY if self.digest_only else Depth.FULL if self.tarsum else Depth.NO_TARSUM
         return Wish(platforms, depth, strong=self.strong, signed=self.signed, verify_disk=self.verify_disk)
 
-    def parsed(self) -> list[Reference]:
-        """The references, each once. Raises InvalidReference before anything is fetched."""
-        references = dict.fromkeys(map(Reference.parse, self.references))
-        for reference in references:
+    def parsed(self) -> list[tuple[Reference, ...]]:
+        """What each word may stand for, each once. Raises InvalidReference before anything is fetched."""
+        names = short_names()
+        words = dict.fromkeys(map(names.to_ask, self.references))
+        for reference, *_ in words:
             if self.all_tags and (reference.tag or reference.digest):
                 hint = f"Leave out what follows the name: {reference.name}"
                 raise InvalidReference("--all-tags wants a repository", got=reference, hint=hint)
-        return list(references)
+        return list(words)
 
 
 def pull_all(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
@@ -88,7 +93,7 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             place = await open_store(store)
             with (
                 open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves,
-                GraphDoor(place, order.graph, workers=processors()) as graph,
+                GraphDoor(place, order.graph, workers=processors(), spelling=spelling()) as graph,
             ):
                 from puller.cli.registries import open_client  # while the process that unpacks gets ready
 
@@ -126,26 +131,50 @@ class _Pulls:
         self._images = anyio.CapacityLimiter(order.jobs)
         self._codes: set[int] = {0}
 
-    async def run(self, references: Sequence[Reference], *, report: Report) -> int:
+    async def run(self, words: Sequence[Sequence[Reference]], *, report: Report) -> int:
         async with anyio.create_task_group() as group:
-            for reference in references:
-                group.start_soon(self._repository if self._order.all_tags else self._one, reference, report)
+            for candidates in words:
+                group.start_soon(self._repository if self._order.all_tags else self._meant, candidates, report)
         return gravest(self._codes)
 
-    async def _repository(self, reference: Reference, report: Report) -> None:
+    async def _repository(self, candidates: Sequence[Reference], report: Report) -> None:
+        async def listed(reference: Reference) -> list[str]:
+            return [tag async for tag in self._client.repository(reference).tags()]
+
+        found = await self._first(candidates, listed, report)
+        if found is not None:
+            reference, tags = found
+            async with anyio.create_task_group() as group:
+                for tag in tags:
+                    group.start_soon(self._one, reference.with_tag(tag), report)
+
+    async def _meant(self, candidates: Sequence[Reference], report: Report) -> None:
+        async def resolved(reference: Reference) -> Descriptor:
+            return await self._client.source(reference).resolve(reference.tagged())
+
+        found: tuple[Reference, object] | None = (candidates[0], None)
+        if len(candidates) > 1:
+            found = await self._first(candidates, resolved, report)
+        if found is not None:
+            await self._one(found[0], report)
+
+    async def _first(
+        self, candidates: Sequence[Reference], ask: Callable[[Reference], Awaitable[T]], report: Report
+    ) -> tuple[Reference, T] | None:
+        """The first of several that there is; None: none of them, which is told."""
         try:
-            tags = [tag async for tag in self._client.repository(reference).tags()]
+            return await meant(candidates, ask)
         except PullerError as error:
-            Ledger(reference, report).failed(error.at(reference=reference))
-            self._fail(error)
-            return
-        async with anyio.create_task_group() as group:
-            for tag in tags:
-                group.start_soon(self._one, reference.with_tag(tag), report)
+            self._not_begun(candidates[0], error, report)
+            return None
 
     async def _one(self, reference: Reference, report: Report) -> None:
         async with self._images:
-            source = self._client.repository(reference)
+            try:
+                source = self._client.source(reference)
+            except PullerError as error:  # settings forbid it, or cannot be read
+                self._not_begun(reference, error, report)
+                return
             try:
                 await pull(
                     reference,
@@ -170,6 +199,10 @@ class _Pulls:
         self._say(f"discarded {freed} of {reference}, {size_text(collected.size)}{others}")
         if collected.hindrance is not None:
             raise collected.hindrance
+
+    def _not_begun(self, reference: Reference, error: PullerError, report: Report) -> None:
+        Ledger(reference, report).failed(error.at(reference=reference))
+        self._fail(error)
 
     def _fail(self, error: PullerError) -> None:
         self._codes.add(exit_code(error))

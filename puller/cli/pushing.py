@@ -8,15 +8,16 @@ import anyio
 from puller.cli import interrupt
 from puller.cli.failure import exit_code, gravest
 from puller.cli.logs import unheard_of
+from puller.cli.naming import short_names
 from puller.cli.options import Access
 from puller.cli.reporting import check_report_file, write_report
-from puller.cli.rooms import open_store
+from puller.cli.rooms import open_graph, open_store
 from puller.cli.screen import Style, screen_for
 from puller.errors import InvalidReference, PullerError
 from puller.model.event import Event, Pushed, PushFailed
 from puller.model.push import SCHEMA, PushReport
 from puller.model.reference import Reference
-from puller.ops.graphs.graph import Graph, graph_at
+from puller.ops.graphs.graph import Graph
 from puller.ops.push import Manner, push, tags_of
 from puller.registry.repository import Repository
 
@@ -35,7 +36,7 @@ class Order:
 
     def target(self) -> Reference | None:
         """Where to. Raises InvalidReference before anything is looked for."""
-        target = None if self.name is None else Reference.parse(self.name)
+        target = None if self.name is None else short_names().one(self.name)
         if self.all_tags:
             self.repository()
             if target is not None:
@@ -46,7 +47,7 @@ class Order:
 
     def repository(self) -> Reference:
         """The repository whose tags are all to be pushed."""
-        repository = Reference.parse(self.text)
+        repository = short_names().one(self.text)
         if repository.tag or repository.digest:
             hint = f"Leave out what follows the name: {repository.name}"
             raise InvalidReference("--all-tags wants a repository", got=repository, hint=hint)
@@ -68,7 +69,7 @@ def push_all(order: Order, *, store: Path | None, report_file: Path | None, styl
         async def main() -> int:
             from puller.cli.registries import open_client
 
-            graph = graph_at(await open_store(store), order.graph)
+            graph = open_graph(await open_store(store), order.graph)
             codes = {0}
             async with open_client(order.access, jobs=order.jobs, report=listen) as client:
 

@@ -1,11 +1,23 @@
-"""Rooms: opens the store as the command line and the user's settings say."""
+"""Rooms: opens the store and its graph as the command line and the user's settings say."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from puller.cli.environment import store_path
+from puller.cli.naming import spelling
 from puller.store.disk import DiskStore
+
+if TYPE_CHECKING:
+    from puller.ops.graphs.graph import Graph
 
 
 async def open_store(given: Path | None) -> DiskStore:
     """The store of this user, or the one given; made where it is missing."""
     return await DiskStore.open(store_path(given))
+
+
+def open_graph(store: DiskStore, given: Path | None) -> "Graph":
+    """The graph for those who only look, name and remove; see `graph_at`. Raises InvalidConfig, Unsupported."""
+    from puller.ops.graphs.graph import graph_at  # only now: plain pulls need none of it
+
+    return graph_at(store, given, spelling=spelling())

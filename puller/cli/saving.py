@@ -11,15 +11,14 @@ from puller.cli import interrupt
 from puller.cli.environment import host_platform
 from puller.cli.lines import counted, short, size_text
 from puller.cli.logs import on_stderr
+from puller.cli.naming import short_names
 from puller.cli.output import archive_output, left_of, spoken
-from puller.cli.rooms import open_store
+from puller.cli.rooms import open_graph, open_store
 from puller.cli.screen import Style
 from puller.cli.table import aligned
 from puller.model.platform import Platform
-from puller.model.reference import Reference
 from puller.model.text import printable
 from puller.ops.convert import Converted, convert
-from puller.ops.graphs.graph import graph_at
 from puller.ops.history import Step, history
 from puller.ops.save import Saved, save
 from puller.ops.saving.modernise import Form
@@ -43,7 +42,7 @@ def save_all(
     async def main(file: BinaryIO) -> Saved:
         place = await open_store(store)
         asked, host = _platform(platform), host_platform()
-        return await save(texts, place, graph_at(place, graph), file.write, form=form, platform=asked, otherwise=host)
+        return await save(texts, place, open_graph(place, graph), file.write, form=form, platform=asked, otherwise=host)
 
     with archive_output(output, verb="save") as file:
         saved = interrupt.run(lambda: main(file), left=left_of(output))
@@ -69,9 +68,9 @@ def convert_one(
 
     async def main() -> Converted:
         place = await open_store(store)
-        new = None if name is None else Reference.parse(name).tagged()
+        new = None if name is None else short_names().one(name).tagged()
         asked = _platform(platform)
-        return await convert(text, form, place, graph_at(place, graph), name=new, platform=asked)
+        return await convert(text, form, place, open_graph(place, graph), name=new, platform=asked)
 
     left = "what was stored is kept for the next try, until `puller gc`"
     converted = interrupt.run(main, left=left)
@@ -125,7 +124,7 @@ def show_history(
         place = await open_store(store)
         asked, host = _platform(platform), host_platform()
         shelves = shelves_at(place.layout.layers)
-        return await history(text, place, graph_at(place, graph), shelves, platform=asked, otherwise=host)
+        return await history(text, place, open_graph(place, graph), shelves, platform=asked, otherwise=host)
 
     steps = interrupt.run(main)
     if as_json:

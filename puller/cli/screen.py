@@ -23,6 +23,7 @@ from puller.model.event import (
     Advanced,
     Delivered,
     Event,
+    PassedOver,
     Planned,
     Pulled,
     Pushed,
@@ -134,8 +135,8 @@ class Told(Quiet):
                 self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
                 self.note(f"warning: {printable(event.text)} ({printable(str(event.reference), limit=2000)})")
-            case Retrying():
-                self.note(retrying_line(event))
+            case Retrying() | PassedOver() | Traced():
+                self.note(wire_line(event))
             case Pulled():
                 self.result(pulled_line(event.report))
                 if event.report.status:
@@ -144,8 +145,6 @@ class Told(Quiet):
                 self.note(self._prefix(event.reference) + delivered_line(event.blob))
             case Pushed():
                 self.result(pushed_line(event.report))
-            case Traced():
-                self.note(debug_line(event))
             case _:
                 self.progress(event)
 
@@ -215,8 +214,13 @@ def header_line(event: Planned) -> str:
     return "   ".join(part for part in parts if part)
 
 
-def retrying_line(event: Retrying) -> str:
-    """Who failed, why, and when the next try comes."""
+def wire_line(event: Retrying | PassedOver | Traced) -> str:
+    """Who failed, why, and when the next try comes or who is asked instead; or what was sent at all."""
+    if isinstance(event, Traced):
+        return debug_line(event)
+    if isinstance(event, PassedOver):
+        reason = printable(event.reason)
+        return f"passed over {event.host} for {printable(event.what)}: {reason}; asking {event.next_host}"
     when = f"again in {event.delay:.1f} s" if event.delay >= 0.05 else "again at once"
     return f"retrying: {printable(event.what)} at {event.host}: {printable(event.reason)}; {when} (try {event.attempt})"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from puller.cli.environment import host_platform, processors
+from puller.cli.naming import meant, short_names, spelling
 from puller.cli.options import Access, Where
 from puller.cli.rooms import open_store
 from puller.errors import ContentCorrupt, ContentMissing, PullerError, Unsupported
@@ -59,16 +60,16 @@ class Workbench:
             found = await find(text, self.store, self.door.open())
             if not _is_unregistered(found):
                 return found
-            reference = found.reference
+            candidates = _names(found)
         except (ContentMissing, ContentCorrupt):
             if exact_hex(text) is not None:
                 raise
-            reference = Reference.parse(text)
-        if reference is None:
+            candidates = short_names().to_ask(text)
+        if not candidates:
             hint = "Pull it by one of its names: puller pull NAME"
             raise Unsupported("an image of schema 1 that is not in the image graph has no tree", where=text, hint=hint)
         try:
-            await self._fetch(reference)()
+            await self._fetch(*candidates)()
         except PullerError as error:
             if looks_like_id(text):
                 error.hint = f"{error.hint} No image that is here has an ID that begins so.".lstrip()
@@ -87,7 +88,7 @@ class Workbench:
                 shelves,
                 self.lease,
                 platform=self.platform,
-                fetch=self._fetch(found.reference),
+                fetch=self._fetch(*_names(found)),
                 ledger=ledger,
             )
         except PullerError as error:
@@ -96,22 +97,27 @@ class Workbench:
     def present(self, found: "Found") -> AbstractAsyncContextManager[Present]:
         """The image with the blobs of its layers, for as long as the block runs."""
         if found.image_id is None:
-            return at_hand(_wanted(found), self.store, self.platform, self._fetch(found.reference))
+            return at_hand(_wanted(found), self.store, self.platform, self._fetch(*_names(found)))
         from puller.ops.graphs.standin import stand_in
 
         return stand_in(found.image_id, self.door.open())
 
-    def _fetch(self, reference: Reference | None) -> Fetch:
-        """Pulls `reference` into the store when it is called; without one there is nothing to pull by."""
+    def _fetch(self, *candidates: Reference) -> Fetch:
+        """Pulls the first of `candidates` that there is when it is called; without any there is nothing to pull by."""
 
         async def fetch() -> None:
-            if reference is None:
+            if not candidates:
                 raise ContentMissing("a part of the image is not in the store", hint="Pull it by one of its names.")
             from puller.cli.registries import open_client  # only now: most of what is asked for is here
 
             async with open_client(self.access, jobs=DEFAULT_JOBS, report=self.report) as client:
-                wish = Wish((self.platform,))
-                source = client.repository(reference)
+
+                async def resolved(reference: Reference) -> Descriptor:
+                    return await client.source(reference).resolve(reference.tagged())
+
+                several = len(candidates) > 1
+                reference = (await meant(candidates, resolved))[0] if several else candidates[0]
+                source, wish = client.source(reference), Wish((self.platform,))
                 await pull(reference, source, self.store, wish, graph=self.door, report=self._told)
 
         return fetch
@@ -126,7 +132,7 @@ async def workbench(where: Where, *, report: Report) -> AsyncIterator[Workbench]
     """Open all that a Workbench has."""
     place = await open_store(where.store)
     platform = host_platform() if where.platform is None else Platform.parse(where.platform)
-    with GraphDoor(place, where.graph, workers=processors(), always=True) as door:
+    with GraphDoor(place, where.graph, workers=processors(), always=True, spelling=spelling()) as door:
         async with place.lease() as lease:
             yield Workbench(place, door, where.access, platform, lease, report)
 
@@ -145,6 +151,10 @@ def _wanted(found: "Found") -> Reference | Descriptor:
     """A content image: by its name, under which a pull may bring another; by its manifest where it has none."""
     assert found.descriptor is not None
     return found.descriptor if found.reference is None else found.reference
+
+
+def _names(found: "Found") -> tuple[Reference, ...]:
+    return () if found.reference is None else (found.reference,)
 
 
 def _is_unregistered(found: "Found") -> bool:

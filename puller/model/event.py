@@ -61,6 +61,26 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A host did not give `what`; `next_host` is asked instead."""
+
+    host: str
+    what: str
+    reason: str
+    next_host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """No request goes to `host` for `seconds` at most, until `until` (seconds since the epoch), because of `reason`."""
+
+    host: str
+    reason: str
+    seconds: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A blob is in the store and all its checks passed."""
 
@@ -146,6 +166,8 @@ Event: TypeAlias = (
     | Started
     | Advanced
     | Retrying
+    | Waiting
+    | PassedOver
     | Verified
     | Unpacking
     | Unpacked

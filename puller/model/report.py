@@ -15,13 +15,26 @@ WEAK = "weak: tarsum"  # what a check notes that has nothing but a tarsum to go 
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A host that could have served a body and did not, and why."""
+
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """Who served a body: the registry's host, and the host it redirected to, without path and query."""
+    """Who served a body: the registry's host, and the host it redirected to, without path and query.
+
+    Of a body that came from several hosts it is the last one. `passed` are those that were passed over before it.
+    """
 
     host: str
     redirect: str | None = None
     attempts: int = 1
     resumed_at: tuple[int, ...] = ()  # byte offsets at which a cut body was asked for again
+    passed: tuple[Passed, ...] = ()
+    connections: int = 1  # over which it came at the same time, at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ async def _found(text: str, graph: Graph) -> Found:
     except ContentMissing:
         if looks_like_id(text):
             raise
-        reference = Reference.parse(text).tagged()
+        reference = graph.spelling(text)[0].tagged()
         if any(known.name == reference.name for known in await _names(graph)):
             hint = "The repository has other tags: `puller images` lists the names that there are."
             raise ContentMissing(UNKNOWN, reference=reference, hint=hint) from None

@@ -35,9 +35,8 @@ def command(dry_run: bool, days: float, store: Path | None, graph: Path | None) 
     from puller.cli import interrupt
     from puller.cli.failure import exit_code, show
     from puller.cli.lines import counted, size_text
-    from puller.cli.rooms import open_store
+    from puller.cli.rooms import open_graph, open_store
     from puller.ops.collect import Cleared, collect_layers
-    from puller.ops.graphs.graph import graph_at
     from puller.ops.removing import sweep_graph
     from puller.ops.unpacking.shelves import shelves_at
     from puller.store.gc import Collected, collect
@@ -45,7 +44,7 @@ def command(dry_run: bool, days: float, store: Path | None, graph: Path | None) 
     async def free() -> tuple[list[str], Cleared, Collected]:
         place = await open_store(store)
         async with place.room_to_remove():
-            trees = await sweep_graph(graph_at(place, graph), dry_run=dry_run)
+            trees = await sweep_graph(open_graph(place, graph), dry_run=dry_run)
             cleared = await collect_layers(place, shelves_at(place.layout.layers), dry_run=dry_run)
             return trees, cleared, await collect(place, dry_run=dry_run, days=days)
 

@@ -57,15 +57,14 @@ def check(store: Path | None, graph: Path | None, as_json: bool, disk: bool, tar
     """
     from puller.cli import interrupt
     from puller.cli.graphing import check_json, check_lines
-    from puller.cli.rooms import open_store
+    from puller.cli.rooms import open_graph, open_store
     from puller.cli.tally import Tally
     from puller.ops.graphcheck import Checked
     from puller.ops.graphcheck import check as checked_graph
-    from puller.ops.graphs.graph import graph_at
 
     async def main() -> Checked:
         place = await open_store(store)
-        return await checked_graph(graph_at(place, graph), place, disk=disk, tarsum=tarsum, told=tally.add)
+        return await checked_graph(open_graph(place, graph), place, disk=disk, tarsum=tarsum, told=tally.add)
 
     with Tally("checked", "layer") as tally:
         checked = interrupt.run(main)
@@ -76,11 +75,10 @@ def check(store: Path | None, graph: Path | None, as_json: bool, disk: bool, tar
 
 def _grown(store: Path | None, graph: Path | None) -> Any:
     from puller.cli import interrupt
-    from puller.cli.rooms import open_store
+    from puller.cli.rooms import open_graph, open_store
     from puller.ops.graphs.forest import Forest, forest
-    from puller.ops.graphs.graph import graph_at
 
     async def main() -> Forest:
-        return await forest(graph_at(await open_store(store), graph))
+        return await forest(open_graph(await open_store(store), graph))
 
     return interrupt.run(main)

@@ -20,16 +20,15 @@ def command(store: Path | None, graph: Path | None, as_json: bool, whole: bool) 
     """
     from puller.cli import interrupt
     from puller.cli.lines import size_text
-    from puller.cli.rooms import open_store
+    from puller.cli.rooms import open_graph, open_store
     from puller.cli.table import aligned
     from puller.model.text import printable
-    from puller.ops.graphs.graph import graph_at
     from puller.ops.images import Held, images
     from puller.store.naming import REPAIR
 
     async def ask() -> list[Held]:
         place = await open_store(store)
-        return await images(place, graph_at(place, graph))
+        return await images(place, open_graph(place, graph))
 
     def plain(one: Held) -> str:
         root = one.descriptor

@@ -21,15 +21,14 @@ def command(image: str, raw: bool, store: Path | None, graph: Path | None) -> No
     import json
 
     from puller.cli import interrupt
-    from puller.cli.rooms import open_store
-    from puller.ops.graphs.graph import graph_at
+    from puller.cli.rooms import open_graph, open_store
     from puller.ops.graphs.names import find
     from puller.ops.inspect import inspect, raw_document
     from puller.ops.unpacking.shelves import shelves_at
 
     async def ask() -> bytes:
         place = await open_store(store)
-        images = graph_at(place, graph)
+        images = open_graph(place, graph)
         found = await find(image, place, images)
         if raw:
             return await raw_document(place, images, found)

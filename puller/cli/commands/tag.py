@@ -18,17 +18,16 @@ def command(image: str, name: str, store: Path | None, graph: Path | None) -> No
     An image is given by name, by digest, or by its ID or the beginning of it, four digits or more.
     """
     from puller.cli import interrupt
-    from puller.cli.rooms import open_store
-    from puller.model.reference import Reference
-    from puller.ops.graphs.graph import graph_at
+    from puller.cli.naming import short_names
+    from puller.cli.rooms import open_graph, open_store
     from puller.ops.graphs.identity import registry_digest
     from puller.ops.graphs.names import find, rename
 
-    target = Reference.parse(name).tagged()
+    target = short_names().one(name).tagged()
 
     async def tag() -> str:
         place = await open_store(store)
-        images = graph_at(place, graph)
+        images = open_graph(place, graph)
         found = await find(image, place, images)
         await rename(found, target, place, images)
         known_by = found.image_id if found.descriptor is None else await registry_digest(place, found.descriptor)

@@ -16,14 +16,13 @@ def command(target: Path, store: Path | None, graph: Path | None) -> None:
     from anyio import to_thread
 
     from puller.cli import interrupt
-    from puller.cli.rooms import open_store
-    from puller.ops.graphs.graph import graph_at
+    from puller.cli.rooms import open_graph, open_store
     from puller.ops.mounting import hide
     from puller.ops.unpacking.shelves import shelves_at
 
     async def main() -> None:
         place = await open_store(store)
-        books = shelves_at(place.layout.layers).mounts, graph_at(place, graph).mounts
+        books = shelves_at(place.layout.layers).mounts, open_graph(place, graph).mounts
         await to_thread.run_sync(hide, target, *books)
 
     interrupt.run(main)

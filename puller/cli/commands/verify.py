@@ -21,11 +21,10 @@ def command(images: tuple[str, ...], everything: bool, store: Path | None, graph
     from puller.cli import interrupt
     from puller.cli.graphing import finding_line
     from puller.cli.lines import counted, size_text
-    from puller.cli.rooms import open_store
+    from puller.cli.rooms import open_graph, open_store
     from puller.cli.tally import Tally
     from puller.model.text import printable
     from puller.ops.graphcheck import Checked
-    from puller.ops.graphs.graph import graph_at
     from puller.ops.verify import verify
     from puller.store.audit import Audited
 
@@ -36,7 +35,7 @@ def command(images: tuple[str, ...], everything: bool, store: Path | None, graph
 
     async def check() -> tuple[Audited | None, Checked | None]:
         place = await open_store(store)
-        return await verify(None if everything else images, place, graph_at(place, graph), told=tally.add)
+        return await verify(None if everything else images, place, open_graph(place, graph), told=tally.add)
 
     with Tally("verified", "part") as tally:
         audited, checked = interrupt.run(check)

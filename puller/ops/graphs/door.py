@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from puller.ops.graphs.spelling import Spelling, as_typed
 from puller.store.disk import DiskStore
 
 if TYPE_CHECKING:
@@ -17,11 +18,20 @@ class GraphDoor:
     `always`: images of schema 1 are registered there also by pulls that unpack nothing else.
     """
 
-    def __init__(self, store: DiskStore, place: Path | None, *, workers: int = 2, always: bool = False) -> None:
+    def __init__(
+        self,
+        store: DiskStore,
+        place: Path | None,
+        *,
+        workers: int = 2,
+        always: bool = False,
+        spelling: Spelling = as_typed,
+    ) -> None:
         self.always = always
         self._store = store
         self._place = place
         self._workers = workers
+        self._spelling = spelling
         self._stack = ExitStack()
         self._graph: Graph | None = None
 
@@ -41,7 +51,8 @@ class GraphDoor:
         if self._graph is None:
             from puller.ops.graphs.graph import graph_of
 
-            self._graph = self._stack.enter_context(graph_of(self._store, self._place, workers=self._workers))
+            opened = graph_of(self._store, self._place, workers=self._workers, spelling=self._spelling)
+            self._graph = self._stack.enter_context(opened)
         return self._graph
 
     def open_if_used(self) -> "Graph | None":

@@ -19,6 +19,7 @@ from puller.graph.files import make_directory
 from puller.graph.graph import DiskGraph
 from puller.graph.tags import DiskTagStore
 from puller.legacy.v1image import validate_id
+from puller.ops.graphs.spelling import Spelling, as_typed
 from puller.rootfs.crew import Crew, InProcess
 from puller.rootfs.graphdriver import driver_at
 from puller.rootfs.job import Unpacker
@@ -35,12 +36,15 @@ AS_IT_IS = Manner()
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`images` and `tags` with what it takes to use them from many tasks and processes."""
+    """`images` and `tags` with what it takes to use them from many tasks and processes; `spelling` says what words may
+    be called in full.
+    """
 
     images: ImageGraph
     tags: TagStore
     store: DiskStore
     workers: CapacityLimiter
+    spelling: Spelling = as_typed
 
     @property
     def place(self) -> Path:
@@ -96,7 +100,12 @@ class Graph:
 
 @contextmanager
 def graph_of(
-    store: DiskStore, place: Path | None = None, *, workers: int = 2, manner: Manner = AS_IT_IS
+    store: DiskStore,
+    place: Path | None = None,
+    *,
+    workers: int = 2,
+    manner: Manner = AS_IT_IS,
+    spelling: Spelling = as_typed,
 ) -> Iterator[Graph]:
     """The graph at `place`, the store's own where that is None, and a jailed process that unpacks into it.
 
@@ -104,26 +113,25 @@ def graph_of(
     for a driver that cannot be read here.
     """
     with Crew(manner) as crew:
-        yield _graph(store, place, crew, workers)
+        yield _graph(store, place, crew, workers, spelling)
 
 
-def graph_at(store: DiskStore, place: Path | None = None) -> Graph:
+def graph_at(store: DiskStore, place: Path | None = None, *, spelling: Spelling = as_typed) -> Graph:
     """The same for those who only look, name and remove: no process is started.
 
     Raises InvalidConfig for a `place` that is not there: nothing could be found in it.
     """
     if place is not None and not place.is_dir():
         raise InvalidConfig("there is no such directory", where=place, hint="--graph wants the root of a Docker.")
-    return _graph(store, place, InProcess(AS_IT_IS), 2)
+    return _graph(store, place, InProcess(AS_IT_IS), 2, spelling)
 
 
-def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: int) -> Graph:
+def _graph(store: DiskStore, place: Path | None, unpacker: Unpacker, workers: int, spelling: Spelling) -> Graph:
     root = store.layout.root if place is None else place
     driver = driver_at(root, unpacker)
     images = DiskGraph(root, driver, shown_at=_mounts(root).target_of)
-    return Graph(
-        images, DiskTagStore(root / f"repositories-{driver.name}", images), store, CapacityLimiter(workers + 2)
-    )
+    tags = DiskTagStore(root / f"repositories-{driver.name}", images)
+    return Graph(images, tags, store, CapacityLimiter(workers + 2), spelling)
 
 
 def _mounts(root: Path) -> MountBook:

@@ -61,7 +61,7 @@ async def find(text: str, store: Collectable, graph: Graph) -> Found:
             return found
         if not looks_like_id(text):
             hint = "The beginning of an ID has four digits or more." if _TOO_SHORT.fullmatch(text) else ""
-            raise ContentMissing(UNKNOWN, reference=Reference.parse(text).tagged(), hint=hint)
+            raise ContentMissing(UNKNOWN, reference=graph.spelling(text)[0].tagged(), hint=hint)
     return Found(text, *await known_by(text, store, graph))
 
 
@@ -165,12 +165,20 @@ async def unplace(place: tuple[str, str], graph: Graph) -> None:
 
 async def _by_name(text: str, store: Collectable, graph: Graph) -> Found | None:
     try:
-        reference = Reference.parse(text).tagged()
+        meanings = graph.spelling(text)
     except InvalidReference as error:
         odd = await _odd(text, graph)
         if odd is None and not looks_like_id(text):
             raise error
         return odd
+    for reference in meanings:
+        found = await _named(text, reference.tagged(), store, graph)
+        if found is not None:
+            return found
+    return None
+
+
+async def _named(text: str, reference: Reference, store: Collectable, graph: Graph) -> Found | None:
     place = place_of(reference)
     while True:
         generation = await store.generation()

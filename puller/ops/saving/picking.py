@@ -9,7 +9,7 @@ from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.names import Found, find
-from puller.ops.graphs.places import place_of, place_text
+from puller.ops.graphs.places import full_name, place_of
 from puller.store.disk import DiskStore
 
 
@@ -46,21 +46,24 @@ async def pick(texts: Sequence[str], store: DiskStore, graph: Graph) -> list[Pic
 
 async def _meant(text: str, store: DiskStore, graph: Graph) -> list[Found]:
     places = await _places(text, store, graph)
-    return [await find(name, store, graph) for name in [place_text(place) for place in places] or [text]]
+    return [await find(name, store, graph) for name in [full_name(place) for place in places] or [text]]
 
 
 async def _places(text: str, store: DiskStore, graph: Graph) -> list[tuple[str, str]]:
     """The names in the repository `text`; none where it is no repository, or says which of them."""
     known = await graph.run(graph.tags.repositories)
     try:
-        reference = Reference.parse(text)
+        meanings = graph.spelling(text)
     except InvalidReference:
         return [(text, ref) for ref in sorted(known.get(text, {}))]
-    if reference.tag is not None or reference.digest is not None:
-        return []
-    repository = reference.familiar()
-    refs = {*known.get(repository, {}), *(ref for own, ref in _parsed(await store.tags()) if own == repository)}
-    return [(repository, ref) for ref in sorted(refs)]
+    content = list(_parsed(await store.tags()))
+    for reference in meanings:
+        if reference.tag is None and reference.digest is None:
+            repository = reference.familiar()
+            refs = {*known.get(repository, {}), *(ref for own, ref in content if own == repository)}
+            if refs:
+                return [(repository, ref) for ref in sorted(refs)]
+    return []
 
 
 def _parsed(names: Iterable[str]) -> Iterator[tuple[str, str]]:
