@@ -3,18 +3,23 @@
 Apart from `rooms`, because aiohttp takes longer to load than many a verb to run that needs no registry.
 """
 
-from puller.cli.environment import credential_places, netrc_path, surroundings
+from puller.cli.environment import credential_places, netrc_path, proxy_variables, settings_places, surroundings
 from puller.cli.options import Access
-from puller.contracts.access import Keyring
 from puller.contracts.access import Keyring
 from puller.errors import InvalidConfig
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
+from puller.registry.transport.noproxy import NoProxy
+from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
 from puller.settings.helper import Helpers
 from puller.settings.keyring import FileKeyring
 from puller.settings.netrc import Netrc
+from puller.settings.routes import SettingsRoutes
 from puller.version import VERSION
+
+# To one host, where nothing else is said: a large layer comes over several (docs/ranges.md).
+CONNECTIONS = 8
 
 
 def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring | None = None) -> RegistryClient:
@@ -28,13 +33,16 @@ def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring |
             raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
     return RegistryClient(
         keyring=keyring or known_accounts(access),
+        routes=SettingsRoutes(settings_places(), mirrors=access.mirrors),
         plain_http=access.plain_http,
         ca_file=access.ca,
         token_hosts=access.token_hosts,
-        concurrency=max(jobs, 2) + 1,
+        concurrency=access.connections or max(jobs + 1, CONNECTIONS),
         user_agent=f"puller/{VERSION}",
         report=report,
         debug=access.debug,
+        proxies=known_proxies(access),
+        limit_rate=access.limit_rate,
     )
 
 
@@ -42,3 +50,22 @@ def known_accounts(access: Access) -> FileKeyring:
     """Who this user is, by the files of docker, podman and skopeo. Raises InvalidConfig for a netrc that is no good."""
     netrc = Netrc.read(netrc_path()) if access.netrc else None
     return FileKeyring(credential_places(access.authfile), Helpers(surroundings()), netrc=netrc)
+
+
+def known_proxies(access: Access) -> Proxies:
+    """The proxies to go through: none unless asked (THREATS B19). Raises InvalidConfig for what is no proxy."""
+    authorities = () if access.ca is None else (access.ca,)
+    if access.proxy is None:
+        return STRAIGHT
+    if access.proxy != "env":
+        proxy = Proxy.parse(access.proxy)
+        return Proxies(proxy, proxy, authorities=authorities)
+    told = proxy_variables()
+    otherwise = told.get("all")
+    http, https = told.get("http", otherwise), told.get("https", otherwise)
+    return Proxies(
+        None if http is None else Proxy.parse(http[1], where=http[0]),
+        None if https is None else Proxy.parse(https[1], where=https[0]),
+        NoProxy.parse(told.get("no", ("", ""))[1]),
+        authorities,
+    )

@@ -1,6 +1,6 @@
 """RegistryClient: all registries that one run of the program speaks to. One session for each, made on first need."""
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,18 +14,24 @@ from puller.contracts.content import Source
 from puller.model.event import Report, unheard
 from puller.model.reference import Reference
 from puller.registry.answer import Request
-from puller.registry.failure import MAX_ERROR
-from puller.registry.identity.auth import NO_SCOPE
-from puller.registry.answer import Request
+from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.failure import MAX_ERROR
 from puller.registry.identity.auth import NO_SCOPE
 from puller.registry.means import Means
+from puller.registry.mirrors.health import Health
+from puller.registry.mirrors.mirrored import Mirrored
+from puller.registry.mirrors.replica import Replica, suited
+from puller.registry.ping import Subject, ping
+from puller.registry.pinging.finding import Finding
+from puller.registry.quota.limiter import MAX_WAIT, Limiter
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.routes import Direct
 from puller.registry.session import Session
 from puller.registry.transport.patience import Patience
+from puller.registry.transport.proxy import STRAIGHT, Proxies
 from puller.registry.transport.reach import Classify, reach_of
+from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
@@ -38,8 +44,10 @@ class RegistryClient:
     itself; without them every registry is at the host of its name. `plain_http` names registries, as `host:port`, that
     may be spoken to without TLS; loopback hosts may be without being named, but only anonymously, and not when a
     `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token servers
-    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host. With `debug` every
-    request is reported as well, by the facts of `model/exchange`.
+    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host;
+    `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every
+    request is reported as well, by the facts of `model/exchange`. `proxies` are those to go through; `limit_rate` is in
+    bytes per second, of the bodies of all requests together.
     """
 
     def __init__(
@@ -54,7 +62,13 @@ class RegistryClient:
         user_agent: str = f"puller/{VERSION}",
         report: Report = unheard,
         debug: bool = False,
+        proxies: Proxies = STRAIGHT,
+        limit_rate: int | None = None,
+        request_rate: float | None = None,
+        max_wait: float = MAX_WAIT,
+        limits: Path | None = None,
         retries: RetryPolicy | None = None,
+        ranges: RangePolicy | None = RANGES,
         patience: Patience | None = None,
         world: World | None = None,
         classify: Classify = reach_of,
@@ -66,32 +80,47 @@ class RegistryClient:
         self._ca_file = ca_file
         world = world or World()
         patience = patience or Patience()
+        throttle = None if limit_rate is None else Throttle(limit_rate, clock=world.clock, sleep=world.sleep)
         trace = Trace.begun(report, world.clock, overdue=patience.overdue) if debug else None
+        hear = report if trace is None else trace.hear
         self._means = Means(
-            report=report if trace is None else trace.hear,
+            report=hear,
             world=world,
             trace=trace,
             patience=patience,
             retries=retries or RetryPolicy(),
             concurrency=concurrency,
+            ranges=None if throttle is not None and throttle.is_narrow else ranges,
             token_hosts=frozenset(token_hosts),
             user_agent=user_agent,
             classify=classify,
             resolver=resolver,
+            proxies=proxies,
+            throttle=throttle,
+            limiter=Limiter(world, report=hear, folder=limits, request_rate=request_rate),
+            max_wait=max_wait,
         )
-        self._sessions: dict[tuple[Endpoint, str], Session] = {}
+        self._health = Health(self._means.world.clock)
+        self._sessions: dict[tuple[Endpoint, str, bool], Session] = {}
 
     def source(self, reference: Reference) -> Source:
         """Where to pull `reference` from. Raises InvalidConfig for unusable credentials, CA files or routes."""
-        return self.repository(reference)
+        endpoints = self._routes.endpoints(reference)
+        if len(endpoints) == 1:
+            return self._opened(endpoints[0], reference)
+
+        def opened(endpoint: Endpoint, hasty: bool) -> Repository:
+            return self._opened(endpoint, reference, hasty=hasty)
+
+        replicas = [Replica(endpoint, opened) for endpoint in endpoints]
+        return Mirrored(replicas, self._health, self._means.report)
 
     def repository(self, reference: Reference, *, mount_from: str | None = None) -> Repository:
         """The repository of `reference` in the registry itself, mirrors apart. Raises InvalidConfig as `source`.
 
         `mount_from`: another repository of the same registry, which may lend blobs that are to be brought here.
         """
-        home = self._routes.home(reference)
-        return Repository(self._session(home), reference, called=home.repository, mount_from=mount_from)
+        return self._opened(self._routes.home(reference), reference, mount_from=mount_from)
 
     async def introduce(self, reference: Reference) -> bool:
         """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.
@@ -102,14 +131,16 @@ class RegistryClient:
         await session.read(Request("GET", f"{session.base}/", "login", NO_SCOPE), limit=MAX_ERROR)
         return session.has_shown_credentials
 
-    async def introduce(self, reference: Reference) -> bool:
-        """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.
+    def ping(self, reference: Reference, *, deep: bool) -> AsyncIterator[Finding]:
+        """What the registry of `reference` offers and what is wrong with how it is set up; `deep`: its repository, too.
 
-        Raises Unauthorized where it is refused, and RegistryError for all else.
+        Raises InvalidConfig as `source`.
         """
-        session = self._session(self._routes.home(reference))
-        await session.read(Request("GET", f"{session.base}/", "login", NO_SCOPE), limit=MAX_ERROR)
-        return session.has_shown_credentials
+        home = self._overridden(self._routes.home(reference))
+        mirrors = [self._overridden(mirror) for mirror in self._routes.endpoints(reference) if mirror.is_mirror]
+        identity = None if self._keyring is None else self._keyring.identity(home.registry, home.repository)
+        means = suited(self._means, home, hasty=False)
+        return ping(Subject(reference, home, mirrors, identity, means, deep))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -125,14 +156,23 @@ class RegistryClient:
     ) -> None:
         await self.close()
 
-    def _session(self, endpoint: Endpoint) -> Session:
-        """The session of an endpoint: shared by repositories of one host, set up alike, for one account (B20)."""
+    def _opened(
+        self, endpoint: Endpoint, reference: Reference, *, hasty: bool = False, mount_from: str | None = None
+    ) -> Repository:
+        session = self._session(endpoint, hasty=hasty)
+        return Repository(session, reference, called=endpoint.repository, mount_from=mount_from)
+
+    def _session(self, endpoint: Endpoint, *, hasty: bool = False) -> Session:
+        """The session of an endpoint: shared by repositories of one host, set up alike, for one account (B20).
+
+        `hasty`: if it does not answer soon, others are asked.
+        """
         endpoint = self._overridden(endpoint)
         keyring = self._keyring
         identity = None if keyring is None else keyring.identity(endpoint.registry, endpoint.repository)
-        key = replace(endpoint, repository=""), "" if identity is None else identity.name
+        key = replace(endpoint, repository=""), "" if identity is None else identity.name, hasty
         if key not in self._sessions:
-            self._sessions[key] = Session(key[0], identity, self._means)
+            self._sessions[key] = Session(key[0], identity, suited(self._means, endpoint, hasty=hasty))
         return self._sessions[key]
 
     def _overridden(self, endpoint: Endpoint) -> Endpoint:

@@ -25,6 +25,7 @@ from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
 from puller.registry.download.body import Download
 from puller.registry.download.kept import KeptBody
+from puller.registry.download.parallel import in_pieces
 from puller.registry.download.resume import check_claims
 from puller.registry.headers import content_digest, content_length, media_type
 from puller.registry.identity.auth import Scope
@@ -32,6 +33,7 @@ from puller.registry.session import Session
 from puller.registry.tags import list_tags
 from puller.registry.uploading.deposit import DocumentDeposit, Progress, depositing
 from puller.registry.uploading.documents import put_document
+from puller.registry.uploading.referrer import list_referrer
 from puller.registry.uploading.upload import Place, Upload
 from puller.stream.sink import Sink
 
@@ -68,6 +70,11 @@ class Repository:
         self._mounted: set[Digest] = set()
         self._locks: dict[Digest, anyio.Lock] = {}
         self._interrupted: dict[Digest, tuple[Upload, Progress]] = {}
+        self._in_pieces: set[Digest] = set()
+
+    def keeps(self, digest: Digest) -> bool:
+        """Whether this manifest is at hand for the next `fetch`, since it came with the answer to its name."""
+        return self._kept is not None and self._kept.descriptor.digest == digest
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What `reference` names now. Raises RegistryError, and VerificationError where the answer contradicts itself.
@@ -98,8 +105,10 @@ class Repository:
         self._kept = kept
         download = self._download(wanted, offset)
         try:
-            await download.open()
-            yield download
+            with self._session.shares.blob():
+                await download.open()
+                async with self._flowing(download, wanted, offset) as body:
+                    yield body
         except PullerError as error:
             origin = download.origin
             error.at(reference=f"{self._registry}/{self._repository}", digest=wanted.digest, phase="fetch")
@@ -107,6 +116,29 @@ class Repository:
             raise
         finally:
             download.close()
+
+    @asynccontextmanager
+    async def _flowing(self, download: Download, wanted: Descriptor, offset: int) -> AsyncIterator[Body]:
+        """The download itself, or what brings a large blob in pieces.
+
+        Once that has been tried and the blob is wanted from its start again, its pieces may be to blame.
+        """
+        policy = self._session.ranges
+        is_large = policy is not None and (wanted.size or 0) - offset >= policy.least
+        if (
+            policy is None
+            or not is_large
+            or wanted.media_type in _DOCUMENTS
+            or (wanted.digest in self._in_pieces and not offset)
+        ):
+            yield download
+            return
+        async with in_pieces(download, self._session, wanted, offset=offset, policy=policy) as body:
+            try:
+                yield body
+            finally:
+                if body.origin.connections > 1:
+                    self._in_pieces.add(wanted.digest)
 
     @asynccontextmanager
     async def labelled(self, label: str) -> AsyncIterator[Body]:
@@ -188,7 +220,8 @@ class Repository:
         the registry says that it has kept something else (N22).
         """
         try:
-            await put_document(self._place, raw, descriptor, name)
+            receipt = await put_document(self._place, raw, descriptor, name)
+            await list_referrer(self._place, raw, descriptor, receipt)
         except PullerError as error:
             error.at(reference=f"{self._registry}/{self._repository}", digest=descriptor.digest, phase="push")
             raise
