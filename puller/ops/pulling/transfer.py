@@ -111,7 +111,8 @@ class _Attempt:
                         await ingest.write(chunk)
                         self._report(Advanced(self._wanted, ingest.offset))
             finally:
-                self.spliced = self.spliced or bool(body.origin.resumed_at)
+                origin = body.origin
+                self.spliced = self.spliced or bool(origin.resumed_at) or origin.connections > 1
             return body.origin
 
 
