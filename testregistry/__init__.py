@@ -10,6 +10,7 @@ from testregistry.body import BytesBody
 from testregistry.fault import Match
 from testregistry.journal import Journal, Request
 from testregistry.manner import Manner
+from testregistry.quota import Quota
 
 __all__ = [
     "Answer",
@@ -20,6 +21,7 @@ __all__ = [
     "Manner",
     "Match",
     "Open",
+    "Quota",
     "Request",
     "TestRegistry",
     "faults",

@@ -22,6 +22,7 @@ from testregistry.grammar import digest_of
 from testregistry.journal import Journal
 from testregistry.listener import listening
 from testregistry.manner import Manner
+from testregistry.quota import Quota
 from testregistry.service import Hook, Service
 from testregistry.shelf import shelf_for
 from testregistry.storage import Manifest, Storage
@@ -39,6 +40,7 @@ class TestRegistry:
         self.storage = storage
         self.auth = auth
         self.faults = faults
+        self.quota: Quota | None = None
         self.url = ""
         self.host = ""
         self._service = Service(self._answer, sleep, self._digest_of)
@@ -127,7 +129,14 @@ class TestRegistry:
         if call.target.kind not in ("token", "other"):
             self.auth.check(call)
         late = self.faults.claim(call.record, before_auth=False)
-        return await compose(self._dispatch, late, self)(call)
+        return await compose(self._counted, late, self)(call)
+
+    async def _counted(self, call: Call) -> Answer:
+        quota = self.quota
+        if quota is None or call.target.kind in ("token", "other"):
+            return await self._dispatch(call)
+        answer = quota.refusal(call, self.auth) or await self._dispatch(call)
+        return quota.told(answer, call, self.auth)
 
     async def _dispatch(self, call: Call) -> Answer:
         try:
@@ -184,13 +193,15 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
     sleep: Sleep = asyncio.sleep,
+    quota: Quota | None = None,
 ) -> AsyncIterator[TestRegistry]:
     """Run a registry for the length of the `async with` block.
 
     With `data` its content lies in that directory and is found there again by the next one. `manner` is what the
-    specification leaves open; `sleep` is what stalls and drips wait with.
+    specification leaves open; `sleep` is what stalls and drips wait with; `quota` what clients may pull.
     """
     registry = TestRegistry(Storage(shelf_for(data)), auth or Open(), Faults(faults), manner or Manner(), sleep)
+    registry.quota = quota
     async with listening(registry.handle, host, port, tls) as address:
         registry.host, registry.url = address.host, address.url
         if not isinstance(registry.auth, Bearer):

@@ -68,8 +68,12 @@ class Basic:
         self._users = dict(users)
         self._challenge = f'Basic realm="{realm}"'
 
+    def user(self, authorization: str | None) -> str | None:
+        """The user that a header proves to be."""
+        return basic_user(authorization, self._users)
+
     def check(self, call: Call) -> None:
-        if basic_user(call.headers.get("Authorization"), self._users) is None:
+        if self.user(call.headers.get("Authorization")) is None:
             raise errors.unauthorized(self._challenge)
 
     def expire_all(self) -> None:
@@ -198,6 +202,15 @@ def scopes_of(call: Call) -> tuple[Scope, ...]:
     if "mount" in call.query and (source := call.query.get("from")):
         scopes.append(Scope("repository", source, frozenset({"pull"})))
     return tuple(scopes)
+
+
+def user_of(call: Call, auth: Basic | Bearer) -> str:
+    """Who a request is from, "" for nobody."""
+    header = call.headers.get("Authorization", "")
+    if isinstance(auth, Basic):
+        return auth.user(header) or ""
+    value = header.partition(" ")[2].strip()
+    return next((token.user or "" for token in auth.issued if token.value == value), "")
 
 
 def basic_user(authorization: str | None, users: Mapping[str, str]) -> str | None:

@@ -66,7 +66,7 @@ def _hint(kind: type[RegistryError], what: str) -> str:
 
 
 def _told(status: int, body: bytes) -> str:
-    told = "; ".join(_messages(body))
+    told = "; ".join(messages(body))
     return f"HTTP {status}: {told}" if told else f"HTTP {status}"
 
 
@@ -76,7 +76,8 @@ def codes(body: bytes) -> list[str]:
     return [code for code in found if isinstance(code, str)]
 
 
-def _messages(body: bytes) -> list[str]:
+def messages(body: bytes) -> list[str]:
+    """The first codes with their messages, made safe to show; none where `body` is no error document."""
     words = ((entry.get("code"), entry.get("message")) for entry in _entries(body))
     shown = [printable(" ".join(w for w in pair if isinstance(w, str)), limit=_SHOWN) for pair in words]
     return [text for text in shown if text]

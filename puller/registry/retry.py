@@ -30,11 +30,17 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """A failure that may pass. `retry_after` is in seconds, as the server asked; `stale`: a signed URL has died."""
+    """A failure that may pass. `retry_after` is in seconds, as the server asked; `stale`: a signed URL has died.
+
+    `held`: the limiter holds the next request back, for all who ask the host, so that nobody waits here. `foreseen`:
+    it knows for how long.
+    """
 
     error: RegistryError
     retry_after: float | None = None
     stale: bool = False
+    held: bool = False
+    foreseen: bool = False
 
 
 def passes(status: int) -> bool:
@@ -49,6 +55,11 @@ class Retries:
         self._policy = policy
         self._random = random
         self._left = policy.budget
+
+    @property
+    def attempts(self) -> int:
+        """Most attempts in a row."""
+        return self._policy.attempts
 
     def delay(self, failures: int, retry_after: float | None = None) -> float | None:
         """Seconds to wait after the `failures`th failure in a row, or None: give up.
@@ -82,18 +93,29 @@ class Trial:
         self._report = report
         self._sleep = sleep
         self._failures = 0
+        self._held = 0
         self.attempts = 1
 
     async def after(self, setback: Setback) -> None:
-        """Wait for the next attempt. Raises the setback's error when there is none."""
-        self._failures += 1
-        delay = self._retries.delay(self._failures, setback.retry_after)
+        """Wait for the next attempt. Raises the setback's error when there is none.
+
+        A wait that all have to share, and whose end is known, is no failure of this piece of work: those are counted
+        by themselves.
+        """
+        if setback.held and setback.foreseen:
+            self._held += 1
+            delay: float | None = None if self._held >= self._retries.attempts else 0.0
+        else:
+            self._failures += 1
+            delay = self._retries.delay(self._failures, setback.retry_after)
         if delay is None:
             raise setback.error.at(host=self._host, attempts=self.attempts)
         self.attempts += 1
+        if setback.held:
+            return
         self._report(Retrying(self._host, self._what, self.attempts, delay, setback.error.what))
         await self._sleep(delay)
 
     def progressed(self) -> None:
         """Something was gained: failures are counted from none again."""
-        self._failures = 0
+        self._failures = self._held = 0

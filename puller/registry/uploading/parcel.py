@@ -36,12 +36,16 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to a parcel: `url` is what was asked, `body` its first bytes, which matter where it is a refusal."""
+    """The answer to a parcel: `url` is what was asked, `body` its first bytes, which matter where it is a refusal.
+
+    `foreseen`: of a 429, it is known for how long the host is to be left alone.
+    """
 
     status: int
     url: URL = field(repr=False)
     lines: Mapping[str, list[str]] = field(repr=False)
     body: bytes = field(repr=False)
+    foreseen: bool = False
 
     def header(self, name: str) -> list[str]:
         """Every line of one header."""
