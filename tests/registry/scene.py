@@ -19,6 +19,7 @@ from puller.model.mediatype import OCI_MANIFEST, OCTETS
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.client import RegistryClient
+from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -121,6 +122,7 @@ async def opened(
     classify: Classify = reach_of,
     names: Names | None = None,
     concurrency: int = 6,
+    ranges: RangePolicy | None = RANGES,
     mount_from: str | None = None,
 ) -> AsyncIterator[Repository]:
     """The repository `name` through a client of its own."""
@@ -135,6 +137,7 @@ async def opened(
         world=world or (now or Time()).world(),
         classify=classify,
         concurrency=concurrency,
+        ranges=ranges,
         resolver=ThreadedResolver if names is None else lambda: names,
     )
     async with client:
