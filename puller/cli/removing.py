@@ -8,11 +8,11 @@ import click
 from puller.cli import interrupt
 from puller.cli.failure import exit_code, gravest, show
 from puller.cli.lines import counted, size_text
-from puller.cli.rooms import open_store
+from puller.cli.rooms import open_graph, open_store
 from puller.errors import PullerError
 from puller.model.text import printable
 from puller.ops.collect import collect_layers
-from puller.ops.graphs.graph import Graph, graph_at
+from puller.ops.graphs.graph import Graph
 from puller.ops.removing import Removed, remove
 from puller.ops.unpacking.shelves import shelves_at
 from puller.store.disk import DiskStore
@@ -24,7 +24,7 @@ def remove_all(texts: Sequence[str], *, store: Path | None, graph: Path | None) 
     async def main() -> int:
         place = await open_store(store)
         async with place.room_to_remove():
-            codes = [await _one(text, place, graph_at(place, graph)) for text in texts]
+            codes = [await _one(text, place, open_graph(place, graph)) for text in texts]
             hindrance = await _layers(place)
             return gravest(codes) or _told([hindrance])
 

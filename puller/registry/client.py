@@ -100,7 +100,7 @@ class RegistryClient:
             limiter=Limiter(world, report=hear, folder=limits, request_rate=request_rate),
             max_wait=max_wait,
         )
-        self._health = Health(self._means.world.clock)
+        self._health = Health(world.clock, self._means.limiter)
         self._sessions: dict[tuple[Endpoint, str, bool], Session] = {}
 
     def source(self, reference: Reference) -> Source:

@@ -78,3 +78,34 @@ def test_a_success_afterwards_lets_the_next_failure_count_as_the_first() -> None
     time.now += FIRST
 
     assert not health.is_distrusted(HOST)
+
+
+class Neighbours:
+    """What other processes know."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float]] = []
+        self.distrusted: dict[str, tuple[float, int]] = {}
+
+    def note_failure(self, host: str, seconds: float) -> None:
+        self.told.append((host, seconds))
+
+    def note_success(self, host: str) -> None:
+        self.distrusted.pop(host, None)
+
+    def distrusted_for(self, host: str) -> tuple[float, int]:
+        return self.distrusted.get(host, (0.0, 0))
+
+
+def test_what_other_processes_found_out_counts_and_they_are_told() -> None:
+    neighbours = Neighbours()
+    neighbours.distrusted[HOST] = (12.0, 2)
+    health = Health(Time().clock, neighbours)
+    assert health.is_distrusted(HOST)
+    assert health.reason(HOST) == "another process had to do without it"
+    health.note_failure(HOST, "cannot connect")
+    health.note_failure(HOST, "cannot connect")
+
+    assert neighbours.told == [(HOST, 4 * FIRST)]
+    health.note_success(HOST)
+    assert neighbours.distrusted == {}
