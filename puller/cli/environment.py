@@ -111,6 +111,20 @@ def surroundings(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
     return dict(environ)
 
 
+def limits_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where this user's processes tell one another what registries allow: a folder that need not be there.
+
+    $XDG_RUNTIME_DIR/puller, which goes when the machine is restarted; else $XDG_STATE_HOME/puller/hosts, else
+    ~/.local/state/puller/hosts. None: there is no place for it.
+    """
+    runtime = _own_runtime_directory(environ)
+    if runtime is not None:
+        return runtime / "puller"
+    if not environ.get("HOME"):
+        return None
+    return _absolute(environ, "XDG_STATE_HOME", Path(environ["HOME"]) / ".local" / "state") / "puller" / "hosts"
+
+
 def host_platform() -> Platform:
     """linux/<this machine's architecture>: what containers run here, whatever runs them."""
     return Platform.parse(f"linux/{os.uname().machine}")
@@ -122,15 +136,21 @@ def processors() -> int:
 
 
 def _runtime_directory(environ: Mapping[str, str]) -> Path:
-    """Podman's: in $XDG_RUNTIME_DIR, else /run/containers/UID.
+    """Podman's: in $XDG_RUNTIME_DIR, else /run/containers/UID."""
+    runtime = _own_runtime_directory(environ)
+    return Path(f"/run/containers/{os.getuid()}") if runtime is None else runtime / "containers"
 
-    The XDG base directory specification wants that directory to be the user's own; after `su` it is somebody else's.
+
+def _own_runtime_directory(environ: Mapping[str, str]) -> Path | None:
+    """$XDG_RUNTIME_DIR, which the XDG base directory specification wants to be the user's own.
+
+    After `su` it is somebody else's, and counts for nothing.
     """
     folder = environ.get("XDG_RUNTIME_DIR", "")
     with suppress(OSError):
         if Path(folder).is_absolute() and Path(folder).stat().st_uid == os.getuid():
-            return Path(folder) / "containers"
-    return Path(f"/run/containers/{os.getuid()}")
+            return Path(folder)
+    return None
 
 
 def _absolute(environ: Mapping[str, str], name: str, otherwise: Path) -> Path:

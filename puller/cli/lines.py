@@ -1,7 +1,10 @@
 """Lines: facts of a pull as text for people."""
 
+import math
 from collections.abc import Iterable
+from datetime import datetime
 
+from puller.model.event import Waiting
 from puller.model.report import WEAK, BlobReport, Check, ImageReport, PullReport
 from puller.model.text import printable
 
@@ -45,6 +48,26 @@ def image_line(image: ImageReport) -> str:
     """One image of a chain: `image     5c2630d8aeeb    51.4 MB  registered  strong ID`."""
     line = f"{'image':<9} {image.image_id[:12]}  {size_text(image.size):>9}  {image.outcome}"
     return f"{line:<52}  {printable(image.reason, limit=160)}"
+
+
+def waiting_line(event: Waiting) -> str:
+    """`waiting for registry-1.docker.io: pull quota used up: 0 of 100 left per 6h; until 17:05:09, 5h 12m from now`."""
+    until = datetime.fromtimestamp(event.until).astimezone()
+    shape = "%H:%M:%S" if event.seconds < 12 * 3600 else "%Y-%m-%d %H:%M"
+    when = f"until {until.strftime(shape)}, {duration_text(event.seconds)} from now"
+    return f"waiting for {printable(event.host)}: {printable(event.reason)}; {when}"
+
+
+def duration_text(seconds: float) -> str:
+    """`42 s`, `5m 3s`, `5h 12m`, `3d 4h`: rounded up to what is worth a word."""
+    rest = math.ceil(seconds)
+    if rest < 60:
+        return f"{rest} s"
+    units = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+    most = next(place for place, (size, _) in enumerate(units) if rest >= size)
+    (size, unit), (smaller, its) = units[most], units[most + 1]
+    less = rest % size // smaller
+    return f"{rest // size}{unit} {less}{its}" if less else f"{rest // size}{unit}"
 
 
 def checks_text(checks: Iterable[Check]) -> str:

@@ -3,7 +3,14 @@
 Apart from `rooms`, because aiohttp takes longer to load than many a verb to run that needs no registry.
 """
 
-from puller.cli.environment import credential_places, netrc_path, proxy_variables, settings_places, surroundings
+from puller.cli.environment import (
+    credential_places,
+    limits_path,
+    netrc_path,
+    proxy_variables,
+    settings_places,
+    surroundings,
+)
 from puller.cli.options import Access
 from puller.contracts.access import Keyring
 from puller.errors import InvalidConfig
@@ -43,6 +50,9 @@ def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring |
         debug=access.debug,
         proxies=known_proxies(access),
         limit_rate=access.limit_rate,
+        request_rate=access.request_rate,
+        max_wait=access.max_wait,
+        limits=limits_path(),
     )
 
 

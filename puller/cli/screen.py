@@ -15,7 +15,7 @@ import click
 
 from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
-from puller.cli.lines import blob_line, image_line, pulled_line, size_text
+from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
 from puller.cli.pushlines import delivered_line, pushed_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
@@ -33,6 +33,7 @@ from puller.model.event import (
     Subject,
     Unpacking,
     Verified,
+    Waiting,
     Warned,
 )
 from puller.model.exchange import Traced
@@ -135,7 +136,7 @@ class Told(Quiet):
                 self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
                 self.note(f"warning: {printable(event.text)} ({printable(str(event.reference), limit=2000)})")
-            case Retrying() | PassedOver() | Traced():
+            case Retrying() | Waiting() | PassedOver() | Traced():
                 self.note(wire_line(event))
             case Pulled():
                 self.result(pulled_line(event.report))
@@ -214,10 +215,12 @@ def header_line(event: Planned) -> str:
     return "   ".join(part for part in parts if part)
 
 
-def wire_line(event: Retrying | PassedOver | Traced) -> str:
-    """Who failed, why, and when the next try comes or who is asked instead; or what was sent at all."""
+def wire_line(event: Retrying | Waiting | PassedOver | Traced) -> str:
+    """Who failed or wants us to wait, why, and when the next try comes or who is asked instead; or what was sent."""
     if isinstance(event, Traced):
         return debug_line(event)
+    if isinstance(event, Waiting):
+        return waiting_line(event)
     if isinstance(event, PassedOver):
         reason = printable(event.reason)
         return f"passed over {event.host} for {printable(event.what)}: {reason}; asking {event.next_host}"

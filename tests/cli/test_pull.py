@@ -291,9 +291,9 @@ def test_a_pinned_reference_says_that_the_tag_beside_it_was_not_asked_for(
 
 
 def test_retries_are_told_with_the_reason(puller: Puller) -> None:
-    busy = faults.status(429, headers={"Retry-After": "0"}, kind="manifest")
+    busy = faults.status(503, headers={"Retry-After": "0"}, kind="manifest")
     with serving(faults=[busy]) as registry:
         registry.add("app:1", IMAGE)
         end = puller(registry.name("app:1"))
         assert end.code == 0
-        assert f"retrying: manifest 1 at {registry.host}: manifest 1: too many requests" in end.err
+        assert f"retrying: manifest 1 at {registry.host}: manifest 1: the server fails" in end.err
