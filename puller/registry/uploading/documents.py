@@ -4,11 +4,11 @@ from puller.errors import LimitExceeded, RegistryError
 from puller.model.descriptor import Descriptor
 from puller.model.document import MAX_BYTES
 from puller.registry.retry import Setback
-from puller.registry.uploading.parcel import Parcel
+from puller.registry.uploading.parcel import Parcel, Receipt
 from puller.registry.uploading.upload import Place, check_kept
 
 
-async def put_document(place: Place, raw: bytes, descriptor: Descriptor, name: str) -> None:
+async def put_document(place: Place, raw: bytes, descriptor: Descriptor, name: str) -> Receipt:
     """Put `raw` under `name`, a tag or the digest. Raises RegistryError, DigestMismatch; LimitExceeded over 4 MiB."""
     if len(raw) > MAX_BYTES:
         raise LimitExceeded("the manifest is too large", wanted=f"at most {MAX_BYTES} bytes", got=len(raw))
@@ -24,5 +24,5 @@ async def put_document(place: Place, raw: bytes, descriptor: Descriptor, name: s
             raise
         if not isinstance(result, Setback):
             check_kept(result, descriptor.digest)
-            return
+            return result
         await trial.after(result)

@@ -144,7 +144,9 @@ class Upload:
         if isinstance(result, Setback):
             return result
         self.is_mounted = result.status == 201
-        if not self.is_mounted:
+        if self.is_mounted:
+            check_kept(result, self._digest)
+        else:
             self._location = upload_location(result.header("Location"), result.url)
         return None
 
