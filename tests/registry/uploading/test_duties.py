@@ -73,7 +73,7 @@ async def test_a_manifest_is_sent_under_its_own_media_type_without_parameters(fo
         descriptor = Descriptor(image.media_type, Digest.parse(image.digest), len(image.raw))
         await repository.put_manifest(image.raw, descriptor, "2")
         (put,) = registry.journal.find(method="PUT")
-    assert put.headers.getall("Content-Type") == [image.media_type]  # type: ignore[attr-defined]
+    assert put.headers.getall("Content-Type") == [image.media_type]
 
 
 @pytest.mark.parametrize("name", ["no-post-digest", "no-mount"])
