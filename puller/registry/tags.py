@@ -1,6 +1,6 @@
 """Tags: the list of a repository's tags, page by page, within bounds (THREATS A5, B9)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from yarl import URL
 
@@ -19,7 +19,7 @@ MAX_TAGS = 1_000_000
 PAGE_SIZE = 1000
 
 
-async def list_tags(session: Session, start: str, scope: Scope) -> AsyncIterator[str]:
+async def list_tags(session: Session, start: str, scope: Scope) -> AsyncGenerator[str, None]:
     """Every tag once, in the order of the pages; `start` is the path of the first.
 
     Raises ProtocolViolation for what is no tag, for pages that repeat or have no end, and UnsafeRedirect for a next
