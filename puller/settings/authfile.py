@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from puller.errors import InvalidConfig
-from puller.model.document import MAX_BYTES
 from puller.settings.dockerconfig import DockerConfig
+from puller.settings.file import read_file
 
 _NOBODY = DockerConfig({}, {}, "", file="")
 
@@ -31,25 +31,16 @@ class AuthFile:
         """What it holds. Raises InvalidConfig: a file that is there and cannot be read is not passed over."""
         if self._config is None:
             place = self._place
-            raw = read_settings(place.path, required=place.required)
+            raw = read_named(place.path) if place.required else read_file(place.path)
             self._config = (
                 _NOBODY if raw is None else DockerConfig.parse(raw, file=str(place.path), legacy=place.legacy)
             )
         return self._config
 
 
-def read_settings(path: Path, *, required: bool = False) -> bytes | None:
-    """All of a small file; None: there is none. Raises InvalidConfig."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if required:
-            raise InvalidConfig("there is no such file of credentials", where=path) from error
-        return None
-    except OSError as error:
-        hint = "Name the file to be used instead: --authfile FILE."
-        raise InvalidConfig("credentials cannot be read", where=path, got=error.strerror, hint=hint) from error
-    if len(raw) > MAX_BYTES:
-        raise InvalidConfig("too large for a file of credentials", where=path, wanted=f"at most {MAX_BYTES} bytes")
+def read_named(path: Path) -> bytes:
+    """The bytes of a file that somebody has asked for by name. Raises InvalidConfig, also where there is none."""
+    raw = read_file(path)
+    if raw is None:
+        raise InvalidConfig("there is no such file of credentials", where=path)
     return raw

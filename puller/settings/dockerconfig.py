@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 from puller.contracts.access import Credential, KnownIdentity
@@ -22,10 +22,11 @@ _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Helped:
-    """An account that the program `docker-credential-<helper>` knows by `server`."""
+    """An account that the program `docker-credential-<helper>` knows by `server`; `source` is where that is set up."""
 
     helper: str
     server: str
+    source: str = field(default="", compare=False)
 
 
 Account: TypeAlias = KnownIdentity | Helped
@@ -82,15 +83,15 @@ class DockerConfig:
         """The helper that keeps this registry's account: its own, else the one of all. Raises InvalidConfig."""
         named = self._named(registry)
         if named is None:
-            helper, server, where = self._store, server_of(registry), "credsStore"
+            helper, server, where = self._store, server_of(registry), f"credsStore in {self._file}"
         else:
-            helper, server, where = self._helpers[named], named, f"credHelpers for {registry}"
+            helper, server, where = self._helpers[named], named, f"credHelpers for {registry} in {self._file}"
         if helper == "":
             return None  # in credHelpers it means: in this file (docker/cli, configfile.GetCredentialsStore)
         if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
             wanted = "what follows docker-credential- in a program's name"
-            raise InvalidConfig("malformed credential helper", where=f"{where} in {self._file}", wanted=wanted)
-        return Helped(helper, server)
+            raise InvalidConfig("malformed credential helper", where=where, wanted=wanted)
+        return Helped(helper, server, where)
 
     def keys(self, wanted: Key) -> list[str]:
         """The keys of `auths` that mean it, as they are written."""

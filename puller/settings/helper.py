@@ -13,6 +13,7 @@ from pathlib import Path
 from puller.contracts.access import Credential
 from puller.errors import HelperFailed, InvalidConfig, InvalidManifest
 from puller.model.document import load_document
+from puller.model.reference import is_registry
 from puller.settings.dockerconfig import Helped
 from puller.settings.key import Key
 from puller.settings.process import Ran, run
@@ -99,7 +100,9 @@ def _broken(
     account: Helped, how: str, *, where: object = None, wanted: object = None, got: object = None, hint: str = ""
 ) -> HelperFailed:
     what = f"the credential helper {_program(account)} {how}"
-    return HelperFailed(what, where=where, wanted=wanted, got=got, hint=hint, host=Key.of(account.server).host)
+    return HelperFailed(
+        what, where=where or account.source, wanted=wanted, got=got, hint=hint, host=Key.of(account.server).host
+    )
 
 
 def _try(account: Helped, verb: str) -> str:
@@ -120,10 +123,9 @@ def _read(raw: bytes, account: Helped) -> Credential | None:
     if not (isinstance(server, str) and isinstance(username, str) and isinstance(secret, str)):
         raise _broken(account, "answers what is no credential", wanted=wanted)
     if server and Key.of(server).host != Key.of(account.server).host:
-        wanted = account.server
-        raise _broken(
-            account, "answers with the credential of another registry", wanted=wanted, got=Key.of(server).host
-        )
+        other = Key.of(server).host
+        got = other if is_registry(other) else None  # what is no name may be anything, a secret too
+        raise _broken(account, "answers with the credential of another registry", wanted=account.server, got=got)
     if not username and not secret:
         return None
     if not username or not secret:

@@ -16,8 +16,8 @@ from typing import Any
 
 from puller.contracts.access import Credential
 from puller.model.diskerror import disk_error
-from puller.settings.authfile import read_settings
 from puller.settings.dockerconfig import DockerConfig, document_of
+from puller.settings.file import read_file
 from puller.settings.key import HUB_KEY, Key, server_of
 
 _INDENT = re.compile(rb'\{\s*?\n([ \t]+)"')
@@ -33,7 +33,7 @@ class LoginFile:
 
     def config(self) -> DockerConfig:
         """What it holds now. Raises InvalidConfig."""
-        return DockerConfig.parse(read_settings(self.path) or b"", file=str(self.path))
+        return DockerConfig.parse(read_file(self.path) or b"", file=str(self.path))
 
     def put(self, key: Key, credential: Credential | None) -> None:
         """Keep a login; None: a helper keeps it, and only that there is one is noted, as docker does.
@@ -55,7 +55,7 @@ class LoginFile:
 
     def drop(self, key: Key) -> bool:
         """Forget all logins under `key`; False: there were none. Raises as `put`."""
-        if read_settings(self.path) is None:
+        if read_file(self.path) is None:
             return False
 
         def edit(document: dict[str, Any]) -> bool:
@@ -73,7 +73,7 @@ class LoginFile:
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(target.parent):
-                raw = read_settings(target) or b""
+                raw = read_file(target) or b""
                 document = document_of(raw, str(self.path))
                 if not edit(document):
                     return False

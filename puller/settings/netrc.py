@@ -12,7 +12,7 @@ from typing import Self
 
 from puller.contracts.access import Credential, KnownIdentity
 from puller.errors import InvalidConfig
-from puller.settings.authfile import read_settings
+from puller.settings.authfile import read_named
 
 _WORD = re.compile(r'"((?:[^"\\\n]|\\.)*)"(?!\S)|([^\s"]\S*)', re.ASCII)
 _KEYWORDS = {
@@ -40,7 +40,7 @@ class Netrc:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read the file. Raises InvalidConfig, also where others may read or write it, as ftp and curl's kin do."""
-        raw = read_settings(path, required=True)
+        raw = read_named(path)
         try:
             status = path.stat()
         except OSError as error:
@@ -48,7 +48,7 @@ class Netrc:
         if stat.S_ISREG(status.st_mode) and (status.st_mode & 0o077 or status.st_uid not in (os.geteuid(), 0)):
             hint = f"Keep it to yourself: chmod 600 {path}"
             raise InvalidConfig("others have access to the passwords", where=path, hint=hint)
-        return cls.parse(raw or b"", file=str(path))
+        return cls.parse(raw, file=str(path))
 
     @classmethod
     def parse(cls, raw: bytes, *, file: str = ".netrc") -> Self:

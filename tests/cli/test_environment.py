@@ -1,10 +1,18 @@
 """What is read of the environment, and in which order."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from puller.cli.environment import docker_config_path, host_platform, store_path
+from puller.cli.environment import (
+    credential_places,
+    docker_config_path,
+    host_platform,
+    login_path,
+    netrc_path,
+    store_path,
+)
 from puller.errors import InvalidConfig
 from puller.model.platform import Platform
 from tests.cli.picture import ARCHITECTURE
@@ -43,3 +51,56 @@ def test_dockers_settings_are_where_docker_looks(environ: dict[str, str], expect
 
 def test_images_run_on_linux_whatever_runs_them() -> None:
     assert host_platform() == Platform("linux", ARCHITECTURE)
+
+
+def test_credentials_are_looked_for_in_the_order_of_podman_with_dockers_files_in_it(tmp_path: Path) -> None:
+    """containers-auth.json(5)."""
+    environ = {"HOME": "/home/me", "XDG_RUNTIME_DIR": str(tmp_path), "XDG_CONFIG_HOME": "/conf"}
+    places = credential_places(None, environ)
+    assert [str(place.path) for place in places] == [
+        f"{tmp_path}/containers/auth.json",
+        "/conf/containers/auth.json",
+        "/home/me/.docker/config.json",
+        "/home/me/.dockercfg",
+    ]
+    assert [place.legacy for place in places] == [False, False, False, True]
+    assert not any(place.required for place in places)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "expected", "required"),
+    [
+        ("/given", {"REGISTRY_AUTH_FILE": "/auth", "DOCKER_CONFIG": "/conf"}, "/given", True),
+        (None, {"REGISTRY_AUTH_FILE": "/auth", "DOCKER_CONFIG": "/conf"}, "/auth", False),
+        (None, {"DOCKER_CONFIG": "/conf"}, "/conf/config.json", False),
+    ],
+)
+def test_a_file_of_credentials_that_is_named_is_the_only_one_read_and_written(
+    given: str | None, environ: dict[str, str], expected: str, required: bool
+) -> None:
+    environ = {**environ, "HOME": "/home/me", "XDG_RUNTIME_DIR": "/"}
+    (place,) = credential_places(Path(given) if given else None, environ)
+    assert (str(place.path), place.required) == (expected, required)
+    assert str(login_path(Path(given) if given else None, environ)) == expected
+
+
+@pytest.mark.parametrize("folder", ["", "relative", "/nowhere/at/all", "somebody's"])
+def test_a_runtime_directory_that_is_not_the_users_own_does_not_count(folder: str, tmp_path: Path) -> None:
+    """After `su` it is that of whoever called; the XDG base directory specification wants it to be one's own."""
+    if folder == "somebody's":
+        folder = "/"
+        if os.geteuid() == 0:
+            folder = str(tmp_path)
+            os.chown(folder, 12345, 12345)
+    environ = {"HOME": "/home/me", "XDG_RUNTIME_DIR": folder}
+    assert str(credential_places(None, environ)[0].path) == f"/run/containers/{os.getuid()}/auth.json"
+
+
+def test_without_a_home_only_what_needs_none_is_looked_for() -> None:
+    assert len(credential_places(None, {})) == 1
+    assert str(credential_places(None, {"HOME": "/h", "XDG_CONFIG_HOME": "relative"})[1].path).startswith("/h/.config/")
+
+
+def test_a_netrc_is_where_curl_looks() -> None:
+    assert netrc_path({"HOME": "/home/me", "NETRC": "/mine"}) == Path("/mine")
+    assert netrc_path({"HOME": "/home/me"}) == Path("/home/me/.netrc")

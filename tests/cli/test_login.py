@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -270,15 +271,22 @@ def test_a_helper_that_fails_to_forget_keeps_nothing_in_the_file(puller: Puller,
     assert json.loads(config(home).read_text())["auths"] == {}
 
 
+# A session leader takes what is on its stdin for its own terminal, so that there is a /dev/tty to ask at.
+LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+
+
 def on_a_terminal(home: Path, *words: str, typed: bytes) -> tuple[int, bytes]:
     """`python -m puller WORDS…` with a terminal of its own: its exit code, and all that the terminal showed."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "puller", *words], environment(home))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", LEADER, sys.executable, "-m", "puller", *words]
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(home), start_new_session=True
+    )
+    os.close(theirs)
     shown = b""
     while True:
         try:
-            piece = os.read(terminal, 4096)
+            piece = os.read(ours, 4096)
         except OSError:  # the other end has closed
             piece = b""
         if not piece:
@@ -286,9 +294,9 @@ def on_a_terminal(home: Path, *words: str, typed: bytes) -> tuple[int, bytes]:
         shown += piece
         if shown.rstrip().endswith(b":") and typed:
             line, _, typed = typed.partition(b"\n")
-            os.write(terminal, line + b"\n")
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
+            os.write(ours, line + b"\n")
+    os.close(ours)
+    return process.wait(30), shown
 
 
 def test_at_a_terminal_the_password_is_asked_for_and_not_shown(home: Path) -> None:

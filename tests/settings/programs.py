@@ -44,7 +44,7 @@ class Shelf:
             name,
             f"""cd '{kept}'
 case $1 in
-store) printf '%s' "$server" >"$(printf '%s' "$server" | sed 's/.*"ServerURL": "\\([^"]*\\)".*/\\1/' | tr / _)" ;;
+store) printf '%s' "$server" >"$(printf '%s' "$server" | sed 's/.*"ServerURL": *"\\([^"]*\\)".*/\\1/' | tr / _)" ;;
 get|erase)
     file=$(printf '%s' "$server" | tr / _)
     [ -e "$file" ] || {{ echo 'credentials not found in native keychain'; exit 1; }}

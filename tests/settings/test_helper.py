@@ -51,6 +51,11 @@ async def test_b11_the_secret_of_another_host_is_refused(shelf: Shelf) -> None:
     assert (error.wanted, error.got, error.host) == ("ghcr.io", "docker.io", "ghcr.io")
 
 
+async def test_b15_a_secret_in_place_of_a_server_is_not_shown(shelf: Shelf) -> None:
+    shelf.add("fake", answering("ann", MARKER, f', "ServerURL": "https://ann:{MARKER}@quay.io"'))
+    assert (await broken(shelf)).got is None
+
+
 async def test_the_user_name_token_means_an_identity_token(shelf: Shelf) -> None:
     shelf.add("fake", answering("<token>", "abc.def"))
     assert await shelf.helpers().get(GHCR) == Credential("", "", "abc.def")
@@ -112,8 +117,8 @@ async def test_an_excuse_of_the_protocol_is_told(shelf: Shelf) -> None:
 
 
 async def test_b11_a_helper_that_is_not_there_is_an_error(shelf: Shelf) -> None:
-    error = await broken(shelf)
-    assert "not on the PATH" in str(error)
+    error = await broken(shelf, Helped("fake", "ghcr.io", "credsStore in /home/ann/.docker/config.json"))
+    assert "not on the PATH (credsStore in /home/ann/.docker/config.json)" in str(error)
 
 
 async def test_a_file_that_cannot_be_run_is_no_helper(shelf: Shelf) -> None:

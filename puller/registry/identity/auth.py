@@ -156,7 +156,7 @@ class Authenticator:
     async def _answer_basic(self, rejected: str | None) -> str:
         credential = await self._known(rejected)
         if credential is None:
-            hint = "Log in first, and look whether the name is right."
+            hint = "Log in first (puller login), and look whether the name is right."
             raise Unauthorized("the registry wants a user name and password, and none are known for it", hint=hint)
         if not credential.password:
             raise Unauthorized("the registry wants a password, and only a token is known for it")
@@ -284,7 +284,8 @@ class Authenticator:
     def _hint(self, realm: Realm) -> str:
         """What to do about a refusal by, or with a token of, `realm`."""
         if self._identity is None or (self._asked and self._credential is None):
-            return "Log in first, and look whether the name is right: registries refuse what does not exist."
+            hint = "Log in first (puller login), and look whether the name is right:"
+            return f"{hint} registries refuse what does not exist."
         if realm.trusted:
             return "Look whether the name is right and the credentials are current."
         return (
