@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -15,7 +15,8 @@ class Request:
     """One request as it came in; `status`, `bytes_sent` (of the body) and `finished` are filled in as it is answered.
 
     `digest` is the content asked for, also when a tag was named. Times are seconds of a monotonic clock. `port` is the
-    other end's: requests of one port came over one connection.
+    other end's: requests of one port came over one connection. `certificate` is what the client has shown, as `ssl`
+    reads it.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Request:
     digest: str | None = None
     version: str = "1.1"
     port: int = 0
+    certificate: Mapping[str, object] | None = None
     form: dict[str, str] = field(default_factory=dict, repr=False)
     status: int | None = None
     answer_headers: CIMultiDict[str] = field(default_factory=CIMultiDict, repr=False)

@@ -49,7 +49,8 @@ class Service:
 
 
 def _record(request: web.BaseRequest, target: Target) -> Request:
-    peer = None if request.transport is None else request.transport.get_extra_info("peername")
+    line = request.transport
+    peer = None if line is None else line.get_extra_info("peername")
     return Request(
         method=request.method,
         path=request.rel_url.raw_path,
@@ -60,6 +61,7 @@ def _record(request: web.BaseRequest, target: Target) -> Request:
         repository=target.repository,
         reference=target.reference,
         port=peer[1] if peer else 0,
+        certificate=None if line is None else line.get_extra_info("peercert"),
         version=f"{request.version.major}.{request.version.minor}",
     )
 

@@ -47,7 +47,7 @@ class NoProxy:
             elif host:
                 below = host.removeprefix("*")
                 itself = not below.startswith(".")
-                domains.append((as_ascii(f".{below}" if itself else below), port, itself))
+                domains.append((f".{as_ascii(below.removeprefix('.'))}", port, itself))
         return cls(False, tuple(networks), tuple(addresses), tuple(domains))
 
     def covers(self, host: str, port: int) -> bool:

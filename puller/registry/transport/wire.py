@@ -35,6 +35,10 @@ READ_AHEAD = 1 << 20  # aiohttp stops reading at twice this
 _TLS_HINT = (
     "For an authority of your own give --ca FILE; a registry without TLS has to be named: --plain-http HOST:PORT."
 )
+_CERTIFICATE_HINT = "It wants a client certificate: PEM files HOST:PORT/client.cert and client.key in a certs.d folder."
+# Over TLS 1.3 the refusal comes when we think we are through, and a reset may overtake its reason.
+_CUT_HINT = "A server that wants a client certificate, or another one, may cut the line like this."
+_WANTING = ("CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 _NAME_HINT = "Is the host's name right, and can this machine resolve names?"
 _REACH_HINT = "Is the address right, the registry up, and no firewall between? A proxy has to be named: --proxy."
 
@@ -74,7 +78,7 @@ class Wire:
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
-        with listening(self._trace, method, url, headers, str(proxy or "")) as ask, translated(url, proxy):
+        with listening(self._trace, method, url, headers, str(proxy or "")) as ask, translated(url, proxy, _CUT_HINT):
             async with _Deadline(self._patience.connect + wait, ask) as deadline:
                 response = await pool.request(
                     method,
@@ -224,8 +228,11 @@ def _deadline_begun() -> aiohttp.TraceConfig:
 
 
 @contextmanager
-def translated(url: URL, proxy: Proxy | None = None) -> Iterator[None]:
-    """Turn what aiohttp raises into this package's errors, naming the place without its query, and the proxy."""
+def translated(url: URL, proxy: Proxy | None = None, cut_hint: str = "") -> Iterator[None]:
+    """Turn what aiohttp raises into this package's errors, naming the place without its query, and the proxy.
+
+    `cut_hint` is for a line over TLS that ends where nothing has come yet.
+    """
     where = redacted(url) if proxy is None else f"{redacted(url)} through {proxy}"
     try:
         yield
@@ -246,11 +253,16 @@ def translated(url: URL, proxy: Proxy | None = None) -> Iterator[None]:
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
         what = "not a canonical address" if isinstance(error, aiohttp.InvalidURL) else "malformed HTTP"
         kind = UnsafeRedirect if isinstance(error, aiohttp.InvalidURL) else ProtocolViolation
-        raise kind(what, where=where) from error
+        # Its parser's errors quote what came, which may be a token, and the whole address (THREATS B15).
+        raise kind(what, where=where) from None
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error.__cause__, ssl.SSLError):
-            raise TLSFailure("the TLS connection broke", where=where, got=_words(error.__cause__)) from error
-        raise ConnectionLost("the line was cut", where=where) from error
+            got, hint = _words(error.__cause__), _tls_hint(error.__cause__, "")
+            raise TLSFailure("the TLS connection broke", where=where, got=got, hint=hint) from error
+        hint = cut_hint if url.scheme == "https" else ""
+        # Of a cut line aiohttp's own error may hold half an answer, headers and all.
+        cause = error if isinstance(error, OSError) else None
+        raise ConnectionLost("the line was cut", where=where, hint=hint) from cause
     except ValueError as error:  # also UnicodeError: a host that the idna codec or a socket cannot take
         raise UnsafeRedirect("not an address that can be asked", where=where) from error
 
@@ -266,10 +278,16 @@ def _unconnected(
     # A reset while connecting over TLS comes from the handshake; trying again, or without TLS, is what an attacker
     # who cuts it would like (THREATS B1, N28).
     if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
-        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause), hint=_TLS_HINT)
+        hint = _tls_hint(cause, _TLS_HINT)
+        return TLSFailure("no trusted TLS connection", where=where, got=_words(cause), hint=hint)
     if url.scheme == "https" and isinstance(cause, ConnectionResetError):
         return TLSFailure("the TLS handshake was cut", where=where, hint=_TLS_HINT)
     return Unavailable("cannot connect", where=where, got=_words(cause), hint=_REACH_HINT)
+
+
+def _tls_hint(cause: BaseException, otherwise: str) -> str:
+    reason = str(getattr(cause, "reason", ""))
+    return _CERTIFICATE_HINT if any(word in reason for word in _WANTING) else otherwise
 
 
 def _off_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy) -> Unavailable | TLSFailure:
