@@ -1,4 +1,4 @@
-"""A registry with one generated layer and a pace, as a process of its own: it shares no interpreter with what it serves.
+"""A registry with one generated layer and a pace, in a process that shares no interpreter with what it serves.
 
 `python -m bench.paced SIZE [RATE]`: bytes, and bytes a second for each connection. Prints the registry's host, serves
 `huge:1`, and ends when its standard input does.

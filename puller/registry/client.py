@@ -14,6 +14,7 @@ from puller.contracts.content import Source
 from puller.model.event import Report, unheard
 from puller.model.reference import Reference
 from puller.registry.answer import Request
+from puller.registry.download.pool import Pool
 from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.failure import MAX_ERROR
 from puller.registry.identity.auth import NO_SCOPE
@@ -90,7 +91,7 @@ class RegistryClient:
             patience=patience,
             retries=retries or RetryPolicy(),
             concurrency=concurrency,
-            ranges=None if throttle is not None and throttle.is_narrow else ranges,
+            pool=None if ranges is None or (throttle is not None and throttle.is_narrow) else Pool(ranges),
             token_hosts=frozenset(token_hosts),
             user_agent=user_agent,
             classify=classify,

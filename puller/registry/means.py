@@ -7,7 +7,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 
 from puller.model.event import Report, unheard
-from puller.registry.download.width import RANGES, RangePolicy
+from puller.registry.download.pool import Pool
 from puller.registry.quota.limiter import MAX_WAIT, Limiter
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -23,7 +23,7 @@ from puller.version import VERSION
 class Means:
     """`token_hosts`: token servers that may see credentials whichever registry sends there. `concurrency`: most
     connections to one host. `trace` hears of every request; None: nobody wants to know.
-    `ranges`: how large blobs come over several connections; None: each in one stream.
+    `pool` is of those who fetch in pieces over several connections; None: nobody does.
     `limiter` lets requests go when their hosts allow it, None: each session has its own; `max_wait` is in seconds.
     `throttle` holds back the bodies of all transfers together; None: nothing does.
     """
@@ -33,7 +33,7 @@ class Means:
     patience: Patience = field(default_factory=Patience)
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int = 6
-    ranges: RangePolicy | None = RANGES
+    pool: Pool | None = field(default_factory=Pool)
     token_hosts: frozenset[str] = frozenset()
     user_agent: str = f"puller/{VERSION}"
     classify: Classify = reach_of

@@ -123,17 +123,12 @@ class Repository:
 
         Once that has been tried and the blob is wanted from its start again, its pieces may be to blame.
         """
-        policy = self._session.ranges
-        is_large = policy is not None and (wanted.size or 0) - offset >= policy.least
-        if (
-            policy is None
-            or not is_large
-            or wanted.media_type in _DOCUMENTS
-            or (wanted.digest in self._in_pieces and not offset)
-        ):
+        pool = self._session.pool
+        again = wanted.digest in self._in_pieces and not offset
+        if pool is None or again or wanted.media_type in _DOCUMENTS or (wanted.size or 0) - offset < pool.policy.least:
             yield download
             return
-        async with in_pieces(download, self._session, wanted, offset=offset, policy=policy) as body:
+        async with in_pieces(download, self._session, wanted, offset=offset, pool=pool) as body:
             try:
                 yield body
             finally:

@@ -49,7 +49,7 @@ class Session:
         if endpoint.is_mirror and means.trace is not None:
             means = replace(means, trace=replace(means.trace, is_mirror=True))
         self.trace = means.trace
-        self.ranges = means.ranges
+        self.pool = means.pool
         self.shares = Shares(means.concurrency)
         self.base = endpoint.base
         self._user_agent = means.user_agent

@@ -6,7 +6,7 @@ kill loses no more than a window. With one connection left to have, a stream goe
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Self
 
 import anyio
@@ -16,6 +16,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.report import Origin
 from puller.registry.download.ahead import Ahead
 from puller.registry.download.body import Download
+from puller.registry.download.pool import Pool
 from puller.registry.download.width import RangePolicy, Width
 from puller.registry.download.window import Window
 from puller.registry.session import Session
@@ -24,17 +25,18 @@ from puller.stream.sink import Chunk
 
 @asynccontextmanager
 async def in_pieces(
-    download: Download, session: Session, wanted: Descriptor, *, offset: int, policy: RangePolicy
+    download: Download, session: Session, wanted: Descriptor, *, offset: int, pool: Pool
 ) -> AsyncIterator["Parallel"]:
     """A Body over an open `download` of `wanted` from `offset` on; leaving it ends all of its tasks.
 
     What the block raises comes out as it is, and not as a group.
     """
     failure: Exception | None = None
-    with session.shares.wide():
+    window = Window(pool, wanted.size or 0)
+    with session.shares.wide(), pool.user(), closing(window):
         async with anyio.create_task_group() as group:
             try:
-                yield Parallel(download, session, wanted, offset=offset, policy=policy, group=group)
+                yield Parallel(download, session, wanted, window, offset=offset, policy=pool.policy, group=group)
             except Exception as error:
                 failure = error
             group.cancel_scope.cancel()
@@ -50,6 +52,7 @@ class Parallel:
         download: Download,
         session: Session,
         wanted: Descriptor,
+        window: Window,
         *,
         offset: int,
         policy: RangePolicy,
@@ -62,7 +65,7 @@ class Parallel:
         self._policy = policy
         self._group = group
         self._width = Width(policy)
-        self._window = Window(policy, self._size)
+        self._window = window
         self._ahead: Ahead | None = None
         self._streaming = True
         self._position = offset
@@ -144,5 +147,7 @@ class Parallel:
         if lead is not None and shares.serves_ranges(lead.netloc):
             if self._ahead is None:
                 self._ahead = Ahead(self._session, self._wanted, self._window, self._width, self._group, lead)
-            download.stop = self._window.begin(self._position)
+            stop = self._window.begin(self._position)
             self._ahead.launch()
+            if self._window.first is not None:
+                download.stop = stop

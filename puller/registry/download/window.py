@@ -3,24 +3,23 @@
     reader ──► taken │ pieces, in order, each filling by itself … │ not asked for yet
                position                                           frontier
 
-At most `policy.window` bytes of buffers are there, whatever the size of the blob; a buffer is used again when its piece
-has been taken. So what a kill loses is a window and no more.
+The buffers are the pool's, so there are no more than a window holds, whatever the size of the blob; one is given back
+when its piece has been taken. So what a kill loses is a window and no more.
 """
 
 from collections import deque
 
+from puller.registry.download.pool import Pool
 from puller.registry.download.segment import Segment
-from puller.registry.download.width import RangePolicy
 
 
 class Window:
     """The pieces between `position` and `frontier`."""
 
-    def __init__(self, policy: RangePolicy, size: int) -> None:
-        self._policy = policy
+    def __init__(self, pool: Pool, size: int) -> None:
+        self._pool = pool
+        self._piece = pool.policy.piece
         self._size = size
-        self._free: list[bytearray] = []
-        self._buffers = policy.window // policy.piece  # that may still be made
         self._pieces: deque[Segment] = deque()
         self._taken: Segment | None = None
         self.frontier = 0
@@ -30,8 +29,7 @@ class Window:
 
         They lie at multiples of their size, so that caches on the way that keep slices see the same ones each time.
         """
-        piece = self._policy.piece
-        self.frontier = min((position // piece + 2) * piece, self._size)
+        self.frontier = min((position // self._piece + 2) * self._piece, self._size)
         return self.frontier
 
     @property
@@ -41,13 +39,12 @@ class Window:
 
     def claim(self) -> Segment | None:
         """The next piece to be asked for; None where nothing is left or there is no room."""
-        if self.frontier >= self._size:
-            return None
-        buffer = self._buffer()
+        having = len(self._pieces) + (self._taken is not None)
+        buffer = self._pool.take(having=having) if self.frontier < self._size else None
         if buffer is None:
             return None
         start = self.frontier
-        self.frontier = min(start + self._policy.piece, self._size)
+        self.frontier = min(start + self._piece, self._size)
         segment = Segment(start, self.frontier, buffer)
         self._pieces.append(segment)
         return segment
@@ -59,21 +56,21 @@ class Window:
     def reclaim(self) -> None:
         """Nothing is lent any more."""
         if self._taken is not None:
-            self._free.append(self._taken.buffer)
+            self._pool.give(self._taken.buffer)
             self._taken = None
 
     def drop_from(self, segment: Segment) -> list[Segment]:
-        """Forget this piece and all after it; which those were. Their buffers are lost: somebody may still write."""
+        """Forget this piece and all after it; which those were. Somebody may still write to their buffers."""
         dropped = [piece for piece in self._pieces if piece.start >= segment.start]
         for _ in dropped:
             self._pieces.pop()
+            self._pool.lose()
         self.frontier = segment.start
         return dropped
 
-    def _buffer(self) -> bytearray | None:
-        if self._free:
-            return self._free.pop()
-        if not self._buffers:
-            return None
-        self._buffers -= 1
-        return bytearray(self._policy.piece + 1)
+    def close(self) -> None:
+        """Nobody reads or writes any more."""
+        self.reclaim()
+        for piece in self._pieces:
+            self._pool.give(piece.buffer)
+        self._pieces.clear()

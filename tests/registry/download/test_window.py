@@ -1,8 +1,10 @@
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from puller.errors import ProtocolViolation
+from puller.registry.download.pool import Pool
 from puller.registry.download.segment import VIEW, Segment
 from puller.registry.download.width import RANGES
 from puller.registry.download.window import Window
@@ -31,17 +33,17 @@ def take(window: Window) -> bytes:
 
 @pytest.mark.parametrize(("position", "begin"), [(0, 20), (9, 20), (10, 30), (11, 30), (85, 95), (94, 95)])
 def test_pieces_begin_one_piece_on_at_a_multiple_of_their_size(position: int, begin: int) -> None:
-    assert Window(POLICY, 95).begin(position) == begin
+    assert Window(Pool(POLICY), 95).begin(position) == begin
 
 
 def test_no_more_is_asked_for_than_the_window_holds() -> None:
-    window = Window(POLICY, 1000)
+    window = Window(Pool(POLICY), 1000)
     window.begin(0)
     assert claimed(window) == [(20, 30), (30, 40), (40, 50), (50, 60)]
 
 
 def test_what_was_taken_makes_room_once_its_last_chunk_is_given_back() -> None:
-    window = Window(POLICY, 1000)
+    window = Window(Pool(POLICY), 1000)
     window.begin(0)
     claimed(window)
     take(window)
@@ -51,13 +53,13 @@ def test_what_was_taken_makes_room_once_its_last_chunk_is_given_back() -> None:
 
 
 def test_the_last_piece_ends_where_the_blob_ends() -> None:
-    window = Window(POLICY, 45)
+    window = Window(Pool(POLICY), 45)
     window.begin(0)
     assert claimed(window) == [(20, 30), (30, 40), (40, 45)]
 
 
 def test_buffers_are_used_again() -> None:
-    window = Window(POLICY, 10_000)
+    window = Window(Pool(POLICY), 10_000)
     window.begin(0)
     seen = set()
     while (piece := window.claim()) is not None:
@@ -68,7 +70,7 @@ def test_buffers_are_used_again() -> None:
 
 
 def test_pieces_given_up_are_forgotten_with_all_behind_them() -> None:
-    window = Window(POLICY, 1000)
+    window = Window(Pool(POLICY), 1000)
     window.begin(0)
     first, second, third = (window.claim() for _ in range(3))
     assert first is not None
@@ -79,12 +81,46 @@ def test_pieces_given_up_are_forgotten_with_all_behind_them() -> None:
 
 
 def test_a_buffer_somebody_may_still_write_to_is_not_used_again() -> None:
-    window = Window(POLICY, 1000)
+    window = Window(Pool(POLICY), 1000)
     window.begin(0)
-    pieces = [window.claim() for _ in range(4)]
-    assert pieces[1] is not None
-    window.drop_from(pieces[1])
-    assert claimed(window) == []
+    pieces = [piece for _ in range(4) if (piece := window.claim()) is not None]
+    dropped = window.drop_from(pieces[1])
+    again = [piece for _ in range(4) if (piece := window.claim()) is not None]
+    assert len(again) == 3
+    assert not {id(piece.buffer) for piece in dropped} & {id(piece.buffer) for piece in again}
+
+
+def test_a_window_that_is_closed_gives_all_back() -> None:
+    pool = Pool(POLICY)
+    for _ in range(2):
+        window = Window(pool, 1000)
+        window.begin(0)
+        assert len(claimed(window)) == 4
+        take(window)
+        window.close()
+
+
+def test_windows_at_the_same_time_have_equal_parts() -> None:
+    pool = Pool(POLICY)
+    windows = [Window(pool, 1000) for _ in range(2)]
+    with pool.user():
+        assert len(claimed(windows[0])) == 4
+        with pool.user():
+            assert claimed(windows[1]) == []
+            for _ in range(4):
+                take(windows[0])
+                windows[0].reclaim()
+            assert len(claimed(windows[1])) == 2
+            assert len(claimed(windows[0])) == 2
+
+
+def test_more_windows_than_buffers_have_one_each_while_there_are_any() -> None:
+    pool = Pool(POLICY)
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(pool.user())
+        counts = [len(claimed(Window(pool, 1000))) for _ in range(6)]
+    assert counts == [1, 1, 1, 1, 0, 0]
 
 
 def took(segment: Segment) -> bytes | None:

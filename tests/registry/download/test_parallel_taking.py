@@ -1,0 +1,166 @@
+"""Large blobs in pieces: what they take of memory, tasks and connections, and how they leave."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from puller.errors import ConnectionLost
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.mediatype import OCTETS
+from puller.registry.download.width import RANGES
+from puller.registry.repository import Repository
+from testregistry import Request, faults, images, serve
+from tests.peak import forget_peak, peak
+from tests.registry.download.pieces import BLOB, EAGER, PIECE, WANTED, eager, ranges
+from tests.registry.scene import content, described, fetched
+
+
+async def test_no_more_than_the_window_is_asked_for_ahead_of_the_reader() -> None:
+    async with serve() as registry:
+        registry.add_blob("app", BLOB)
+        taken = furthest = 0
+        async with eager(registry.host) as repository, repository.fetch(WANTED) as body:
+            async for chunk in body:
+                taken += len(chunk)
+                await asyncio.sleep(0.002)  # the pieces fill meanwhile
+                asked = [last for _, last in ranges(registry.journal) if last is not None]
+                furthest = max([furthest, *(last - taken for last in asked)])
+        assert PIECE < furthest <= EAGER.window + PIECE  # a stream may have a piece left before the window
+
+
+@pytest.mark.parametrize("read", [0, 1, 5])
+async def test_r7_a_body_that_is_left_leaves_no_task_and_no_connection(read: int) -> None:
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+        registry.faults.append(faults.pace(digest, rate=1e6, times=None))
+        async with eager(registry.host) as repository:
+            before = asyncio.all_tasks()
+            async with repository.fetch(WANTED) as body:
+                chunks = aiter(body)
+                for _ in range(read):
+                    await anext(chunks)
+            ours = {task for task in asyncio.all_tasks() - before if "testregistry" not in repr(task.get_coro())}
+            assert not [task for task in ours if "puller" in repr(task.get_coro())]
+
+
+@pytest.mark.parametrize("steps", range(1, 60, 7))
+async def test_n31_a_pull_that_is_cancelled_anywhere_ends_at_once(steps: int) -> None:
+    async with serve() as registry:
+        registry.add_blob("app", BLOB)
+        async with eager(registry.host) as repository:
+            with anyio.CancelScope() as scope, anyio.fail_after(5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_count_down, steps, scope)
+                    assert await fetched(repository, WANTED) == BLOB
+            assert await fetched(repository, WANTED) == BLOB
+
+
+async def _count_down(steps: int, scope: anyio.CancelScope) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    scope.cancel()
+
+
+async def test_an_error_of_the_reader_comes_out_as_it_is() -> None:
+    async with serve() as registry:
+        registry.add_blob("app", BLOB)
+        async with eager(registry.host) as repository:
+
+            async def stumble() -> None:
+                async with repository.fetch(WANTED) as body:
+                    async for _ in body:
+                        if body.origin.connections > 1:
+                            raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                await stumble()
+
+
+async def test_an_error_of_the_line_names_who_served_it() -> None:
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+        registry.faults.append(faults.drop(digest, ranged=True, times=None, skip=3))
+        async with eager(registry.host, attempts=2) as repository:
+            with pytest.raises(ConnectionLost) as caught:
+                await fetched(repository, WANTED)
+        assert caught.value.host == registry.host
+        assert caught.value.phase == "fetch"
+
+
+async def test_a_blob_that_was_wrong_in_pieces_is_fetched_again_in_one_stream() -> None:
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+        async with eager(registry.host) as repository:
+            assert await fetched(repository, WANTED) == BLOB
+            registry.journal.clear()
+            assert await fetched(repository, WANTED) == BLOB
+        assert registry.journal.ranges(digest) == [None]
+
+
+async def test_blobs_at_the_same_time_share_the_connections() -> None:
+    blobs = [content(3_000_000, seed) for seed in range(3)]
+    flowing = most = 0
+    async with serve() as registry:
+        for blob in blobs:
+            registry.faults.append(faults.pace(registry.add_blob("app", blob), rate=20e6, times=None))
+
+        def begun(request: Request) -> None:
+            nonlocal flowing, most
+            flowing = sum(r.finished is None for r in registry.journal)
+            most = max(most, flowing)
+
+        registry.on_answer.append(begun)
+        async with eager(registry.host, concurrency=8) as repository:
+            assert await asyncio.gather(*(fetched(repository, described(blob)) for blob in blobs)) == blobs
+    assert 3 < most <= 7
+
+
+async def test_the_first_request_of_another_blob_does_not_wait_for_one_that_is_wide() -> None:
+    small = content(1000)
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+        registry.add_blob("app", small)
+        registry.faults.append(faults.stall(digest, after=50_000, ranged=True, times=None))
+        async with eager(registry.host, concurrency=4) as repository:
+            async with repository.fetch(WANTED) as body, anyio.create_task_group() as group:
+                stalled = anyio.Event()
+
+                async def read() -> None:
+                    async for _ in body:
+                        if body.origin.connections > 1:
+                            stalled.set()
+
+                group.start_soon(read)
+                await stalled.wait()
+                with anyio.fail_after(1):
+                    assert await fetched(repository, described(small)) == small
+                group.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_r10_memory_is_a_window_and_a_stream_whatever_the_size() -> None:
+    peaks = []
+    always = replace(RANGES, hunger=0, gain=0, loss=0, enough=1e12)
+    async with serve() as registry:
+        for size, policy, connections in ((50 << 20, None, 1), (4_000 << 20, always, RANGES.most)):
+            layer = images.generated_layer(size)
+            registry.add("app", images.image(layer))
+            wanted = Descriptor(OCTETS, Digest.parse(layer.digest), layer.size)
+            forget_peak()
+            async with eager(registry.host, ranges=policy, concurrency=12) as repository:
+                assert await digest_of(repository, wanted) == (layer.digest, connections)
+            peaks.append(peak())
+    # Its pieces, and what the registry in this process holds for each connection more.
+    assert peaks[1] - peaks[0] < 42 << 10  # KiB
+
+
+async def digest_of(repository: Repository, wanted: Descriptor) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    async with repository.fetch(wanted) as body:
+        async for chunk in body:
+            digest.update(chunk)
+        return f"sha256:{digest.hexdigest()}", body.origin.connections
