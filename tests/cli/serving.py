@@ -1,6 +1,7 @@
 """Servers in a thread of their own, for tests that run a command line in this one."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
@@ -15,23 +16,26 @@ from testregistry.fault import Fault
 T = TypeVar("T")
 
 
-def serving(*, auth: Auth | None = None, faults: Sequence[Fault] = ()) -> AbstractContextManager[TestRegistry]:
+def serving(
+    *, auth: Auth | None = None, faults: Sequence[Fault] = (), tls: ssl.SSLContext | None = None
+) -> AbstractContextManager[TestRegistry]:
     """A registry. It may be filled and its journal read from outside its thread."""
-    return _in_a_thread(lambda: serve(auth=auth, faults=faults))
+    return in_a_thread(lambda: serve(auth=auth, faults=faults, tls=tls))
 
 
 def canary() -> AbstractContextManager[Canary]:
     """The other origin."""
-    return _in_a_thread(serve_canary)
+    return in_a_thread(serve_canary)
 
 
 def blob_host(registry: TestRegistry) -> AbstractContextManager[Cdn]:
     """A host of signed URLs for the content of a registry."""
-    return _in_a_thread(lambda: serve_cdn(registry))
+    return in_a_thread(lambda: serve_cdn(registry))
 
 
 @contextmanager
-def _in_a_thread(open_server: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+def in_a_thread(open_server: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """Any server of the tests, for the length of the block."""
     opened: list[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = []
     up = threading.Event()
 
