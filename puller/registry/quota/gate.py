@@ -165,13 +165,13 @@ class Gate:
             alone.release()
 
     async def _wait_for_place(self, ticket: Ticket, deadline: float) -> None:
-        wanted = self._hold()
+        number = next(self._numbers)
 
         def take(record: Record, now: float) -> tuple[Record, tuple[Allowance, Standing] | None]:
             known = record.accounts.get(ticket.account)
             if known is None:
                 return record, None
-            after, standing = known.taken(wanted, now, self._is_alive)
+            after, standing = known.taken(self._hold(number, now), now, self._is_alive)
             return record.with_account(ticket.account, after), (after, standing)
 
         async with self._in_lines[ticket.account]:
@@ -193,15 +193,16 @@ class Gate:
 
     async def _get_turn(self, ticket: Ticket, deadline: float) -> None:
         """Wait for the end of a pause, and for the next turn where somebody wants a slower pace."""
-        wanted, interval = self._hold(), self._interval
+        number, interval = next(self._numbers), self._interval
 
         def take(record: Record, now: float) -> tuple[Record, Pause | float]:
             if record.pause is not None:
-                passed = None if now < record.pause.until else record.pause.passed(wanted, now, self._is_alive)
+                probe = self._hold(number, now)
+                passed = None if now < record.pause.until else record.pause.passed(probe, now, self._is_alive)
                 if passed is None:
                     return record, record.pause
                 record = replace(record, pause=passed)
-                ticket.probe = wanted
+                ticket.probe = probe
             if interval is None:
                 return record, now
             pace, turn = Pace.step(record.pace, interval, now)
@@ -234,8 +235,8 @@ class Gate:
         why = "the host asks for a pause" if pause.told else "too many requests"
         return Wait(why, pause.until, pause.until)
 
-    def _hold(self) -> Hold:
-        return Hold(self._holder, next(self._numbers), self._world.wall() + HELD_LONGEST)
+    def _hold(self, number: int, now: float) -> Hold:
+        return Hold(self._holder, number, now + HELD_LONGEST)
 
     def _is_alive(self, holder: str) -> bool:
         if holder == self._holder:

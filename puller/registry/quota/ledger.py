@@ -91,7 +91,7 @@ class Ledger:
                     before = self._read(path)
                     after, outcome = self._applied(how, before)
                     if after != before:
-                        self._write(path, after)
+                        self._keep(path, after)
                     return outcome
             except BlockingIOError:
                 raise
@@ -118,6 +118,12 @@ class Ledger:
             return Record.parse(os.read(fd, MAX_BYTES + 1)) if is_ours else Record()
         finally:
             os.close(fd)
+
+    def _keep(self, path: Path, record: Record) -> None:
+        try:
+            self._write(path, record)
+        except OSError as error:
+            self._go_alone(error)  # with what has been changed
 
     @staticmethod
     def _write(path: Path, record: Record) -> None:
