@@ -103,7 +103,12 @@ def pulled_line(report: PullReport) -> str:
     else:
         contents = [counted(layers, "layer")] if layers or not blobs else []
     contents += [counted(blobs, "blob")] if blobs else []
-    amounts = [(report.fetched, "fetched"), (report.resumed, "resumed"), (report.reused, "reused")]
+    amounts = [
+        (report.fetched, "fetched"),
+        (report.resumed, "resumed"),
+        (report.copied, "copied"),
+        (report.reused, "reused"),
+    ]
     told = [f"{size_text(amount)} {word}" for amount, word in amounts if amount] or ["nothing to fetch"]
     took = ", ".join([*contents, *told, *unpacked_words(report), f"{report.seconds:.1f} s"])
     return f"pulled {report.reference}  {report.digest}  {took}"

@@ -1,7 +1,7 @@
 """Pulling: what `puller pull` does with its words, from references to exit code."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,7 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.workbench import open_shelves
+from puller.contracts.lending import Lender
 from puller.errors import InvalidReference, NotFound, PullerError, Unauthorized
 from puller.model.descriptor import Descriptor
 from puller.model.event import Event, Failed, Pulled, Report
@@ -57,6 +58,7 @@ class Order:
     discard: bool = False
     graph: Path | None = None
     verify_disk: bool = False
+    places: tuple[Path, ...] = ()
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
@@ -97,14 +99,26 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             ):
                 from puller.cli.registries import open_client  # while the process that unpacks gets ready
 
-                async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                    pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say)
+                async with (
+                    _lenders(order.places, place) as lenders,
+                    open_client(order.access, jobs=order.jobs, report=listen) as client,
+                ):
+                    pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say, lenders)
                     return await pulls.run(references, report=listen)
 
         try:
             return interrupt.run(main, warn=say, left="what was received is kept for the next try")
         finally:
             write_report(report_file, {"schema": SCHEMA, "pulls": [report.encode() for report in reports]})
+
+
+def _lenders(paths: Sequence[Path], store: DiskStore) -> AbstractAsyncContextManager[Sequence[Lender]]:
+    """The places to take blobs from; what has to be unpacked for that lies beside the store's unfinished blobs."""
+    if not paths:
+        return nullcontext(())
+    from puller.ops.pulling.lenders import lenders  # seldom needed
+
+    return lenders(paths, store.layout.ingests)
 
 
 class _Pulls:
@@ -118,7 +132,9 @@ class _Pulls:
         shelves: Shelves | None,
         graph: GraphDoor,
         say: Show,
+        lenders: Sequence[Lender],
     ) -> None:
+        self._lenders = lenders
         self._say = say
         self._graph = graph
         self._client = client
@@ -184,6 +200,7 @@ class _Pulls:
                     shelves=self._shelves,
                     graph=self._graph,
                     limiter=self._blobs,
+                    places=self._lenders,
                     report=report,
                 )
                 await self._discard(reference)

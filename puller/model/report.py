@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from puller.model.alteration import Altered
 
-Outcome = Literal["fetched", "resumed", "reused"]
+Outcome = Literal["fetched", "resumed", "reused", "copied"]
 SCHEMA = 1
 WEAK = "weak: tarsum"  # what a check notes that has nothing but a tarsum to go by (THREATS D1)
 
@@ -24,9 +24,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who served a body: the registry's host, and the host it redirected to, without path and query.
+    """Who served a body: the registry's host, and the host it redirected to, without path and query; or a local place.
 
-    Of a body that came from several hosts it is the last one. `passed` are those that were passed over before it.
+    Of a body that came from several of them it is the last one. `passed` are those that were passed over before it,
+    `copied` how many bytes local places have given.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Origin:
     resumed_at: tuple[int, ...] = ()  # byte offsets at which a cut body was asked for again
     passed: tuple[Passed, ...] = ()
     connections: int = 1  # over which it came at the same time, at most
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class BlobReport:
-    """One blob of a pull. Byte counts are of the blob as stored; the three add up to its size when all went well.
+    """One blob of a pull. Byte counts are of the blob as stored; the four add up to its size when all went well.
 
     `graph` is the image of an image graph whose layer stands for it; the blob itself is not in the store then.
     """
@@ -67,6 +69,7 @@ class BlobReport:
     checks: tuple[Check, ...] = ()
     seconds: float = 0.0
     graph: str = ""
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,12 @@ class PullReport:
         """Bytes that were in the store already."""
         return sum(blob.reused for blob in self.blobs)
 
+    @property
+    def copied(self) -> int:
+        """Bytes that other local places had."""
+        return sum(blob.copied for blob in self.blobs)
+
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        totals = {"fetched": self.fetched, "resumed": self.resumed, "reused": self.reused}
+        totals = {"fetched": self.fetched, "resumed": self.resumed, "reused": self.reused, "copied": self.copied}
         return asdict(self) | {"totals": totals}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from puller.contracts.content import ContentStore, Source
+from puller.contracts.lending import Lender
 from puller.errors import ContentCorrupt, ContentMissing, PullerError, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -48,13 +49,14 @@ async def pull(
     shelves: Shelves | None = None,
     graph: GraphDoor | None = None,
     limiter: anyio.CapacityLimiter | None = None,
+    places: Sequence[Lender] = (),
     report: Report = unheard,
 ) -> PullReport:
     """Pull `reference` from `source` into `store`; `limiter` bounds how many blobs flow at once (3 without one).
 
     With `shelves` every layer is unpacked there too, from its verified blob, while others still flow. With `graph` the
     images of a schema 1 manifest are registered there if anything is unpacked, and layers that it has are not fetched
-    again.
+    again. What `places` hold by digest is taken from there, verified like all else, and not fetched.
 
     A digest decides over a tag that stands beside it; a digest-pinned reference that is wholly in the store makes no
     request. Blobs that were verified stay in the store when the pull fails, so a second try does not fetch them again;
@@ -62,6 +64,10 @@ async def pull(
     """
     reference = reference.tagged()
     ledger = Ledger(reference, report)
+    if places:
+        from puller.ops.pulling.nearby import Nearby  # seldom needed
+
+        source = Nearby(places, source, warn=ledger.warn)
 
     async def work() -> PullReport:
         async with store.lease() as lease:

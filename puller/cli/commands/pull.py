@@ -28,6 +28,14 @@ from puller.cli.options import Access, Verb, driver_option, graph_option, regist
     help="Refuse layers that are named by tarsum only, as some manifests of schema 1 do (exit 3).",
 )
 @click.option("--require-signature", is_flag=True, help="Refuse unsigned manifests of schema 1 (exit 3).")
+@click.option(
+    "--from-store",
+    "places",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="PLACE",
+    help="Take blobs from this store, OCI layout or archive of images where it has them; may be repeated.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
 @click.option(
     "--report",
@@ -53,6 +61,7 @@ def command(
     digest_only: bool,
     require_strong_digests: bool,
     require_signature: bool,
+    places: tuple[Path, ...],
     jobs: int,
     report: Path | None,
     as_json: bool,
@@ -79,6 +88,7 @@ def command(
         digest_only=digest_only,
         strong=require_strong_digests,
         signed=require_signature,
+        places=places,
         graph=graph,
         verify_disk=verify_disk,
         jobs=jobs,

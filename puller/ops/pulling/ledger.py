@@ -45,19 +45,21 @@ class Ledger(Account):
         """
         descriptor = step.descriptor if transferred is None else transferred.descriptor
         size = descriptor.size
+        copied = transferred.origin.copied if transferred is not None and transferred.origin is not None else 0
         blob = BlobReport(
             step.role,
             str(descriptor.digest),
             descriptor.media_type,
             size,
             _outcome(transferred),
-            fetched=transferred.fetched if transferred else 0,
+            fetched=transferred.fetched - copied if transferred else 0,
             resumed=transferred.resumed if transferred else 0,
             reused=0 if transferred else size or 0,
             origin=transferred.origin if transferred else None,
             checks=checks,
             seconds=round(self._clock() - started, 3),
             graph=graph,
+            copied=copied,
         )
         self._blobs.append(blob)
         self._report(Verified(self._reference, blob))
@@ -153,4 +155,7 @@ def alteration_texts(trees: Iterable[Sequence[Altered]]) -> list[str]:
 def _outcome(transferred: Transferred | None) -> Outcome:
     if transferred is None:
         return "reused"
-    return "resumed" if transferred.resumed else "fetched"
+    if transferred.resumed:
+        return "resumed"
+    is_copied = transferred.origin is not None and transferred.origin.copied == transferred.fetched > 0
+    return "copied" if is_copied else "fetched"
