@@ -9,6 +9,7 @@ from puller.contracts.access import Endpoint, Keyring, Protection
 from puller.model.event import Event, PassedOver
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
+from puller.registry.download.width import RangePolicy
 from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -63,6 +64,7 @@ async def hosts(
     patience: Patience = QUICK,
     retries: RetryPolicy | None = None,
     keyring: Keyring | None = None,
+    ranges: RangePolicy | None = None,
     reference: str = "app:1",
 ) -> AsyncIterator[Hosts]:
     """So many hosts, all of which have the image unless `filled` says otherwise; `endpoints` changes each by name."""
@@ -84,6 +86,7 @@ async def hosts(
             report=events.append,
             patience=patience,
             retries=retries,
+            ranges=ranges,
             world=now.world(real_clock=False),
         )
         async with client:

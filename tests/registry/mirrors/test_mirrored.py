@@ -8,6 +8,7 @@ from puller.model.digest import Digest
 from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 from puller.model.report import Origin, Passed
+from puller.registry.download.width import RangePolicy
 from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.retry import RetryPolicy
 from testregistry import faults
@@ -92,6 +93,19 @@ async def test_a_body_that_breaks_for_good_goes_on_at_the_next_host_where_it_was
         assert 1000 in origin.resumed_at
         assert there.registry.journal.ranges(LAYER.digest) == ["bytes=1000-"]
         assert origin.passed[0].host == there.mirror.host
+
+
+async def test_a_blob_that_comes_in_pieces_goes_on_at_the_next_host_as_well() -> None:
+    pieces = RangePolicy(window=64 << 10, piece=8 << 10, least=1)
+    async with hosts(ranges=pieces) as there:
+        there.mirror.faults.append(faults.cut(LAYER.digest, after=20_000))
+        there.mirror.faults.append(faults.drop(LAYER.digest, skip=1, times=None))
+        raw, origin = await taken(there.source)
+
+        assert raw == LAYER.raw
+        assert origin.host == there.registry.host
+        assert origin.passed[0].host == there.mirror.host
+        assert (await taken(there.source))[0] == LAYER.raw
 
 
 async def test_a_mirror_that_stalls_in_the_middle_costs_two_stalls_and_no_more() -> None:
