@@ -7,6 +7,7 @@ import aiohttp
 from yarl import URL
 
 from puller.registry.identity.auth import Scope
+from puller.registry.transport.hush import hushed
 from puller.registry.transport.origin import Origin
 
 # RFC 9110 section 8.8.3, without the obsolete bytes beyond ASCII: such a tag could not be sent back as it came.
@@ -92,6 +93,15 @@ class Answer:
     def header(self, name: str) -> list[str]:
         """Every line of one header."""
         return self.response.headers.getall(name, [])
+
+    def hushed(self, body: bytes) -> bytes:
+        """`body`, or another part of the answer, without what it repeats of the request's secrets (THREATS B15)."""
+        return hushed(body, self.response.request_info.headers, self.response.url) if body else body
+
+    def texts(self, name: str) -> list[str]:
+        """The lines of a header that is there to be shown, hushed."""
+        lines = (line.encode("utf-8", "surrogateescape") for line in self.header(name))
+        return [self.hushed(line).decode("utf-8", "surrogateescape") for line in lines]
 
     def close(self) -> None:
         """Give up the rest of the body, and the connection unless it is at its end."""

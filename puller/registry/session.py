@@ -224,7 +224,7 @@ class Session:
             response = await self._send(wire, request.method, trail.url, headers)
             answer = Answer(response, trail.origin, trail.at_home, trail.redirected)
             if answer.at_home:
-                self._warnings.hear(answer.header("Warning"))
+                self._warnings.hear(answer.texts("Warning"))
             if response.status not in REDIRECTS:
                 return answer
             await self._drain(answer)
@@ -279,7 +279,7 @@ class Session:
             wire, parcel.method, parcel.url, headers, body=parcel.body or None, answer_within=within
         )
         answer = Answer(response, self.origin, at_home=True, redirected=False)
-        self._warnings.hear(answer.header("Warning"))
+        self._warnings.hear(answer.texts("Warning"))
         body = await self._drain(answer)
         lines = {name.lower(): response.headers.getall(name) for name in response.headers}
         foreseen = response.status == 429 and await self._visitor.explained(response, body)
@@ -330,9 +330,12 @@ class Session:
         return body
 
     async def _drain(self, answer: Answer) -> bytes:
-        """The first bytes of a body nobody needs; reading it to its end keeps the connection usable."""
+        """The first bytes of a body nobody needs; reading it to its end keeps the connection usable.
+
+        What it repeats of the request's secrets is taken out: it may be shown (THREATS B15).
+        """
         try:
-            return await read_up_to(self.reception(answer.response), MAX_ERROR)
+            return answer.hushed(await read_up_to(self.reception(answer.response), MAX_ERROR))
         except RegistryError:
             return b""
         finally:
