@@ -1,4 +1,4 @@
-"""Stories of mirrors and short names through the command line; each mirror is a test registry on this machine."""
+"""Stories of mirrors through the command line; each mirror is a test registry on this machine."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,44 +9,11 @@ import pytest
 
 from testregistry import Basic, TestRegistry, faults
 from tests.cli.conftest import Puller
+from tests.cli.machine import DEAD, Machine
 from tests.cli.picture import BASE, IMAGE, TOP
-from tests.cli.program import Ended
 from tests.cli.serving import canary, serving
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
-
-DEAD = "127.0.0.1:1"  # nothing listens there
-
-
-class Machine:
-    """Settings below PULLER_SETTINGS_ROOT, and pulls with their reports."""
-
-    def __init__(self, tmp_path: Path, puller: Puller) -> None:
-        self.etc = tmp_path / "root" / "etc"
-        self._report = tmp_path / "report.json"
-        self._puller = puller
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.etc / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def mirrored(self, registry: str, *mirrors: str, more: str = "") -> None:
-        """A registries.conf in which `registry` has these mirrors; `more` is of each."""
-        tables = "".join(f'[[registry.mirror]]\nlocation = "{mirror}"\n{more}\n' for mirror in mirrors)
-        self.write("containers/registries.conf", f'[[registry]]\nlocation = "{registry}"\n{tables}')
-
-    def pull(self, *words: str) -> tuple[Ended, list[dict[str, Any]]]:
-        """How it ended, and the report's blobs."""
-        end = self._puller("pull", "--report", str(self._report), *words)
-        report = json.loads(self._report.read_text()) if self._report.exists() else {"pulls": [{"blobs": []}]}
-        return end, report["pulls"][0]["blobs"]
-
-    def error(self) -> dict[str, Any]:
-        """That of the last report."""
-        error: dict[str, Any] = json.loads(self._report.read_text())["pulls"][0]["error"]
-        return error
 
 
 @pytest.fixture
@@ -321,113 +288,3 @@ def test_push_goes_to_the_registry_itself(
     assert end.code == 0
     assert registry.journal.count(method="PUT") > 0
     assert mirror.journal.requests == []
-
-
-# Short names ----------------------------------------------------------------------------------------------------------
-
-
-def searched(machine: Machine, *hosts: str, mode: str = "permissive") -> None:
-    listed = ", ".join(f'"{host}"' for host in hosts)
-    text = f'unqualified-search-registries = [{listed}]\nshort-name-mode = "{mode}"\n'
-    machine.write("containers/registries.conf", text)
-
-
-def test_what_was_pulled_by_a_short_name_is_found_by_it_in_every_verb(
-    machine: Machine, registry: TestRegistry, puller: Puller, tmp_path: Path
-) -> None:
-    machine.write("containers/registries.conf.d/1.conf", f'[aliases]\n"fedora" = "{registry.host}/app"\n')
-    full = registry.name("app:1")
-    assert puller("fedora:1").out.startswith(f"pulled {full} ")
-    assert puller("digest", "fedora:1").out.strip() == IMAGE.digest
-    assert puller("tags", "fedora").out.split() == ["1"]
-    assert json.loads(puller("inspect", "fedora:1").out)["name"] == full
-    assert puller("history", "fedora:1").code == 0
-    assert puller("verify", "fedora:1").code == 0
-    assert puller("unpack", "fedora:1", str(tmp_path / "tree")).code == 0
-    assert puller("export", "fedora:1", "-o", str(tmp_path / "tree.tar")).code == 0
-    assert puller("save", "fedora", "-o", str(tmp_path / "all.tar")).code == 0
-    assert puller("tag", "fedora:1", "fedora:2").out.startswith(registry.name("app:2"))
-    assert puller("push", "fedora:2").code == 0
-    assert puller("rm", "fedora:2").code == 0
-    assert puller("rm", "fedora:1").out.startswith(f"removed {full}")
-    assert puller("inspect", "fedora:1").code == 1
-
-
-def test_verbs_that_need_a_tree_pull_by_short_names(
-    machine: Machine, registry: TestRegistry, puller: Puller, tmp_path: Path
-) -> None:
-    with serving() as empty:
-        searched(machine, empty.host, registry.host)
-        end = puller("unpack", "app:1", str(tmp_path / "tree"))
-
-    assert end.code == 0
-    assert registry.name("app:1") in puller("images").out
-
-
-def test_the_one_registry_that_is_searched_is_taken(machine: Machine, registry: TestRegistry, puller: Puller) -> None:
-    searched(machine, registry.host, mode="enforcing")
-
-    assert puller("app:1").out.startswith(f"pulled {registry.name('app:1')} ")
-
-
-def test_several_are_tried_in_their_order_where_the_first_says_that_it_has_none(
-    machine: Machine, registry: TestRegistry, puller: Puller
-) -> None:
-    with serving() as empty:
-        searched(machine, empty.host, registry.host)
-        assert puller("app:1").out.startswith(f"pulled {registry.name('app:1')} ")
-        assert puller("digest", "app:1").out.strip() == IMAGE.digest
-        assert puller("tags", "app").out.split() == ["1"]
-        assert json.loads(puller("inspect", "app:1").out)["name"] == registry.name("app:1")
-        end = puller("nothing:1")
-        assert end.code == 1
-        assert f"{empty.host}/nothing:1: " in end.err
-
-
-def test_a_registry_that_cannot_be_asked_does_not_let_the_next_one_choose(
-    machine: Machine, registry: TestRegistry
-) -> None:
-    searched(machine, DEAD, registry.host)
-    end, _ = machine.pull("app:1")
-
-    assert end.code == 1
-    assert machine.error()["host"] == DEAD
-    assert registry.journal.requests == []
-
-
-def test_enforcing_refuses_what_could_be_several_and_lists_them(
-    machine: Machine, registry: TestRegistry, puller: Puller
-) -> None:
-    searched(machine, "a.example", registry.host, mode="enforcing")
-    end = puller("app:1")
-
-    assert end.code == 2
-    assert f"a.example/app:1 or {registry.name('app:1')}" in end.err
-    assert puller(registry.name("app:1")).code == 0
-
-
-def test_a_new_name_has_to_be_one(machine: Machine, registry: TestRegistry, puller: Puller) -> None:
-    searched(machine, "a.example", "b.example")
-    puller(registry.name("app:1"))
-    end = puller("tag", registry.name("app:1"), "mine:1")
-
-    assert end.code == 2
-    assert "a.example/mine:1 or b.example/mine:1" in end.err
-    assert puller("push", registry.name("app:1"), "mine:1").code == 2
-
-
-def test_an_image_that_had_its_name_before_anything_was_set_up_keeps_it(
-    machine: Machine, registry: TestRegistry, puller: Puller
-) -> None:
-    puller(registry.name("app:1"))
-    puller("tag", registry.name("app:1"), "app:1")
-    searched(machine, "a.example")
-
-    assert json.loads(puller("inspect", "app:1").out)["name"] == "docker.io/library/app:1"
-
-
-def test_ids_are_still_ids(machine: Machine, registry: TestRegistry, puller: Puller) -> None:
-    searched(machine, "a.example", "b.example")
-    puller(registry.name("app:1"))
-
-    assert puller("inspect", IMAGE.config.digest[7:17]).code == 0
