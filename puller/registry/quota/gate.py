@@ -59,15 +59,17 @@ class Gate:
         self._changed = anyio.Event()
 
     async def enter(self, account: str, kind: Kind, *, max_wait: float) -> Ticket:
-        """Wait until a request may go. Raises RateLimited, at once, where that takes more than `max_wait` seconds."""
+        """Wait until a request may go.
+
+        Raises RateLimited, at once, where a quota opens, or a pause ends, in more than `max_wait` seconds.
+        """
         ticket = Ticket(account, kind)
-        deadline = self._world.clock() + max_wait
         try:
             record = self.ledger.peek()
-            if await self._get_place(ticket, record, deadline):
+            if await self._get_place(ticket, record, max_wait):
                 record = self.ledger.peek()
             if record.pause is not None or self._interval is not None:
-                await self._get_turn(ticket, deadline)
+                await self._get_turn(ticket, max_wait)
         except BaseException:
             await self.left(ticket)
             raise
@@ -143,14 +145,14 @@ class Gate:
         known = known.refused(refusal.end, sent=ticket.sent, now=now, random=chance)
         return record.with_account(ticket.account, replace(known, breadth=max(known.breadth, ticket.kind)))
 
-    async def _get_place(self, ticket: Ticket, record: Record, deadline: float) -> bool:
+    async def _get_place(self, ticket: Ticket, record: Record, max_wait: float) -> bool:
         """Take a place among the pulls of the account, or find that none is needed; whether that took time."""
         account, waited = ticket.account, False
         while True:
             known = self._known(record, account)
             if known is not None:
                 if ticket.kind <= known.breadth:
-                    await self._wait_for_place(ticket, deadline)
+                    await self._wait_for_place(ticket, max_wait)
                     return True
                 return waited
             if ticket.kind is not Kind.PULL or account in self._asked:
@@ -164,7 +166,7 @@ class Gate:
                 return waited
             alone.release()
 
-    async def _wait_for_place(self, ticket: Ticket, deadline: float) -> None:
+    async def _wait_for_place(self, ticket: Ticket, max_wait: float) -> None:
         number = next(self._numbers)
 
         def take(record: Record, now: float) -> tuple[Record, tuple[Allowance, Standing] | None]:
@@ -175,7 +177,7 @@ class Gate:
             return record.with_account(ticket.account, after), (after, standing)
 
         async with self._in_lines[ticket.account]:
-            dozing = self._sleeper.begun(self.host, deadline)
+            dozing = self._sleeper.begun(self.host, max_wait)
             while True:
                 changed = self._changed
                 outcome = await self.ledger.change(take)
@@ -191,7 +193,7 @@ class Gate:
                     awaited = [hold for hold in known.holds if hold.scout] or known.holds
                     await dozing.until_settled(changed, here=any(hold.holder == self._holder for hold in awaited))
 
-    async def _get_turn(self, ticket: Ticket, deadline: float) -> None:
+    async def _get_turn(self, ticket: Ticket, max_wait: float) -> None:
         """Wait for the end of a pause, and for the next turn where somebody wants a slower pace."""
         number, interval = next(self._numbers), self._interval
 
@@ -209,7 +211,7 @@ class Gate:
             return replace(record, pace=pace), turn
 
         async with self._in_line:
-            dozing = self._sleeper.begun(self.host, deadline)
+            dozing = self._sleeper.begun(self.host, max_wait)
             while True:
                 changed = self._changed
                 outcome = await self.ledger.change(take)

@@ -13,7 +13,7 @@ from puller.registry.quota.allowance import Kind
 from puller.registry.quota.distrust import Distrust
 from puller.registry.quota.gate import Gate, Ticket
 from puller.registry.quota.holder import Holder
-from puller.registry.quota.ledger import Ledgers
+from puller.registry.quota.ledger import Ledger, Ledgers
 from puller.registry.quota.record import Record, account_key
 from puller.registry.quota.sleeper import Sleeper
 from puller.registry.world import World
@@ -29,6 +29,7 @@ class Asking:
 
 
 MAX_WAIT = 15 * 60.0  # seconds
+MAX_AWAY = 256
 _NOBODY = account_key("")
 
 
@@ -46,19 +47,25 @@ class Limiter:
         self._holder = Holder.this()
         self._interval = None if request_rate is None else 1 / request_rate
         self._gates: dict[str, Gate] = {}
+        self._away: dict[str, Gate] = {}
 
     def gate(self, host: str) -> Gate:
-        """That of `host`, or `host:port`."""
+        """That of `host`, or `host:port`, which somebody has named."""
         if host not in self._gates:
-            self._gates[host] = Gate(
-                host,
-                self._ledgers.of(host),
-                world=self._world,
-                sleeper=self._sleeper,
-                holder=self._holder,
-                interval=self._interval,
-            )
+            self._gates[host] = self._gate(host, self._ledgers.of(host))
         return self._gates[host]
+
+    def gate_away(self, host: str) -> Gate:
+        """That of a host which a registry sends us to. Such names are without number, so that none makes a file."""
+        if host not in self._away:
+            while len(self._away) >= MAX_AWAY:
+                del self._away[next(iter(self._away))]
+            self._away[host] = self._gate(host, Ledger(None, self._world.wall))
+        return self._away[host]
+
+    def _gate(self, host: str, ledger: Ledger) -> Gate:
+        world, sleeper, holder = self._world, self._sleeper, self._holder
+        return Gate(host, ledger, world=world, sleeper=sleeper, holder=holder, interval=self._interval)
 
     def visitor(self, home: str, account: str, *, max_wait: float = MAX_WAIT) -> "Visitor":
         """One who is `account` at the host `home`, "" for nobody, and nobody elsewhere."""
@@ -115,7 +122,7 @@ class Visitor:
         kind = asking.kind
         if kind is Kind.PULL and at_home and self._wants_token and not asking.with_secret:
             kind = Kind.OTHER  # it will be turned away, and counts for nothing
-        gate = self._limiter.gate(asking.host)
+        gate = self._limiter.gate(asking.host) if at_home else self._limiter.gate_away(asking.host)
         ticket = await gate.enter(self._account if at_home else _NOBODY, kind, max_wait=self._max_wait)
         try:
             response = await send()

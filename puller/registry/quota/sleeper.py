@@ -30,9 +30,9 @@ class Sleeper:
         self.world = world
         self.report = report
 
-    def begun(self, host: str, deadline: float) -> "Dozing":
-        """One request's waits, which end at `deadline` by the monotonic clock."""
-        return Dozing(self, host, deadline)
+    def begun(self, host: str, max_wait: float) -> "Dozing":
+        """One request's waits, of `max_wait` seconds each at most."""
+        return Dozing(self, host, max_wait)
 
     def refuse_long(self, host: str, wait: Wait, *, allowed: float, asked: bool = False) -> None:
         """Raise RateLimited where `wait` is longer than `allowed` seconds; `asked`: a request has been refused."""
@@ -45,21 +45,25 @@ class Sleeper:
 class Dozing:
     """The waits of one request."""
 
-    def __init__(self, sleeper: Sleeper, host: str, deadline: float) -> None:
+    def __init__(self, sleeper: Sleeper, host: str, max_wait: float) -> None:
         self._sleeper = sleeper
         self._world = sleeper.world
         self._host = host
-        self._deadline = deadline
-        self._begun = sleeper.world.clock()
-        self._told: Wait | None = None
+        self._max_wait = max_wait
+        self._told: tuple[str, int] | None = None
+        self._begun = 0.0
         self._poll = POLL
 
     async def until(self, wait: Wait, changed: anyio.Event) -> None:
         """Sleep, at most until it is time to look again. Raises RateLimited where it will take too long."""
-        self._sleeper.refuse_long(self._host, wait, allowed=self._deadline - self._world.clock())
-        now = self._world.wall()
-        if self._told is None or (wait.reason, round(wait.end)) != (self._told.reason, round(self._told.end)):
-            self._told = wait
+        now, key = self._world.wall(), (wait.reason, round(wait.end))
+        is_news = key != self._told
+        if is_news:
+            self._told, self._begun = key, self._world.clock()
+        # Both clocks count: the one that is set can make a wait shorter, and none longer.
+        allowed = self._max_wait - (self._world.clock() - self._begun)
+        self._sleeper.refuse_long(self._host, wait, allowed=allowed)
+        if is_news:
             self._sleeper.report(Waiting(self._host, wait.reason, max(0.0, wait.end - now), wait.end))
         # Not less than that, or rounding makes a wait of nothing, over and over.
         await self._sleep(min(max(wait.until - now, 0.001), GLANCE), changed)
@@ -67,7 +71,8 @@ class Dozing:
     async def until_settled(self, changed: anyio.Event, *, here: bool) -> None:
         """Wait for the answer to a request of this client (`here`), or look whether that of another one is in."""
         if here:
-            await changed.wait()
+            with anyio.move_on_after(GLANCE):
+                await changed.wait()
             return
         await self._sleep(self._poll, changed)
         self._poll = min(self._poll * 1.6, LONGEST_POLL)

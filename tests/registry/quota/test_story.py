@@ -58,6 +58,18 @@ async def test_where_the_end_is_told_nobody_is_refused_at_all(tmp_path: Path) ->
     assert WINDOW <= tide.now - start <= WINDOW + 60
 
 
+async def test_where_more_is_wanted_than_one_window_has_all_is_had_in_the_end(tmp_path: Path) -> None:
+    tide = Tide()
+    start = tide.now
+    quota = Quota(10, WINDOW, kind="ietf", clock=tide.wall)
+    async with serve(quota=quota) as registry, guests(2, tide.world(), limits=tmp_path, max_wait=7 * HOUR) as two:
+        names = fill(registry, 30)
+        async with tide.flowing(registry):
+            await asyncio.gather(*(all_pulled(guest.client, names[n::2]) for n, guest in enumerate(two)))
+        assert registry.journal.count(status=429) == 0
+    assert 2 * WINDOW <= tide.now - start <= 2 * WINDOW + 60
+
+
 async def test_who_names_digests_learns_of_the_quota_by_the_first_pull(tmp_path: Path) -> None:
     tide = Tide()
     quota = Quota(100, WINDOW, used=90, clock=tide.wall)
@@ -242,6 +254,18 @@ async def test_a_wait_that_is_cancelled_ends_at_once_and_gives_back_what_it_held
         assert registry.journal.count("GET", kind="manifest") == 3
     record = Ledgers(tmp_path, tide.wall).of(registry.host).peek()
     assert all(not allowance.holds for allowance in record.accounts.values())
+
+
+async def test_hosts_that_a_registry_sends_us_to_make_no_files(tmp_path: Path) -> None:
+    tide = Tide()
+    async with serve() as registry, serve(quota=Quota(5, 60)) as other, guests(1, tide.world(), limits=tmp_path) as one:
+        [name], [there] = fill(registry, 1), fill(other, 1)
+        elsewhere = f"{other.url}/v2/{there.partition('/')[2].replace(':', '/manifests/')}"
+        registry.faults.append(faults.redirect(None, elsewhere, kind="manifest", times=None))
+        await pulled(one[0].client, name)
+        assert other.quota is not None
+        assert other.quota.left() < 5
+    assert _kept(tmp_path) == b""
 
 
 async def test_a_registry_that_counts_nothing_leaves_no_trace(tmp_path: Path) -> None:
