@@ -15,6 +15,7 @@ from puller.registry.transport.origin import Origin, redacted
 
 MAX_PAGE = 4 << 20  # bytes of one page
 MAX_PAGES = 10_000
+MAX_BYTES = 256 << 20  # of all pages together: a million of the longest tags take about half of it
 MAX_TAGS = 1_000_000
 PAGE_SIZE = 1000
 
@@ -28,11 +29,15 @@ async def list_tags(session: Session, start: str, scope: Scope) -> AsyncGenerato
     path: str | None = f"{start}?n={PAGE_SIZE}"
     asked: set[str] = set()
     seen: set[str] = set()
+    taken = 0
     while path is not None:
         if path in asked or len(asked) >= MAX_PAGES:
             raise ProtocolViolation("the list of tags has no end", got=f"{len(asked)} pages")
         asked.add(path)
         answer, raw = await session.read(Request("GET", path, "tags", scope, ("application/json",)), limit=MAX_PAGE)
+        taken += len(raw)
+        if taken > MAX_BYTES:
+            raise ProtocolViolation("the list of tags is too large", wanted=f"at most {MAX_BYTES} bytes")
         fresh = [tag for tag in dict.fromkeys(_tags(raw)) if tag not in seen]
         seen.update(fresh)
         if len(seen) > MAX_TAGS:

@@ -1,4 +1,4 @@
-"""Threats B1 to B4, B11, B12, B15, B19 and B20: who is spoken to, under whose name, and what is written down."""
+"""Threats B1 to B4, B11 to B13, B15, B19 and B20: who is spoken to, under whose name, and what is written down."""
 
 import asyncio
 import logging
@@ -21,6 +21,7 @@ from tests.registry.scene import (
     QUICK,
     Names,
     OneLogin,
+    Time,
     fetched,
     opened,
 )
@@ -172,6 +173,47 @@ async def test_b12_the_scope_asked_for_is_ours_whatever_the_challenge_says() -> 
         assert "other" not in token.query
         assert "push" not in token.query
         assert "catalog" not in token.query
+
+
+# B13: tokens that lie about themselves ------------------------------------------------------------------------------
+
+
+async def test_b13_a_token_refused_in_mid_pull_costs_one_refresh_and_is_an_error_then() -> None:
+    cut = faults.cut(str(WANTED.digest), after=20_000)
+    dead = faults.expire_token(str(WANTED.digest), ranged=True, times=None)
+    async with serve(auth=Bearer(), faults=[cut, dead]) as registry:
+        registry.add_blob("app", BLOB)
+        async with opened(registry.name("app")) as repository:
+            with pytest.raises(Unauthorized):
+                await fetched(repository, WANTED)
+        assert registry.journal.count(kind="token") == 2
+        assert [request.status for request in registry.journal.find(kind="blob")] == [401, 200, 401, 401]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"expires_in": 1, "issued_at": "2999-01-01T00:00:00Z"},
+        {"expires_in": -1},
+        {"expires_in": 10**18, "issued_at": "1970-01-01T00:00:00Z"},
+        {"expires_in": "soon"},
+        {"issued_at": "never"},
+    ],
+    ids=str,
+)
+async def test_b13_whatever_is_said_of_its_life_a_token_serves_for_a_while_and_not_for_ever(
+    said: dict[str, object],
+) -> None:
+    now = Time()
+    async with serve(auth=Bearer(expires_in=None, extra=said)) as registry:
+        registry.add_blob("app", BLOB)
+        async with opened(registry.name("app"), now=now) as repository:
+            for _ in range(3):
+                assert await fetched(repository, WANTED) == BLOB
+            assert registry.journal.count(kind="token") == 1
+            now.now += 2 * 3600
+            assert await fetched(repository, WANTED) == BLOB
+            assert registry.journal.count(kind="token") == 2
 
 
 # B15: what is written down --------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """Threats B16 to B18: bombs and malformed framing, for both parsers of aiohttp."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from puller.errors import ProtocolViolation, PullerError
 from puller.model.mediatype import OCI_MANIFEST
 from puller.model.reference import Reference
-from testregistry import faults, serve
+from puller.registry.repository import Repository
+from testregistry import Bearer, TestRegistry, faults, serve
 from testregistry.raw import Close, serve_script
-from tests.registry.elsewhere import ONCE, WANTED
+from tests.registry.elsewhere import BLOB, ONCE, WANTED
 from tests.registry.scene import (
     MANIFEST,
     MANIFEST_DESCRIPTOR,
@@ -28,6 +31,7 @@ from tests.registry.scene import (
 @pytest.mark.parametrize(
     "head",
     [
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"Content-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 " + b"O" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n",
@@ -35,7 +39,7 @@ from tests.registry.scene import (
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % 10**40,
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
     ],
-    ids=["long line", "many lines", "long reason", "2^63", "10^40", "negative"],
+    ids=["20 kB", "long line", "many lines", "long reason", "2^63", "10^40", "negative"],
 )
 async def test_b16_header_bombs_are_refused(head: bytes) -> None:
     async with serve_script([(head, Close())] * 9) as raw, opened(f"{raw.host}/app", retries=ONCE) as repository:
@@ -52,14 +56,60 @@ async def test_b16_trailers_without_end_are_refused() -> None:
                 await fetched(repository, described(b"abcdef"))
 
 
-async def test_b17_what_is_encoded_is_not_decoded() -> None:
-    async with serve(faults=[faults.content_encoding(None, "gzip", times=None)]) as registry:
+@pytest.mark.parametrize("status", [200, 401, 404])
+async def test_b16_a_challenge_of_a_megabyte_is_refused(status: int) -> None:
+    challenge = b'WWW-Authenticate: Bearer realm="http://127.0.0.1/' + b"a" * 1_000_000 + b'"\r\n'
+    head = b"HTTP/1.1 %d X\r\n" % status + challenge + b"Content-Length: 0\r\n\r\n"
+    async with serve_script([(head, Close())] * 9) as raw, opened(f"{raw.host}/app", retries=ONCE) as repository:
+        with pytest.raises(PullerError):
+            await fetched(repository, WANTED)
+
+
+CODINGS = ["gzip", "br", "zstd", "deflate", "gzip, gzip", "x-gzip", "identity, gzip", "GZIP", "aes128gcm"]
+
+
+async def ask(kind: str, registry: TestRegistry, repository: Repository) -> None:
+    """Ask for something of a kind."""
+    if kind == "manifest":
+        await fetched(repository, MANIFEST_DESCRIPTOR)
+    elif kind == "pinned":
+        await repository.resolve(Reference.parse(registry.name(f"app@{MANIFEST_DESCRIPTOR.digest}")))
+    elif kind == "tags":
+        assert [tag async for tag in repository.tags()]
+    else:
+        await fetched(repository, WANTED, 100 if kind == "part" else 0)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("kind", ["manifest", "pinned", "blob", "part", "tags"])
+async def test_b17_what_is_encoded_is_not_decoded(kind: str, coding: str) -> None:
+    async with serve(faults=[faults.content_encoding(None, coding, times=None)]) as registry:
         registry.add_manifest("app", MANIFEST, OCI_MANIFEST, "1")
-        async with opened(registry.name("app")) as repository:
+        registry.add_blob("app", BLOB)
+        async with opened(registry.name("app"), retries=ONCE) as repository:
             with pytest.raises(ProtocolViolation, match="encoded"):
-                await fetched(repository, MANIFEST_DESCRIPTOR)
+                await ask(kind, registry, repository)
+
+
+async def test_b17_a_bomb_in_a_coding_costs_no_more_than_its_encoded_bytes() -> None:
+    bomb = gzip.compress(bytes(200 << 20), 9, mtime=0)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    async with serve_script([(head + bomb, Close())]) as raw, opened(f"{raw.host}/app", retries=ONCE) as repository:
+        tracemalloc.start()
+        try:
             with pytest.raises(ProtocolViolation, match="encoded"):
-                await repository.resolve(Reference.parse(registry.name(f"app@{MANIFEST_DESCRIPTOR.digest}")))
+                await fetched(repository, WANTED)
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        finally:
+            tracemalloc.stop()
+
+
+async def test_b17_an_encoded_answer_of_a_token_server_holds_no_token() -> None:
+    async with serve(auth=Bearer(), faults=[faults.content_encoding(None, "gzip", kind="token")]) as registry:
+        registry.add_blob("app", BLOB)
+        async with opened(registry.name("app"), retries=ONCE) as repository:
+            with pytest.raises(ProtocolViolation, match="token server"):
+                await fetched(repository, WANTED)
 
 
 MALFORMED = {
