@@ -43,6 +43,7 @@ class Import:
     platform: str | None = None
     digest: str | None = None
     ca: Path | None = None
+    proxy: str | None = None
 
 
 def load_one(source: str, *, store: Path | None, graph: Path | None, retag: bool, style: Style, quiet: bool) -> int:
@@ -127,6 +128,7 @@ async def _fetched(order: Import, store: DiskStore, told: "Told") -> AsyncIterat
             yield fd
         return
     from puller.archive.spool import Bounds, FileSink, nameless
+    from puller.cli.registries import known_proxies
     from puller.registry.web import web_file  # it takes longer to load than many an archive
 
     if order.digest is None:
@@ -134,7 +136,8 @@ async def _fetched(order: Import, store: DiskStore, told: "Told") -> AsyncIterat
     bounds = Bounds()
     with nameless(store.layout.ingests) as fd:
         sink, size = FileSink(fd, bounds), 0
-        async with web_file(order.source, ca_file=order.ca, limit=bounds.size) as body:
+        proxies = known_proxies(order.proxy, ca=order.ca)
+        async with web_file(order.source, ca_file=order.ca, limit=bounds.size, proxies=proxies) as body:
             async for chunk in body:
                 await store.worker.run(sink.write, chunk)
                 size += len(chunk)

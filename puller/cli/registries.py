@@ -3,6 +3,8 @@
 Apart from `rooms`, because aiohttp takes longer to load than many a verb to run that needs no registry.
 """
 
+from pathlib import Path
+
 from puller.cli.environment import (
     credential_places,
     limits_path,
@@ -48,7 +50,7 @@ def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring |
         user_agent=f"puller/{VERSION}",
         report=report,
         debug=access.debug,
-        proxies=known_proxies(access),
+        proxies=known_proxies(access.proxy, ca=access.ca),
         limit_rate=access.limit_rate,
         request_rate=access.request_rate,
         max_wait=access.max_wait,
@@ -62,13 +64,16 @@ def known_accounts(access: Access) -> FileKeyring:
     return FileKeyring(credential_places(access.authfile), Helpers(surroundings()), netrc=netrc)
 
 
-def known_proxies(access: Access) -> Proxies:
-    """The proxies to go through: none unless asked (THREATS B19). Raises InvalidConfig for what is no proxy."""
-    authorities = () if access.ca is None else (access.ca,)
-    if access.proxy is None:
+def known_proxies(given: str | None, *, ca: Path | None) -> Proxies:
+    """The proxies to go through: none unless asked (THREATS B19). Raises InvalidConfig for what is no proxy.
+
+    `given` is a URL, or `env`; `ca` vouches for a proxy that is spoken to over TLS, too.
+    """
+    authorities = () if ca is None else (ca,)
+    if given is None:
         return STRAIGHT
-    if access.proxy != "env":
-        proxy = Proxy.parse(access.proxy)
+    if given != "env":
+        proxy = Proxy.parse(given)
         return Proxies(proxy, proxy, authorities=authorities)
     told = proxy_variables()
     otherwise = told.get("all")

@@ -17,8 +17,11 @@ from puller.registry.identity.auth import Scope
 from puller.registry.means import Means
 from puller.registry.retry import RetryPolicy
 from puller.registry.session import Session
+from puller.registry.transport.lines import Lines
 from puller.registry.transport.origin import Origin, redacted
 from puller.registry.transport.patience import Patience
+from puller.registry.transport.proxy import STRAIGHT, Proxies
+from puller.registry.transport.reach import Reach
 from puller.registry.world import World
 
 
@@ -36,8 +39,19 @@ def _ignore(_: Event) -> None:
     pass
 
 
-class _WebSession(Session):
-    """A session with a server that is no registry: what it wants of us by way of tokens it does not get."""
+class WebSession(Session):
+    """A session with a server that is no registry: what it wants of us by way of tokens it does not get.
+
+    `limit`: how far inside it may lie, where it was not the user who has named it; then plain HTTP is for this machine
+    only. Of `trust`, what proves who we are is left out.
+    """
+
+    def __init__(self, origin: Origin, trust: Trust, means: Means, *, limit: Reach | None = None) -> None:
+        protection = Protection.PLAIN if origin.scheme == "http" else Protection.TLS
+        trust = Trust(trust.authorities)
+        super().__init__(Endpoint(origin.netloc, "", protection, trust), None, means)
+        self.origin = origin  # a registry of this name might be served elsewhere
+        self._lines = Lines(origin, named=limit is None, trust=trust, means=means, limit=limit)
 
     async def _authorized(self, request: Request) -> Answer:
         return await self._followed(request, None)
@@ -49,6 +63,7 @@ async def web_file(
     *,
     ca_file: Path | None = None,
     limit: int | None = None,
+    proxies: Proxies = STRAIGHT,
     report: Report = _ignore,
     retries: RetryPolicy | None = None,
     patience: Patience | None = None,
@@ -60,7 +75,6 @@ async def web_file(
     """
     url = _checked(text)
     origin = Origin.of(url)
-    protection = Protection.PLAIN if origin.scheme == "http" else Protection.TLS
     trust = Trust((ca_file,)) if ca_file is not None else Trust()
     means = Means(
         report=report,
@@ -68,8 +82,9 @@ async def web_file(
         patience=patience or Patience(),
         world=world or World(),
         concurrency=2,
+        proxies=proxies,
     )
-    session = _WebSession(Endpoint(origin.netloc, "", protection, trust), None, means)
+    session = WebSession(origin, trust, means)
     name = os.path.basename(url.raw_path) or "the file"  # noqa: PTH119  # of a URL, not of a file system
     request = Request("GET", url.raw_path_qs or "/", name[:60], Scope(""))
     download = Download(session, request, None, offset=0, limit=limit)

@@ -92,6 +92,14 @@ def test_a_push_through_a_forward_proxy(puller: Puller, tmp_path: Path) -> None:
         assert "PUT" in {request.method for request in house.registry.journal}
 
 
+def test_an_archive_is_imported_from_the_web_through_a_forward_proxy(puller: Puller, tmp_path: Path) -> None:
+    with office(tmp_path) as house:
+        url = f"https://{house.name}/v2/app/blobs/{LARGE.digest}"
+        end = puller("import", url, "--digest", LARGE.digest, "--proxy", house.proxy.url, "--ca", str(house.ca))
+        assert end.code == 0, end.err
+        assert house.proxy.targets() == [house.name]
+
+
 @pytest.mark.parametrize("kind", ["http", "socks5h"])
 def test_b15_a_proxy_with_a_password(puller: Puller, home: Path, tmp_path: Path, kind: str) -> None:
     with office(tmp_path, users={"bob": PROXY_SECRET}) as house:

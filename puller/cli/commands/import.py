@@ -21,6 +21,7 @@ from puller.cli.options import graph_option, store_option
     metavar="FILE",
     help="Trust the certificate authorities of this PEM file too.",
 )
+@click.option("--proxy", metavar="URL|env", help="Fetch a URL through this proxy, or those of the environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as JSON, one object a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only what was imported.")
 def command(
@@ -32,6 +33,7 @@ def command(
     store: Path | None,
     graph: Path | None,
     ca: Path | None,
+    proxy: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -42,6 +44,6 @@ def command(
     from puller.cli.loading import Import, import_one
     from puller.cli.screen import Style
 
-    order = Import(source, reference, message=message, platform=platform, digest=digest, ca=ca)
+    order = Import(source, reference, message=message, platform=platform, digest=digest, ca=ca, proxy=proxy)
     style: Style = "json" if as_json else "quiet" if quiet else "people"
     return import_one(order, store=store, graph=graph, style=style, quiet=quiet)

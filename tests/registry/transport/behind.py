@@ -16,7 +16,8 @@ from puller.registry.transport.patience import Patience
 from puller.registry.transport.proxy import Proxies, Proxy
 from puller.registry.transport.reach import Classify, reach_of
 from puller.registry.world import World
-from testregistry import TestRegistry
+from testregistry import TestRegistry, serve
+from testregistry.certificates import Authority
 from tests.registry.scene import Names, OneLogin, Time, content, described
 
 SMALL = content(50_000)
@@ -84,3 +85,15 @@ async def asked(
     )
     async with client:
         yield client.repository(Reference.parse(name))
+
+
+@asynccontextmanager
+async def filled(tls: Authority | None = None, **more: object) -> AsyncIterator[TestRegistry]:
+    async with serve(tls=None if tls is None else tls.server("registry.test", "127.0.0.1"), **more) as registry:  # type: ignore[arg-type]
+        registry.add_blob("app", SMALL)
+        registry.add_blob("app", LARGE)
+        yield registry
+
+
+def trusting(authority: Authority) -> Trust:
+    return Trust((authority.file,))
