@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from puller.errors import PullerError, RegistryError, TLSFailure, Unauthorized, UnsafeRedirect
+from puller.errors import ProtocolViolation, PullerError, RegistryError, TLSFailure, Unauthorized, UnsafeRedirect
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.reach import Reach
 from testregistry import Basic, Bearer, faults, serve
@@ -103,6 +103,38 @@ async def test_b3_a_realm_whose_name_leads_inside_is_not_asked() -> None:
                     await fetched(repository, WANTED)
             assert "inside.test" in names.asked
         assert canary.requests == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.2", "127.2", "2130706434", "0x7f000002", "0x7f.2", "0177.0.0.2", "[::1]", "[::ffff:127.0.0.2]",
+        "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "169.254.169.254", "2852039166", "0.0.0.0", "[::]",
+        "10.0.0.1", "192.168.1.1", "[fe80::1]", "[fd00::1]", "localhost", "localhost.", "a.localhost", "inside.test",
+        "registry.test@127.0.0.2", "registry.test:x@127.0.0.2",
+    ],
+)  # fmt: skip
+async def test_b3_no_spelling_of_an_inner_address_is_asked_for_a_token(host: str) -> None:
+    async with serve_canary(host="127.0.0.2") as canary:
+        realm = f"http://{host}:{canary.host.partition(':')[2]}/token"
+        async with serve(auth=Bearer({"alice": "marker-password"}, realm=realm)) as registry:
+            name, names = told(registry), Names(HERE | {"localhost": "127.0.0.2", "a.localhost": "127.0.0.2"})
+            async with opened(
+                f"{name}/app", names=names, plain_http=[name], classify=pretend, login=LOGIN
+            ) as repository:
+                with pytest.raises(UnsafeRedirect):
+                    await fetched(repository, WANTED)
+        assert canary.requests == []
+
+
+@pytest.mark.parametrize("realm", ["file:///etc/passwd", "gopher://127.0.0.1/_x", "/token", "//127.0.0.1/token", ""])
+async def test_b3_what_is_no_http_url_is_no_token_server(realm: str) -> None:
+    challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
+    async with serve(faults=[faults.status(401, headers=challenge, kind="blob", times=None)]) as registry:
+        async with opened(registry.name("app"), login=LOGIN, plain_http=[registry.host]) as repository:
+            with pytest.raises((UnsafeRedirect, ProtocolViolation)):
+                await fetched(repository, WANTED)
+        assert len(registry.journal) == 1
 
 
 async def test_b3_a_realm_that_is_public_first_and_inside_later_is_not_asked() -> None:

@@ -136,6 +136,9 @@ async def test_b1_the_flag_for_a_registry_does_not_open_another_plain_host() -> 
         "repository:team/app:*",
         "repository:other:pull,push,delete",
         "repository:team/app:pull repository:other:pull",
+        "repository:team/app:pull repository:team/app:pull",
+        "repository:team/app:pull,pull",
+        "*",
         "registry:catalog:*",
         "",
     ],
@@ -145,6 +148,15 @@ async def test_b12_only_our_own_scope_is_asked_for(scope: str) -> None:
     challenge = [f'{CHALLENGE[0]},scope="{scope}"']
     await server.authenticator(USER).challenged(SCOPE, challenge, rejected=None)
     assert parse_qs(urlsplit(server.asked[0].url).query)["scope"] == ["repository:team/app:pull"]
+
+
+@pytest.mark.parametrize("second", ["repository:team/app:pull", "repository:other:push"])
+async def test_b12_a_challenge_with_two_scopes_is_refused_and_nobody_is_asked(second: str) -> None:
+    server = TokenServer()
+    challenge = [f'{CHALLENGE[0]},scope="repository:team/app:pull",scope="{second}"']
+    with pytest.raises(ProtocolViolation, match="duplicate"):
+        await server.authenticator(USER).challenged(SCOPE, challenge, rejected=None)
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("key", ["scope", "sc%6Fpe", "service"])
