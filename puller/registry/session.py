@@ -26,6 +26,7 @@ from puller.registry.quota.limiter import Asking, Limiter
 from puller.registry.retry import Retries, Setback, Trial, passes
 from puller.registry.transport.lines import Lines
 from puller.registry.transport.origin import Origin, redacted, registry_origin
+from puller.registry.transport.reach import Reach
 from puller.registry.transport.receive import Reception, read_up_to
 from puller.registry.transport.redirect import REDIRECTS, Trail
 from puller.registry.transport.wire import Wire
@@ -88,6 +89,11 @@ class Session:
     def reception(self, response: ClientResponse, *, into: memoryview | None = None) -> Reception:
         """Reads the body of an answer, watched and throttled as all of this session are."""
         return Reception(response, self.patience, self.world.clock, self._means.throttle, into=into)
+
+    @property
+    def reach(self) -> Reach:
+        """How far inside it lies, as far as is known: nobody it sends us to may lie further (THREATS B8)."""
+        return self._lines.home.boundary.seen or Reach.PUBLIC
 
     @property
     def has_shown_credentials(self) -> bool:

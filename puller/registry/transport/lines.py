@@ -17,8 +17,20 @@ from puller.registry.transport.wire import Wire
 class Lines:
     """Opens a pool when it is first needed."""
 
-    def __init__(self, home: Origin, *, named: bool, trust: Trust, means: Means, proven: bool = True) -> None:
-        """`named`: the user has named it for plain HTTP. Without `proven`, home need not prove who it is (B4)."""
+    def __init__(
+        self,
+        home: Origin,
+        *,
+        named: bool,
+        trust: Trust,
+        means: Means,
+        proven: bool = True,
+        limit: Reach | None = None,
+    ) -> None:
+        """`named`: the user has named it for plain HTTP. Without `proven`, home need not prove who it is (B4).
+
+        `limit`: how far inside home itself may lie, where it was not the user who has said where it is.
+        """
         self._home = home
         # Who we are is shown to the registry's own host only, not where it sends us (THREATS B6).
         self._tls_away = lru_cache(lambda: tls_context(Trust(trust.authorities)))
@@ -26,7 +38,7 @@ class Lines:
         self._means = means
         # Plain HTTP that nobody asked for is for this machine only, even if `localhost` should resolve elsewhere.
         unasked = home.scheme == "http" and not named
-        boundary = Boundary(only=Reach.LOOPBACK if unasked else None, classify=means.classify)
+        boundary = Boundary(limit=limit, only=Reach.LOOPBACK if unasked else None, classify=means.classify)
         tls_home = self._tls_home if proven else lambda: unproven_context(trust)
         self.home = Wire(boundary, tls=tls_home, means=means)
 
