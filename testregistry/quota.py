@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, TypeAlias
 
 from testregistry.answer import Answer, json_answer
@@ -96,7 +97,7 @@ class Quota:
             return [("ratelimit-limit", f"{self.limit}{words}"), ("ratelimit-remaining", f"{left}{words}")]
         if self.kind == "ietf":
             policy = f'"default";q={self.limit};w={self.window:.0f}'
-            return [("RateLimit-Policy", policy), ("RateLimit", f'"default";r={left};t={reset:.0f}')]
+            return [("RateLimit-Policy", policy), ("RateLimit", f'"default";r={left};t={ceil(reset)}')]
         told = {"Limit": self.limit, "Remaining": left, "Reset": int(self._clock() + reset + 1)}
         return [(f"X-RateLimit-{name}", str(value)) for name, value in told.items()]
 
