@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from puller.errors import InvalidConfig, InvalidManifest
 from puller.model.document import load_document
 from puller.model.reference import is_registry
-from puller.settings.file import MAX_ITEMS, read_file
+from puller.settings.file import MAX_ITEMS, is_there, read_file
 from puller.settings.places import Places
 from puller.settings.site import Site, parse_site
 
@@ -49,7 +49,7 @@ class DaemonJson:
 
 def load_daemon(places: Places) -> DaemonJson:
     """What is set up: for the daemon of the user where it is, else of the machine. Raises InvalidConfig."""
-    for path in places.all("docker/daemon.json"):
+    for path in filter(is_there, places.all("docker/daemon.json")):
         try:
             raw = read_file(path)
         except InvalidConfig as error:

@@ -13,6 +13,15 @@ MAX_BYTES = 1 << 20
 MAX_ITEMS = 1000
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, as far as this user can see: after `su` a home may be somebody else's."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def read_file(path: Path) -> bytes | None:
     """The bytes of a file; None where there is none. Raises InvalidConfig."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from puller.contracts.access import NO_TRUST, Trust
 from puller.settings.certsd import trust_in
-from puller.settings.file import MAX_ITEMS, Table, read_toml
+from puller.settings.file import MAX_ITEMS, Table, is_there, read_toml
 from puller.settings.places import Places
 from puller.settings.site import Site, parse_site
 
@@ -48,7 +48,7 @@ def load_hosts(registry: str, places: Places) -> tuple[Host, ...] | None:
     """
     for root in places.all("containerd/certs.d"):
         for folder in _folders(root, registry):
-            if not folder.is_dir():
+            if not is_there(folder):
                 continue
             table = read_toml(folder / "hosts.toml")
             if table is not None and table.values:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, cast
 
 from puller.errors import InvalidConfig
 from puller.model.reference import Reference, is_registry
-from puller.settings.file import MAX_ITEMS, Table, read_toml
+from puller.settings.file import MAX_ITEMS, Table, is_there, read_toml
 from puller.settings.places import Places
 from puller.settings.registriesrule import Location, Rule, Usage
 
@@ -88,7 +88,7 @@ def _files(places: Places) -> Iterator[Path]:
     own = [folder / "containers" for folder in places.config]
     machine = places.etc / "containers"
     named = places.registries_conf
-    user = next((folder for folder in own if (folder / "registries.conf").exists()), None)
+    user = next((folder for folder in own if is_there(folder / "registries.conf")), None)
     if named is not None:
         yield named
     elif user is not None:
@@ -102,6 +102,8 @@ def _files(places: Places) -> Iterator[Path]:
 
 
 def _dropins(folder: Path) -> list[Path]:
+    if not is_there(folder):
+        return []
     try:
         files = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):

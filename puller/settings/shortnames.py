@@ -10,7 +10,7 @@ from pathlib import Path
 
 from puller.errors import InvalidConfig, InvalidReference
 from puller.model.reference import Reference, short_name
-from puller.settings.file import read_toml
+from puller.settings.file import is_there, read_toml
 from puller.settings.places import Places
 from puller.settings.registriesconf import Mode, RegistriesConf, load_registries
 
@@ -65,7 +65,8 @@ class ShortNames:
 
 def short_names(conf: RegistriesConf, places: Places) -> ShortNames:
     """What is set up. Raises InvalidConfig."""
-    table = None if places.aliases is None else read_toml(places.aliases / _CHOSEN)
+    path = None if places.aliases is None else places.aliases / _CHOSEN
+    table = read_toml(path) if path is not None and is_there(path) else None
     chosen = None if table is None else table.table("aliases")
     written = {} if chosen is None else {name: (chosen.text(name), chosen.file) for name in chosen.values}
     return ShortNames({**conf.aliases, **written}, conf.search or (), conf.mode or "permissive")
