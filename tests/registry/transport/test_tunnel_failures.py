@@ -1,5 +1,6 @@
 """Whose fault it was: the proxy's, the registry's, or that of the line between."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,13 @@ async def test_r7_a_socks_proxy_that_says_nothing_is_left(silent: str) -> None:
         async with asked("registry.test/app", every(f"socks5h://{socks.host}"), patience=patience) as repository:
             with pytest.raises(Unavailable, match="proxy"):
                 await fetched(repository, WANTED)
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5h"])
+async def test_r7_whoever_is_cancelled_while_a_proxy_says_nothing_is_gone_at_once(kind: str) -> None:
+    async with serve_proxy(faults=[Fault(hang=True, times=None)]) as proxy, serve_socks() as socks:
+        socks.hang = True
+        url = proxy.url if kind == "http" else f"socks5h://{socks.host}"
+        async with asked("registry.test/app", every(url)) as repository:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(fetched(repository, WANTED), 0.1)  # waits as long as the cancel takes
