@@ -4,13 +4,14 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol, cast
 
 from puller.contracts.access import Endpoint, Keyring, Protection
+from puller.contracts.content import Alternatives, LabelFetcher, Source
 from puller.model.event import Event, PassedOver
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from puller.registry.download.width import RangePolicy
-from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
 from testregistry import TestRegistry, images, serve
@@ -33,12 +34,16 @@ class Listed:
         return self.listed[-1]
 
 
+class Several(Source, LabelFetcher, Alternatives, Protocol):
+    """What a client gives for a repository at several hosts."""
+
+
 @dataclass(slots=True)
 class Hosts:
     """The last of `registries` is the registry, those before it are mirrors of it."""
 
     registries: list[TestRegistry]
-    source: Mirrored
+    source: Several
     reference: Reference
     time: Time
     events: list[Event] = field(default_factory=list)
@@ -92,5 +97,6 @@ async def hosts(
         async with client:
             named = Reference.parse(f"{registries[-1].host}/{reference}")
             source = client.source(named)
-            assert isinstance(source, Mirrored)
-            yield Hosts(registries, source, named, now, events)
+            assert isinstance(source, Alternatives)
+            assert isinstance(source, LabelFetcher)
+            yield Hosts(registries, cast(Several, source), named, now, events)

@@ -9,16 +9,15 @@ from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 from puller.model.report import Origin, Passed
 from puller.registry.download.width import RangePolicy
-from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.retry import RetryPolicy
 from testregistry import faults
-from tests.registry.mirrors.several import IMAGE, LAYER, hosts
+from tests.registry.mirrors.several import IMAGE, LAYER, Several, hosts
 
 WANTED = Descriptor(OCTETS, Digest.parse(LAYER.digest), len(LAYER.raw))
 ROOT = Digest.parse(IMAGE.digest)
 
 
-async def taken(source: Mirrored, wanted: Descriptor = WANTED, offset: int = 0) -> tuple[bytes, Origin]:
+async def taken(source: Several, wanted: Descriptor = WANTED, offset: int = 0) -> tuple[bytes, Origin]:
     received = bytearray()
     async with source.fetch(wanted, offset=offset) as body:
         async for chunk in body:
