@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from puller.registry.quota.allowance import Allowance
+from puller.registry.quota.headers import Quota as Told
 from puller.registry.quota.ledger import Ledgers
+from puller.registry.quota.record import Record, account_key
 from testregistry import Quota, TestRegistry, faults, serve
 from tests.registry.quota.driver import Haste
 from tests.registry.quota.party import fill
@@ -118,6 +121,39 @@ async def test_a_process_that_is_stopped_while_it_holds_the_lock_holds_nobody_up
             await stopped.wait()
     assert out.decode().splitlines() == [f"pulled {names[0]}"]
     assert err.count(b"not shared with other processes") == 1
+
+
+def spend(record: Record, now: float) -> tuple[Record, int]:
+    known = record.accounts.get(account_key(""))
+    left = (10**6 if known is None else known.remaining) - 1
+    told = Allowance.learnt(Told(left, 10**6, WINDOW), sent=now, now=now)
+    return record.with_account(account_key(""), told), left
+
+
+async def test_r5_a_writer_that_is_killed_at_any_moment_leaves_a_record_and_no_lock(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys, time; from pathlib import Path\n"
+        "from tests.registry.quota.test_processes import spend\n"
+        "from puller.registry.quota.ledger import Ledgers\n"
+        "async def main():\n"
+        "    ledger = Ledgers(Path(sys.argv[1]), time.time).of('r.example')\n"
+        "    print('ready', flush=True)\n"
+        "    while True: await ledger.change(spend)\n"
+        "asyncio.run(main())\n"
+    )
+    mine = Ledgers(tmp_path, time.time).of("r.example")
+    left = 10**6
+    for n in range(12):
+        words = (sys.executable, "-c", program, str(tmp_path))
+        writer = await asyncio.create_subprocess_exec(*words, stdout=PIPE, cwd=Path(__file__).parents[3])
+        assert writer.stdout is not None
+        await writer.stdout.readline()
+        await asyncio.sleep(0.001 * n)
+        writer.kill()
+        await writer.wait()
+        now_left = await mine.change(spend)
+        assert now_left < left
+        left = now_left
 
 
 async def _met(registry: TestRegistry, fault: faults.Fault, times: int) -> None:
