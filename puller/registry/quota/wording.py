@@ -5,6 +5,8 @@ from datetime import datetime
 from puller.errors import RateLimited
 from puller.registry.quota.allowance import Allowance, Kind
 
+WORTH_WAITING = 30 * 86400.0  # seconds
+
 
 def spent(allowance: Allowance) -> str:
     """`pull quota used up: 0 of 100 left per 6h`."""
@@ -31,9 +33,10 @@ def time_text(seconds: float) -> str:
 def too_long(reason: str, *, until: float, seconds: float, allowed: float, is_quota: bool) -> RateLimited:
     """The error of a wait of `seconds`, until `until`, that is longer than is `allowed`."""
     login = ", or log in: registries allow more to those they know" if is_quota else ""
+    wait = f"Wait for it with --max-wait {time_text(seconds)}" if seconds < WORTH_WAITING else "Try again another day"
     return RateLimited(
         reason,
         wanted=f"a wait of at most {time_text(allowed)}" if allowed > 0 else "no wait",
         got=f"it ends at {clock_text(until)} at the latest",
-        hint=f"Wait for it with --max-wait {time_text(seconds)}{login}.",
+        hint=f"{wait}{login}.",
     )
