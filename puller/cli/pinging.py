@@ -67,6 +67,7 @@ _ODDITIES = {
         "Leave out --plain-http; of this machine's own registries give their authority: --ca FILE.",
     ),
     "wants-certificate": ("the server wants a client certificate", ""),
+    "busy": ("it asks for patience: too many requests", "Try again later, or log in: accounts may do more."),
     "refuses": ("it refuses, and names no way to log in", "A firewall or a list of addresses may stand between."),
     "fails": ("the server fails", "Try again later, or tell its owner."),
     "odd": ("no answer that a registry gives", "Is the name right?"),
@@ -200,7 +201,7 @@ def _set_up(finding: SetUp) -> Iterable[str]:
         yield f"showing the client certificate {', '.join(finding.certificates)}"
     if finding.mirrors:
         yield f"mirrors: {', '.join(finding.mirrors)}"
-    yield f"as the account of {finding.account}" if finding.account else "as nobody: no account is known for it"
+    yield f"account: {finding.account}" if finding.account else "no account is known for it"
 
 
 def _named(finding: Named) -> Line:
@@ -283,11 +284,13 @@ def _clock(finding: Clock) -> Line:
 
 
 def _admitted(finding: Admitted) -> Line:
-    whose = f"the account of {finding.account}" if finding.account else "nobody"
+    whose = f"the account ({finding.account})" if finding.account else ""
+    if finding.verdict is Verdict.FAIL and finding.account and finding.checked:
+        remedy = "Its password or token is wrong, or has ended. Log in anew: puller login"
+        return "account", f"{whose} is refused: {finding.what}", remedy
     if finding.verdict is Verdict.FAIL:
-        what = f"{whose} is not let in: {finding.what}"
-        remedy = finding.hint or ("Log in anew: puller login" if finding.account else "Log in first: puller login")
-        return "account", what, remedy
+        what = f"{whose} cannot be used" if finding.account else "strangers are not let in"
+        return "account", f"{what}: {finding.what}", finding.hint or "Log in first: puller login"
     if not finding.account and finding.challenged:
         return "account", "strangers are let in; what they may pull is up to each repository", ""
     if not finding.account:

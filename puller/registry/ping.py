@@ -57,7 +57,8 @@ class Subject:
 
 async def ping(subject: Subject, *, dial: Dial = asyncio.open_connection) -> AsyncIterator[Finding]:
     """Findings as they are made. Raises InvalidConfig for certificates and proxies that cannot be used."""
-    look = _Look(replace(subject, means=replace(subject.means, retries=RetryPolicy(attempts=1))), dial)
+    impatient = replace(subject.means, retries=RetryPolicy(attempts=1), max_wait=0.0)
+    look = _Look(replace(subject, means=impatient), dial)
     yield look.set_up()
     async for finding in look.findings():
         yield finding

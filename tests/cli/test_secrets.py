@@ -91,7 +91,8 @@ def test_b15_no_failure_shows_a_secret(
     with serving(auth=auth, faults=FAILURES[failure]) as registry:
         registry.add("app:1", IMAGE)
         settings(home, registry.host)
-        end = puller(registry.name("app:1"), "--plain-http", registry.host, "--report", str(report))
+        words = ("--plain-http", registry.host, "--report", str(report), "--debug", "--json")
+        end = puller(registry.name("app:1"), *words)
         assert end.code in (1, 3)
         assert not is_anywhere(home, end.out, end.err, report.read_text(), caplog.text)
 

@@ -22,6 +22,7 @@ from testregistry import faults, images, serve
 from testregistry.proxy import serve_proxy
 from tests.registry.mirrors.several import Listed as Listing
 from tests.registry.pinging.asking import IMAGE, findings, is_usable, one
+from tests.registry.scene import Time
 
 
 async def test_a_registry_that_is_all_right_is_usable() -> None:
@@ -95,6 +96,17 @@ async def test_a_repository_that_is_not_there_is_a_failure() -> None:
         found = await findings(registry.name("app:1"))
     assert not is_usable(found)
     assert {finding.step for finding in found if isinstance(finding, Trouble)} == {"tags", "manifest"}
+
+
+async def test_a_registry_that_asks_for_patience_is_not_waited_for() -> None:
+    time = Time()
+    patience = faults.status(429, headers={"Retry-After": "60"}, kind="manifest", times=None)
+    async with serve(faults=[patience]) as registry:
+        registry.add("app:1", IMAGE)
+        found = await findings(registry.name("app:1"), world=time.world(real_clock=True))
+    assert not is_usable(found)
+    assert one(found, Trouble).error.retryable
+    assert time.slept == []
 
 
 async def test_a_registry_that_fails_is_asked_once() -> None:

@@ -118,7 +118,7 @@ class Unsecured(Finding):
     shown: bool = False  # a client certificate
 
 
-Oddity = Literal["", "no-registry", "web-page", "speaks-tls", "wants-certificate", "refuses", "fails", "odd"]
+Oddity = Literal["", "no-registry", "web-page", "speaks-tls", "wants-certificate", "busy", "refuses", "fails", "odd"]
 
 
 @dataclass(frozen=True, slots=True)

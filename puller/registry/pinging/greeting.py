@@ -24,7 +24,7 @@ _WEB = frozenset({"text/html", "application/xhtml+xml"})
 
 def door(session: Session, scope: Scope) -> Request:
     """The request that asks for nothing but to be let in (distribution spec, end-1)."""
-    return Request("GET", f"{session.base}/", "the registry's API", scope)
+    return Request("GET", f"{session.base}/", "GET /v2/", scope)
 
 
 def greeted(answer: Answer, body: bytes, challenges: Collection[Challenge]) -> Greeted:
@@ -62,7 +62,9 @@ def _problem(answer: Answer, body: bytes, challenges: Collection[Challenge]) -> 
         return "no-registry"
     if status == 200:
         return ""
-    return "refuses" if status == 403 else "fails" if status >= 500 or status == 429 else "odd"
+    if status == 429:
+        return "busy"
+    return "refuses" if status == 403 else "fails" if status >= 500 else "odd"
 
 
 def offered(answer: Answer) -> tuple[list[Challenge], Trouble | None]:

@@ -18,7 +18,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from puller.errors import PullerError
-from puller.model.event import Event, Report, Retrying
+from puller.model.event import Event, PassedOver, Report, Retrying, Waiting
 from puller.model.exchange import (
     Answered,
     Asked,
@@ -97,10 +97,15 @@ class Trace:
         self.tell(Remarked(self.now(), text, where))
 
     def hear(self, event: Event) -> None:
-        """Tell retries as what happens on the wire, too, and pass every event on."""
-        if isinstance(event, Retrying):
-            told = (event.host, event.what, event.attempt, event.delay, event.reason)
-            self.tell(Retried(self.now(), *told))
+        """Tell retries, waits and hosts passed over as what happens on the wire, too; pass every event on."""
+        match event:
+            case Retrying():
+                told = (event.host, event.what, event.attempt, event.delay, event.reason)
+                self.tell(Retried(self.now(), *told))
+            case PassedOver():
+                self.remark(f"passed over for {event.what}: {event.reason}; asking {event.next_host}", event.host)
+            case Waiting():
+                self.remark(f"nothing is asked for {event.seconds:.1f} s at most: {event.reason}", event.host)
         self.report(event)
 
 
