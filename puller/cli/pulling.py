@@ -59,6 +59,7 @@ class Order:
     graph: Path | None = None
     verify_disk: bool = False
     places: tuple[Path, ...] = ()
+    foreign_layers: bool = False
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
@@ -101,7 +102,9 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 
                 async with (
                     _lenders(order.places, place) as lenders,
-                    open_client(order.access, jobs=order.jobs, report=listen) as client,
+                    open_client(
+                        order.access, jobs=order.jobs, report=listen, foreign_layers=order.foreign_layers
+                    ) as client,
                 ):
                     pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say, lenders)
                     return await pulls.run(references, report=listen)

@@ -31,7 +31,9 @@ from puller.version import VERSION
 CONNECTIONS = 8
 
 
-def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring | None = None) -> RegistryClient:
+def open_client(
+    access: Access, *, jobs: int, report: Report, keyring: Keyring | None = None, foreign_layers: bool = False
+) -> RegistryClient:
     """A registry client with the accounts of `keyring`, else of this user.
 
     Raises InvalidConfig for what is no `host:port`.
@@ -54,6 +56,7 @@ def open_client(access: Access, *, jobs: int, report: Report, keyring: Keyring |
         limit_rate=access.limit_rate,
         request_rate=access.request_rate,
         max_wait=access.max_wait,
+        foreign_layers=foreign_layers,
         limits=limits_path(),
     )
 

@@ -1,6 +1,6 @@
 """RegistryClient: all registries that one run of the program speaks to. One session for each, made on first need."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from puller.registry.answer import Request
 from puller.registry.download.pool import Pool
 from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.failure import MAX_ERROR
+from puller.registry.foreign import Foreign
 from puller.registry.identity.auth import NO_SCOPE
 from puller.registry.means import Means
 from puller.registry.mirrors.health import Health
@@ -47,7 +48,8 @@ class RegistryClient:
     `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token servers
     that may see credentials whichever registry sends there. `concurrency` caps the connections to a host;
     `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every
-    request is reported as well, by the facts of `model/exchange`. `proxies` are those to go through; `limit_rate` is in
+    request is reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not
+    got are fetched from the URLs of their manifests. `proxies` are those to go through; `limit_rate` is in
     bytes per second, of the bodies of all requests together.
     """
 
@@ -67,6 +69,7 @@ class RegistryClient:
         limit_rate: int | None = None,
         request_rate: float | None = None,
         max_wait: float = MAX_WAIT,
+        foreign_layers: bool = False,
         limits: Path | None = None,
         retries: RetryPolicy | None = None,
         ranges: RangePolicy | None = RANGES,
@@ -79,6 +82,7 @@ class RegistryClient:
         self._routes = routes or Direct()
         self._plain_http = frozenset(plain_http)
         self._ca_file = ca_file
+        self._foreign_layers = foreign_layers
         world = world or World()
         patience = patience or Patience()
         throttle = None if limit_rate is None else Throttle(limit_rate, clock=world.clock, sleep=world.sleep)
@@ -107,6 +111,17 @@ class RegistryClient:
     def source(self, reference: Reference) -> Source:
         """Where to pull `reference` from. Raises InvalidConfig for unusable credentials, CA files or routes."""
         endpoints = self._routes.endpoints(reference)
+        home = endpoints[-1]
+        return Foreign(
+            self._source(endpoints, reference),
+            registry=home.registry,
+            home=lambda: self._session(home),
+            trust=self._overridden(home).trust,
+            means=self._means,
+            allowed=self._foreign_layers,
+        )
+
+    def _source(self, endpoints: Sequence[Endpoint], reference: Reference) -> Source:
         if len(endpoints) == 1:
             return self._opened(endpoints[0], reference)
 

@@ -36,6 +36,11 @@ from puller.cli.options import Access, Verb, driver_option, graph_option, regist
     metavar="PLACE",
     help="Take blobs from this store, OCI layout or archive of images where it has them; may be repeated.",
 )
+@click.option(
+    "--foreign-layers",
+    is_flag=True,
+    help="Fetch foreign layers that a registry has not got from where their manifest says, without any secrets.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
 @click.option(
     "--report",
@@ -62,6 +67,7 @@ def command(
     require_strong_digests: bool,
     require_signature: bool,
     places: tuple[Path, ...],
+    foreign_layers: bool,
     jobs: int,
     report: Path | None,
     as_json: bool,
@@ -89,6 +95,7 @@ def command(
         strong=require_strong_digests,
         signed=require_signature,
         places=places,
+        foreign_layers=foreign_layers,
         graph=graph,
         verify_disk=verify_disk,
         jobs=jobs,

@@ -45,7 +45,7 @@ def suited(means: Means, endpoint: Endpoint, *, hasty: bool) -> Means:
     Raises InvalidConfig for what is no proxy.
     """
     if hasty:
-        means = _hastened(means)
+        means = hastened(means)
     if endpoint.connect_within is not None:
         means = replace(means, patience=replace(means.patience, connect=endpoint.connect_within))
     if endpoint.proxy:
@@ -54,7 +54,8 @@ def suited(means: Means, endpoint: Endpoint, *, hasty: bool) -> Means:
     return means
 
 
-def _hastened(means: Means) -> Means:
+def hastened(means: Means) -> Means:
+    """The same with little patience, for hosts that are not the only ones to have something."""
     own, retries = means.patience, means.retries
     patience = replace(
         own,

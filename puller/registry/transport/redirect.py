@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from yarl import URL
 
 from puller.errors import UnsafeRedirect
-from puller.registry.transport.host import is_plain_host
+from puller.registry.transport.host import is_loopback, is_plain_host
 from puller.registry.transport.origin import Origin, redacted
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -88,20 +88,45 @@ def upload_location(locations: Sequence[str], base: URL) -> URL:
     return url
 
 
+def foreign_location(text: str, *, where: str, plain: bool) -> URL:
+    """Where a manifest says that a foreign layer lies (THREATS B2); `where` names who has it not.
+
+    Without `plain` only https will do; with it, http to this machine as well. Raises UnsafeRedirect.
+    """
+    url = _read_url(text, where, "foreign layer")
+    try:
+        origin = Origin.of(url)
+    except ValueError:
+        what = "foreign layer at what is no http or https URL"
+        raise UnsafeRedirect(what, where=where, got=redacted(text)) from None
+    if not is_plain_host(origin.host.removesuffix(".")):
+        raise UnsafeRedirect("foreign layer at what is no host", where=where, got=redacted(url))
+    if origin.scheme == "http" and not (plain and is_loopback(origin.host)):
+        raise UnsafeRedirect("foreign layer that would come without TLS", where=where, got=redacted(url))
+    return url.with_fragment(None)
+
+
 def _read_location(locations: Sequence[str], base: URL, noun: str) -> URL:
     where = redacted(base)
     if len(set(locations)) != 1:
         raise UnsafeRedirect(f"{noun} without exactly one Location", where=where, got=f"{len(locations)} of them")
-    location = locations[0]
-    if len(location) > MAX_LOCATION or not _LOCATION.fullmatch(location):
+    url = _read_url(locations[0], where, noun)
+    try:
+        return base.join(url).with_fragment(None)
+    except ValueError:
+        raise UnsafeRedirect(f"{noun} to what is no URL", where=where) from None
+
+
+def _read_url(text: str, where: str, noun: str) -> URL:
+    if len(text) > MAX_LOCATION or not _LOCATION.fullmatch(text):
         raise UnsafeRedirect(f"{noun} to what is no URL", where=where)
-    authority = _AUTHORITY.match(location)
+    authority = _AUTHORITY.match(text)
     if authority is not None and "@" in authority[1]:
-        raise UnsafeRedirect(f"{noun} that chooses credentials", where=where, got=redacted(location))
+        raise UnsafeRedirect(f"{noun} that chooses credentials", where=where, got=redacted(text))
     if authority is not None and not _HOST_PORT.fullmatch(authority[1]):
         raise UnsafeRedirect(f"{noun} to what is no host", where=where)
     try:
         # `encoded`: a signature covers the query byte for byte, so nothing may be quoted again.
-        return base.join(URL(location, encoded=True)).with_fragment(None)
+        return URL(text, encoded=True)
     except ValueError:
         raise UnsafeRedirect(f"{noun} to what is no URL", where=where) from None
