@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
@@ -13,7 +14,7 @@ from puller.model.digest import Digest
 from puller.model.mediatype import OCTETS
 from puller.registry.download.width import RANGES
 from puller.registry.repository import Repository
-from testregistry import Request, faults, images, serve
+from testregistry import Request, TestRegistry, faults, images, serve
 from tests.peak import forget_peak, peak
 from tests.registry.download.pieces import BLOB, EAGER, PIECE, WANTED, eager, ranges
 from tests.registry.scene import content, described, fetched
@@ -36,15 +37,51 @@ async def test_no_more_than_the_window_is_asked_for_ahead_of_the_reader() -> Non
 async def test_r7_a_body_that_is_left_leaves_no_task_and_no_connection(read: int) -> None:
     async with serve() as registry:
         digest = registry.add_blob("app", BLOB)
-        registry.faults.append(faults.pace(digest, rate=1e6, times=None))
+        registry.faults.append(faults.stall(digest, after=50_000, ranged=True, times=None, skip=3))
         async with eager(registry.host) as repository:
-            before = asyncio.all_tasks()
-            async with repository.fetch(WANTED) as body:
-                chunks = aiter(body)
-                for _ in range(read):
-                    await anext(chunks)
-            ours = {task for task in asyncio.all_tasks() - before if "testregistry" not in repr(task.get_coro())}
-            assert not [task for task in ours if "puller" in repr(task.get_coro())]
+            with anyio.fail_after(2):
+                async with repository.fetch(WANTED) as body:
+                    chunks = aiter(body)
+                    for _ in range(read):
+                        await anext(chunks)
+            assert not [task for task in asyncio.all_tasks() if "Ahead" in repr(task.get_coro())]
+            await all_answered(registry)
+
+
+async def test_pieces_that_are_given_up_do_not_hold_their_connections() -> None:
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+
+        async def hold(request: Request) -> None:
+            if request.status == 404:  # until the two pieces behind it are under way
+                await until(lambda: sum(request.range is not None for request in registry.journal) >= 7)
+
+        registry.on_answer.append(hold)
+        registry.faults.append(
+            faults.status(digest, 404, ranged=True, skip=4),
+            faults.stall(digest, after=50_000, ranged=True, skip=5, times=2),
+        )
+        async with eager(registry.host) as repository, repository.fetch(WANTED) as body:
+            received = bytearray()
+            async for chunk in body:
+                received += chunk
+            await all_answered(registry)
+        assert received == BLOB
+        assert [request.bytes_sent for request in registry.journal].count(50_000) == 2
+
+
+async def all_answered(registry: TestRegistry) -> None:
+    """Wait until the registry has let go of all requests."""
+    await until(lambda: all(request.finished is not None for request in registry.journal))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Look every millisecond, for two seconds."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError
 
 
 @pytest.mark.parametrize("steps", range(1, 60, 7))

@@ -2,7 +2,7 @@ import pytest
 from multidict import CIMultiDict
 
 from puller.errors import SizeMismatch
-from puller.registry.download.resume import Useful, Useless, judge
+from puller.registry.download.resume import Useful, Useless, judge, judge_piece
 
 
 class Told:
@@ -65,3 +65,32 @@ def test_c8_content_of_another_size_is_refused_for_good(head: Told) -> None:
 def test_without_a_promised_size_the_answer_tells_it() -> None:
     assert judge(Told(200, ("Content-Length", "77")), start=0, position=0, size=None) == Useful(0, 77)
     assert judge(Told(200), start=0, position=0, size=None) == Useful(0, None)
+
+
+def test_the_piece_that_was_asked_for_is_taken() -> None:
+    head = Told(206, ("Content-Range", "bytes 40-59/100"), ("Content-Length", "20"))
+    assert judge_piece(head, start=40, stop=60, size=100) == Useful(0, 100)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        Told(206, ("Content-Range", "bytes 40-58/100")),
+        Told(206, ("Content-Range", "bytes 40-60/100")),
+        Told(206, ("Content-Range", "bytes 40-99/100")),
+        Told(206, ("Content-Range", "bytes 41-59/100")),
+        Told(206, ("Content-Range", "bytes 40-59/101")),
+        Told(206, ("Content-Range", "bytes 40-59/100"), ("Content-Length", "21")),
+        Told(200, ("Content-Length", "100")),
+        Told(200),
+        Told(416),
+    ],
+)
+def test_n16_any_other_piece_is_useless_also_a_shorter_one_and_the_whole(head: Told) -> None:
+    assert isinstance(judge_piece(head, start=40, stop=60, size=100), Useless)
+
+
+@pytest.mark.parametrize("head", [Told(200, ("Content-Length", "99")), Told(416, ("Content-Range", "bytes */99"))])
+def test_c8_a_piece_of_content_of_another_size_is_refused_for_good(head: Told) -> None:
+    with pytest.raises(SizeMismatch):
+        judge_piece(head, start=40, stop=60, size=100)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from puller.model.event import Event
@@ -12,7 +13,7 @@ from puller.model.exchange import Answered
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from puller.registry.repository import Repository
-from puller.registry.transport.basin import AHEAD
+from puller.registry.transport.basin import AHEAD, Basin
 from puller.registry.transport.diversion import SMALLEST
 from testregistry import Answer, Request, faults, serve
 from testregistry.answer import Delivery, Framing
@@ -59,12 +60,40 @@ async def test_n1_n2_a_basin_that_breaks_keeps_what_it_has(fault: Callable[..., 
         assert [at % PIECE for at in origin.resumed_at] == [after]
 
 
+async def test_n1_a_piece_that_gains_a_good_part_each_time_is_asked_for_as_often_as_it_takes() -> None:
+    async with serve() as registry:
+        digest = registry.add_blob("app", BLOB)
+        registry.faults.append(faults.cut(digest, after=1_200_000, ranged=True, times=None))
+        async with large(registry.host, attempts=2) as repository:
+            received, origin = await fetched_from(repository, WANTED)
+        assert received == BLOB
+        assert origin.connections > 1
+
+
+async def test_what_a_connection_brings_after_it_was_left_goes_nowhere() -> None:
+    async with serve() as registry:
+        registry.add_blob("app", BLOB)
+        async with aiohttp.ClientSession() as client:
+            async with client.get(f"{registry.url}/v2/app/blobs/{WANTED.digest}") as response:
+                buffer = bytearray(len(BLOB) + 1)
+                basin = Basin.take_over(response, len(BLOB), memoryview(buffer))
+                assert basin is not None
+                await basin.wait(1)
+                assert basin.take() is not None
+                basin.abandon()
+                before = bytes(buffer)
+                await basin.wait(0.05)
+    assert bytes(buffer) == before
+
+
 async def test_n25_what_comes_beyond_a_piece_is_none_of_the_next_one() -> None:
     async with serve() as registry:
         digest = registry.add_blob("app", BLOB)
         registry.faults.append(faults.answer(digest, longer, ranged=True, times=2, skip=1))
         async with large(registry.host) as repository:
-            assert await fetched(repository, WANTED) == BLOB
+            received, origin = await fetched_from(repository, WANTED)
+        assert received == BLOB
+        assert (origin.attempts, origin.resumed_at) == (1, ())
 
 
 def longer(request: Request) -> Answer:
