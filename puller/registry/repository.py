@@ -100,6 +100,7 @@ class Repository:
         """
         kept, self._kept = self._kept, None
         if kept is not None and kept.descriptor.digest == wanted.digest:
+            self._session.remark("read when its name was looked up, and not asked for again", wanted.digest.short)
             yield kept.after(offset)
             return
         self._kept = kept

@@ -82,6 +82,11 @@ class Session:
             trace=means.trace,
         )
 
+    def remark(self, text: str, where: str = "") -> None:
+        """Tell of a decision, if anybody wants to know."""
+        if self.trace is not None:
+            self.trace.remark(text, where)
+
     def trial(self, what: str) -> Trial:
         """Attempts at one piece of work that this session is asked for."""
         return Trial(self._retries, host=self.origin.netloc, what=what, report=self._report, sleep=self.world.sleep)

@@ -167,8 +167,7 @@ class Download:
                 check_claims(answer, self._wanted)
             verdict = judge(answer, start=self._asking().start, position=self._position, size=self._size)
             if isinstance(verdict, Useless):
-                if self._session.trace is not None:
-                    self._session.trace.remark(f"asking for the whole: {verdict.reason}", self._request.what)
+                self._session.remark(f"asking for the whole: {verdict.reason}", self._request.what)
                 self._ranges = False  # a whole answer is never useless, so this ends
                 answer.close()
                 return False

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from puller.contracts.access import Endpoint
 from puller.errors import PullerError
 from puller.model.event import Event
 from puller.model.exchange import (
@@ -22,13 +23,26 @@ from puller.model.exchange import (
     Traced,
     Unanswered,
 )
+from puller.model.mediatype import OCI_MANIFEST
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.proxy import Proxies, Proxy
 from testregistry import Basic, Bearer, TestRegistry, certificates, faults, serve
 from testregistry.cdn import serve_cdn
-from tests.registry.scene import QUICK, OneLogin, Time, content, described, fetched
+from testregistry.proxy import serve_proxy
+from tests.registry.mirrors.several import Listed
+from tests.registry.scene import (
+    MANIFEST,
+    MANIFEST_DESCRIPTOR,
+    QUICK,
+    OneLogin,
+    Time,
+    content,
+    described,
+    fetched,
+)
 
 SECRET = "marker-password"
 USERS = {"ann": SECRET}
@@ -224,3 +238,44 @@ async def test_a_range_that_is_ignored_is_told_as_a_decision() -> None:
         async with heard(registry, events) as repository:
             assert await fetched(repository, described(BLOB)) == BLOB
     assert [fact.text.split(":")[0] for fact in only(events, Remarked)] == ["asking for the whole"]
+
+
+async def test_a_manifest_that_was_read_with_its_name_is_told_as_not_asked_again() -> None:
+    events: list[Event] = []
+    async with serve() as registry:
+        registry.add_manifest("app", MANIFEST, OCI_MANIFEST, "1")
+        async with heard(registry, events) as repository:
+            pinned = Reference.parse(registry.name(f"app@{MANIFEST_DESCRIPTOR.digest}"))
+            assert await fetched(repository, await repository.resolve(pinned)) == MANIFEST
+    assert [fact.where for fact in only(events, Remarked)] == [MANIFEST_DESCRIPTOR.digest.short]
+
+
+async def test_b15_the_proxy_of_a_connection_is_told_without_its_password() -> None:
+    events: list[Event] = []
+    async with serve() as registry, serve_proxy(users=USERS, hosts={"registry.test": "127.0.0.1"}) as proxy:
+        registry.add_blob("app", BLOB)
+        host = f"registry.test:{registry.host.rpartition(':')[2]}"
+        way = Proxy.parse(proxy.url.replace("://", f"://ann:{SECRET}@"))
+        client = RegistryClient(
+            plain_http=[host], proxies=Proxies(way, way), report=events.append, debug=True, world=Time().world()
+        )
+        async with client:
+            repository = client.repository(Reference.parse(f"{host}/app"))
+            assert await fetched(repository, described(BLOB)) == BLOB
+    (answered,) = only(events, Answered)
+    assert answered.line is not None
+    assert (answered.line.proxy, answered.line.peer) == (proxy.url, proxy.host)
+    assert SECRET not in repr(events)
+
+
+async def test_a_request_to_a_mirror_is_told_as_one() -> None:
+    events: list[Event] = []
+    async with serve() as mirror, serve() as registry:
+        mirror.add_blob("app", BLOB)
+        endpoints = [Endpoint(mirror.host, "app", is_mirror=True), Endpoint(registry.host, "app")]
+        client = RegistryClient(routes=Listed(endpoints), report=events.append, debug=True, world=Time().world())
+        async with client:
+            source = client.source(Reference.parse(registry.name("app")))
+            async with source.fetch(described(BLOB)) as body:
+                assert b"".join([bytes(chunk) async for chunk in body]) == BLOB
+    assert [fact.asked.mirror for fact in only(events, Answered)] == [True]
