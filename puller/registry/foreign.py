@@ -170,7 +170,7 @@ def _explained(error: NotFound, wanted: Descriptor) -> NotFound:
         return error
     error.hint = (
         f"Registries need not keep such a layer; its manifest says that it lies at {hosts}."
-        " With --foreign-layers it is fetched from there, without any of your secrets."
+        " `puller pull --foreign-layers` fetches it from there, without any of your secrets."
     )
     return error
 

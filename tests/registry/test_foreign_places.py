@@ -56,7 +56,7 @@ async def test_b8_a_public_registry_may_not_send_us_inside(url: str) -> None:
 
 
 async def test_b1_plain_http_to_this_machine_is_for_registries_of_this_machine() -> None:
-    async with serve() as registry, serve_canary(giving()) as canary:
+    async with serve() as registry, serve_canary(giving(), host="127.0.0.2") as canary:
         name = told(registry)
         async with opened(f"{name}/app", names=Names(HERE), classify=pretend, plain_http=[name]) as source:
             error = await refused(source, foreign(f"{canary.url}/layer"))
