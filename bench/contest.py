@@ -43,9 +43,14 @@ class Result:
         return max(usage.peak for usage in self.usages)
 
 
-def contest(contestants: Sequence[Contestant], *, rounds: int, scratch: Path, env: Mapping[str, str]) -> list[Result]:
-    """One round unmeasured to warm the page cache, then `rounds` in turn, beginning with another one each time."""
-    warm = [_run(contestant, scratch, env, look=_entries) for contestant in contestants]
+def contest(
+    contestants: Sequence[Contestant], *, rounds: int, scratch: Path, env: Mapping[str, str], warm_up: bool = True
+) -> list[Result]:
+    """One round unmeasured to warm the page cache, then `rounds` in turn, beginning with another one each time.
+
+    Without `warm_up` that round is left out, and nothing is known of what is left: for what comes from no disk.
+    """
+    warm = [_run(contestant, scratch, env, look=_entries) if warm_up else (None, 0) for contestant in contestants]
     usages: list[list[Usage]] = [[] for _ in contestants]
     for number in range(1, rounds + 1):
         for turn in range(len(contestants)):

@@ -11,6 +11,16 @@ from bench.push import repository
 from bench.registry import Registry
 
 
+def environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """What programs are run with: nobody's own credentials or settings take part.
+
+    Above all not PYTHONDONTWRITEBYTECODE, with which every start would compile this project anew, as no installed
+    program does.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+    return kept | {"DOCKER_CONFIG": str(scratch / "no-config")}
+
+
 class Unmeasurable(Exception):
     """A part cannot be measured on this machine; the message says why."""
 

@@ -11,12 +11,13 @@ from bench.build import build, describe
 from bench.cache import Cache, default_root
 from bench.fetching import COPIES, copy, full, memory, start
 from bench.floor import CORES
-from bench.ground import Ground
+from bench.ground import Ground, environment
 from bench.layout import Image
 from bench.legacy import legacy
 from bench.machine import machine
 from bench.measure import RunFailed
 from bench.pulling import pull
+from bench.ranges import ranges
 from bench.registry import RegistryFailed, serve
 from bench.tool import MissingTool, ToolFailed
 from bench.unpacking import unpack
@@ -29,6 +30,7 @@ PARTS: Mapping[str, Callable[[Ground], str]] = {
     "unpack": unpack,
     "docker": pull,
     "legacy": legacy,
+    "ranges": ranges,
 }
 
 
@@ -41,7 +43,7 @@ def main() -> int:
     try:
         images = build(cache, "full")
         _print_head(images, arguments.markdown)
-        env = _environment(os.environ, cache)
+        env = environment(os.environ, cache.scratch)
         with serve(cache.registry, cache.root / "run") as registry:
             ground = Ground(images, registry, arguments.rounds, cache.scratch, env)
             for part in arguments.only or PARTS:
@@ -50,13 +52,6 @@ def main() -> int:
         print(f"bench.run: {failure}", file=sys.stderr)
         return 1
     return 0
-
-
-def _environment(environ: Mapping[str, str], cache: Cache) -> dict[str, str]:
-    # Nobody's own credentials or settings take part: above all not PYTHONDONTWRITEBYTECODE, with which every start
-    # would compile this project anew, as no installed program does.
-    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    return kept | {"DOCKER_CONFIG": str(cache.scratch / "no-config")}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -50,7 +50,7 @@ def stopped_at(puller: Puller, wire: Relay, part: float, sign: signal.Signals) -
 
 
 def test_r6_a_kill_keeps_all_but_a_window_of_what_came_over_several_connections(puller: Puller) -> None:
-    with paced(SIZE, RATE) as host, relay(host) as wire:
+    with paced(SIZE, RATE) as server, relay(server.host) as wire:
         delivered, _ = stopped_at(puller, wire, 0.8, signal.SIGKILL)
         kept = held(puller)
         assert kept >= 0.95 * delivered
@@ -63,7 +63,7 @@ def test_r6_a_kill_keeps_all_but_a_window_of_what_came_over_several_connections(
 
 
 def test_r7_an_interrupt_ends_all_connections_within_a_second_and_keeps_what_was_hashed(puller: Puller) -> None:
-    with paced(SIZE, RATE) as host, relay(host) as wire:
+    with paced(SIZE, RATE) as server, relay(server.host) as wire:
         delivered, seconds = stopped_at(puller, wire, 0.5, signal.SIGINT)
     assert seconds < 1
     assert held(puller) >= 0.9 * delivered
@@ -71,18 +71,18 @@ def test_r7_an_interrupt_ends_all_connections_within_a_second_and_keeps_what_was
 
 def test_several_connections_bring_a_layer_faster_than_each_alone_could(puller: Puller) -> None:
     size = 600 << 20
-    with paced(size, RATE) as host:
+    with paced(size, RATE) as server:
         began = time.monotonic()
-        report = puller.pull(f"{host}/{NAME}", *PLAIN)
+        report = puller.pull(server.name, *PLAIN)
         seconds = time.monotonic() - began
     assert size / seconds > 1.5 * RATE
     origin = layer_of(report)["origin"]
-    assert (origin["host"], origin["attempts"], origin["resumed_at"]) == (host, 1, [])
+    assert (origin["host"], origin["attempts"], origin["resumed_at"]) == (server.host, 1, [])
 
 
 def test_r10_every_check_on_pieces_stays_within_the_memory_promised(puller: Puller) -> None:
-    with paced(600 << 20, RATE) as host:
-        words = puller.pull_words(f"{host}/{NAME}")
+    with paced(600 << 20, RATE) as server:
+        words = puller.pull_words(server.name)
         usage = measured(puller.command(*words), env=puller.environment(), cwd=ROOT)
     assert layer_of(puller.report())["origin"]["connections"] > 1
     assert usage.peak <= 100e6
