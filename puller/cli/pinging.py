@@ -12,6 +12,7 @@ from puller.cli import interrupt
 from puller.cli.debugging import time_text
 from puller.cli.insecurity import certificate_remedy, unsecured
 from puller.cli.lines import counted
+from puller.cli.naming import short_names
 from puller.cli.options import Access
 from puller.cli.registries import open_client
 from puller.cli.screen import Quiet
@@ -75,21 +76,30 @@ _ODDITIES = {
 
 
 def ping_all(text: str, access: Access, *, as_json: bool) -> int:
-    """Ask the registry `text`, or the one of the repository or image `text`; 0 where it can be used, else 1."""
-    deep = not is_registry(text)
-    reference = Reference.parse(text) if deep else _somewhere(text)
+    """Ask the registry `text`, or those that the repository or image `text` may be at; 0 if they can be used, else 1.
+
+    What may be either, as in `redis:7`, is a registry with its port.
+    """
+    deep = not _is_registry(text)
+    references = short_names().to_ask(text) if deep else [_somewhere(text)]
     usable = True
 
     async def ask() -> None:
         nonlocal usable
         async with open_client(access, jobs=1, report=Quiet().show) as client:
-            async for finding in client.ping(reference, deep=deep):
-                usable = usable and finding.verdict is not Verdict.FAIL
-                click.echo(json.dumps(encoded(finding)) if as_json else told(finding))
+            for reference in references:
+                async for finding in client.ping(reference, deep=deep):
+                    usable = usable and finding.verdict is not Verdict.FAIL
+                    click.echo(json.dumps(encoded(finding)) if as_json else told(finding))
 
     interrupt.run(ask)
     click.echo(json.dumps({"finding": "verdict", "usable": usable}) if as_json else _summary(text, usable=usable))
     return 0 if usable else 1
+
+
+def _is_registry(text: str) -> bool:
+    """Whether it is what references have before the first slash, and no bare word (distribution/reference)."""
+    return is_registry(text) and (text == "localhost" or not {".", ":"}.isdisjoint(text))
 
 
 def _somewhere(registry: str) -> Reference:

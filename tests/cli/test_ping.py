@@ -146,6 +146,23 @@ def test_authorities_of_certs_d_are_told_and_used(
     assert "TLSv1.3, certificate of 127.0.0.1 issued by testregistry authority" in end.out
 
 
+def test_every_registry_that_a_short_name_may_be_at_is_asked(
+    puller: Puller, tmp_path: Path, registry: TestRegistry
+) -> None:
+    registry.add("app:1", IMAGE)
+    with serving() as other:
+        other.add("app:1", IMAGE)
+        folder = tmp_path / "root" / "etc" / "containers"
+        folder.mkdir(parents=True)
+        searched = (
+            f'unqualified-search-registries = ["{registry.host}", "{other.host}"]\nshort-name-mode = "disabled"\n'
+        )
+        (folder / "registries.conf").write_text(searched)
+        end = puller("ping", "app")
+    assert end.code == 0
+    assert [f"{one.host} is asked at" in end.out for one in (registry, other)] == [True, True]
+
+
 def test_debug_tells_the_requests_of_a_ping_on_stderr(puller: Puller, registry: TestRegistry) -> None:
     end = puller("ping", registry.host, "--debug", "--json")
     assert end.err.count("#1 GET ") == 1
