@@ -46,6 +46,11 @@ class Ahead:
         self.redirect: str | None = None
         self.resumed_at: list[int] = []
 
+    def follow(self, lead: Lead) -> None:
+        """Ask as a stream has shown anew that it may be asked; no piece is under way."""
+        self._lead = lead
+        self._way = Way(self._session, lead.location)
+
     def launch(self) -> None:
         """Begin as many pieces as may be under way now."""
         limit = min(self._width.wanted, self._session.shares.each(self._session.world.clock()))

@@ -147,6 +147,8 @@ class Parallel:
         if lead is not None and shares.serves_ranges(lead.netloc):
             if self._ahead is None:
                 self._ahead = Ahead(self._session, self._wanted, self._window, self._width, self._group, lead)
+            else:
+                self._ahead.follow(lead)
             stop = self._window.begin(self._position)
             self._ahead.launch()
             if self._window.first is not None:

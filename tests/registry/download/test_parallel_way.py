@@ -6,7 +6,7 @@ from puller.errors import PullerError
 from testregistry import Bearer, Request, faults, serve
 from testregistry.cdn import serve_cdn
 from tests.registry.download.pieces import BLOB, EAGER, WANTED, are_pieces, eager, ranges
-from tests.registry.scene import fetched, fetched_from
+from tests.registry.scene import content, described, fetched, fetched_from
 
 
 async def test_n13_the_signed_url_is_asked_again_and_the_registry_once() -> None:
@@ -73,3 +73,32 @@ async def test_nothing_of_a_signed_url_is_in_an_error() -> None:
             with pytest.raises(PullerError) as caught:
                 await fetched(repository, WANTED)
     assert "sig=" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
+
+
+async def test_a_stream_that_goes_on_where_pieces_end_is_widened_again_by_the_url_it_came_from() -> None:
+    blob, other = content(12_000_000), content(1000)
+    async with serve() as registry, serve_cdn(registry) as cdn:
+        registry.add_blob("app", other)
+        registry.faults.append(cdn.redirect(registry.add_blob("app", blob)))
+
+        def streams() -> list[int]:
+            return [number for number, (_, last) in enumerate(ranges(cdn.journal)) if last is None]
+
+        received = bytearray()
+        # Two for one blob; with another one beside it there is but one.
+        async with eager(registry.host, concurrency=3) as repository, repository.fetch(described(blob)) as body:
+            chunks = aiter(body)
+            while not ranges(cdn.journal):
+                received += await anext(chunks)
+            async with repository.fetch(described(other)):
+                while not streams():
+                    received += await anext(chunks)
+            async for chunk in chunks:
+                received += chunk
+        assert received == blob
+        (stream,) = streams()
+        queries = [request.query for request in cdn.journal if request.range is not None]
+        assert queries[stream] != queries[0]
+        assert len(queries) > stream + 2
+        assert set(queries[stream:]) == {queries[stream]}
+        assert registry.journal.count("GET", kind="blob") == 3
