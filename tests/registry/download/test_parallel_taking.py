@@ -12,12 +12,14 @@ from puller.errors import ConnectionLost
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import OCTETS
+from puller.model.reference import Reference
+from puller.registry.client import RegistryClient
 from puller.registry.download.width import RANGES
 from puller.registry.repository import Repository
 from testregistry import Request, TestRegistry, faults, images, serve
 from tests.peak import forget_peak, peak
 from tests.registry.download.pieces import BLOB, EAGER, PIECE, WANTED, eager, ranges
-from tests.registry.scene import content, described, fetched
+from tests.registry.scene import Time, content, described, fetched, fetched_from
 
 
 async def test_no_more_than_the_window_is_asked_for_ahead_of_the_reader() -> None:
@@ -136,6 +138,20 @@ async def test_a_blob_that_was_wrong_in_pieces_is_fetched_again_in_one_stream() 
             registry.journal.clear()
             assert await fetched(repository, WANTED) == BLOB
         assert registry.journal.ranges(digest) == [None]
+
+
+async def test_every_byte_of_every_piece_counts_for_the_limit_of_the_rate() -> None:
+    now, rate, blob = Time(), 10_000_000, content(12_000_000)
+    async with serve() as registry:
+        registry.add_blob("app", blob)
+        world = now.world(real_clock=True)
+        async with RegistryClient(ranges=EAGER, world=world, limit_rate=rate) as client:
+            repository = client.repository(Reference.parse(registry.name("app")))
+            received, origin = await fetched_from(repository, described(blob))
+    assert received == blob
+    assert origin.connections == EAGER.most
+    # Sleeping costs nothing here, so each wait holds all that those before it were to make good.
+    assert max(now.slept) == pytest.approx(len(blob) / rate, abs=0.26)
 
 
 async def test_blobs_at_the_same_time_share_the_connections() -> None:
