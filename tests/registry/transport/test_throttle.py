@@ -144,3 +144,14 @@ async def test_a_real_transfer_keeps_to_it_from_its_first_second_on() -> None:
         assert size <= 2_000_000 * (seconds + 0.5)
     gaps = [later[0] - sooner[0] for sooner, later in itertools.pairwise(sent)]
     assert max(gaps) < 1  # generous: a quarter of a second is what it takes
+
+
+async def test_the_fast_path_pays_too() -> None:
+    rate = 10_000_000
+    assert not Throttle(rate, clock=time.monotonic, sleep=asyncio.sleep).is_narrow
+    async with serve() as registry:
+        registry.add_blob("app", LARGE)
+        async with asked(f"{registry.host}/app", STRAIGHT, limit_rate=rate, real=True) as repository:
+            start = time.monotonic()
+            assert await fetched(repository, described(LARGE)) == LARGE
+    assert time.monotonic() - start >= len(LARGE) / rate - 0.25  # less what comes on credit
