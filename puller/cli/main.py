@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from puller.version import VERSION
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Verb → what it does, in the order of `--help`. A module of `commands` is imported only when its verb is used.
 VERBS = {
@@ -38,6 +41,7 @@ VERBS = {
     "logout": "Forget the login to a registry.",
     "tarsum": "Print the tarsum of tar archives.",
     "id-chain": "Show the images and IDs that a schema 1 manifest makes.",
+    "completion": "Print the script that lets a shell complete words.",
 }
 
 
@@ -69,6 +73,20 @@ class _Verbs(click.Group):
             self._refuse_late_verb(args)
             args = ["pull", *args]
         return super().parse_args(context, args)
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        from puller.cli.completing import first_words
+
+        verbs = [CompletionItem(verb, help=text) for verb, text in VERBS.items() if verb.startswith(incomplete)]
+        pull = self.get_command(context, "pull")
+        assert pull is not None
+        return [
+            *verbs,
+            *click.Command.shell_complete(self, context, incomplete),
+            *first_words(context, pull, incomplete),
+        ]
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -113,6 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; its exit code."""
+    if instruction := os.environ.get("_PULLER_COMPLETE"):
+        from puller.cli.shells import answer
+
+        return answer(command, instruction)
     try:
         result = command.main(list(arguments), prog_name="puller", standalone_mode=False)
         return result if isinstance(result, int) else 0

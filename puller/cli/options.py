@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from puller.cli import completing
 from puller.cli.quantities import Bytes, Seconds
 
 F = TypeVar("F", bound=Any)
@@ -37,7 +38,9 @@ def graph_option(function: F) -> F:
 
 def platform_option(function: F) -> F:
     """`--platform OS/ARCH`, one only."""
-    return click.option("--platform", metavar="OS/ARCH", help="Of an index; else linux/<host>.")(function)
+    return click.option(
+        "--platform", metavar="OS/ARCH", shell_complete=completing.platforms, help="Of an index; else linux/<host>."
+    )(function)
 
 
 def driver_option(function: F) -> F:
@@ -99,6 +102,7 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @_registry_option(
         "--plain-http",
         multiple=True,
+        shell_complete=completing.registries,
         metavar="HOST:PORT",
         help="Speak plain HTTP to this registry, with credentials where it asks for them; may be repeated.",
     )

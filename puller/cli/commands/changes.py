@@ -2,12 +2,13 @@
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Verb, Where, where_options
 
 
 @click.command("changes", cls=Verb, short_help="List what differs between two images or directories.")
-@click.argument("old", metavar="REF|ID|DIR")
-@click.argument("new", metavar="REF|ID|DIR")
+@click.argument("old", metavar="REF|ID|DIR", shell_complete=completing.trees)
+@click.argument("new", metavar="REF|ID|DIR", shell_complete=completing.trees)
 @click.option("--strict", is_flag=True, help="Compare contents byte by byte, and times to the nanosecond.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with what differs.")
 @where_options

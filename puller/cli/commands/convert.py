@@ -5,13 +5,14 @@ from typing import Literal
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("convert", short_help="Make an image of today from one of schema 1.")
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF", shell_complete=completing.images)
 @click.option("--to", "form", type=click.Choice(("oci", "docker")), required=True, help="Which media types it gets.")
-@click.argument("name", metavar="[NEWREF]", required=False)
+@click.argument("name", metavar="[NEWREF]", required=False, shell_complete=completing.references)
 @click.option("--platform", metavar="OS/ARCH", help="Which image of an index; one for another is refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the name and the new ID.")

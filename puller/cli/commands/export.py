@@ -2,11 +2,12 @@
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Verb, Where, where_options
 
 
 @click.command("export", cls=Verb, short_help="Write an image's whole tree as one tar archive.")
-@click.argument("reference", metavar="REF|ID")
+@click.argument("reference", metavar="REF|ID", shell_complete=completing.images)
 @click.option("--output", "-o", metavar="FILE|-", required=True, help="Where to; - is stdout.")
 @where_options
 def command(reference: str, output: str, where: Where) -> int:

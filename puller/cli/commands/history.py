@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, platform_option, store_option
 
 
 @click.command("history", short_help="Show how an image came to be.")
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF", shell_complete=completing.images)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a step.")
 @click.option("--no-trunc", "whole", is_flag=True, help="Whole IDs and commands.")
 @platform_option

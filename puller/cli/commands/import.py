@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("import", short_help="Make an image of the archive of a root file system.")
-@click.argument("source", metavar="FILE|URL|-")
-@click.argument("reference", metavar="[REF]", required=False)
+@click.argument("source", metavar="FILE|URL|-", shell_complete=completing.files)
+@click.argument("reference", metavar="[REF]", required=False, shell_complete=completing.references)
 @click.option("--message", "-m", default="", help="The image's comment; else where it is from.")
 @click.option("--platform", metavar="OS/ARCH", help="Else linux/<host>.")
 @click.option("--digest", metavar="ALGORITHM:HEX", help="Refuse an archive of other bytes.")

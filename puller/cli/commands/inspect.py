@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("inspect", short_help="Show an image of the store.")
-@click.argument("image", metavar="REF|ID")
+@click.argument("image", metavar="REF|ID", shell_complete=completing.images)
 @click.option("--raw", is_flag=True, help="The manifest or index itself, byte for byte; of a graph image its json.")
 @store_option
 @graph_option

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("load", short_help="Load images from an archive of docker save, podman or skopeo.")
-@click.argument("archive", metavar="FILE|-")
+@click.argument("archive", metavar="FILE|-", shell_complete=completing.files)
 @store_option
 @graph_option
 @click.option("--no-retag", is_flag=True, help="Refuse an archive whose names are in use for other images.")

@@ -2,11 +2,12 @@
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, registry_options
 
 
 @click.command("login", cls=Verb, short_help="Log in to a registry, and keep the login as docker does.")
-@click.argument("registry", required=False, default="", metavar="[REGISTRY]")
+@click.argument("registry", required=False, default="", metavar="[REGISTRY]", shell_complete=completing.registries)
 @click.option("--username", "-u", metavar="NAME", help="The user name; else it is asked for.")
 @click.option("--password-stdin", is_flag=True, help="Take the password from stdin; else it is asked for.")
 @registry_options

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Verb, Where, where_options
 
 
 @click.command("mount", cls=Verb, short_help="Show an image's tree at a directory.")
-@click.argument("reference", metavar="REF|ID")
+@click.argument("reference", metavar="REF|ID", shell_complete=completing.images)
 @click.argument("target", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @where_options
 def command(reference: str, target: Path, where: Where) -> None:

@@ -2,11 +2,12 @@
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, registry_options
 
 
 @click.command("ping", cls=Verb, short_help="Say what a registry offers, and what is wrong with how it is set up.")
-@click.argument("target", metavar="REGISTRY[/REPO[:TAG]]")
+@click.argument("target", metavar="REGISTRY[/REPO[:TAG]]", shell_complete=completing.hosts)
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON, one a line.")
 @registry_options
 def command(target: str, as_json: bool, access: Access) -> int:

@@ -4,12 +4,20 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, driver_option, graph_option, registry_options, store_option
 
 
 @click.command("pull", cls=Verb, short_help="Pull images into the store, every byte verified, and unpack them there.")
-@click.argument("references", metavar="REF…", nargs=-1, required=True)
-@click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Else linux/<host>.")
+@click.argument("references", metavar="REF…", nargs=-1, required=True, shell_complete=completing.references)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    shell_complete=completing.platforms,
+    help="Else linux/<host>.",
+)
 @click.option("--all-platforms", is_flag=True, help="Every platform of an index.")
 @click.option("--all-tags", is_flag=True, help="Every tag of each repository.")
 @store_option

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, graph_option, registry_options, store_option
 
 
 @click.command("push", cls=Verb, short_help="Bring an image of the store to a registry.")
-@click.argument("image", metavar="REF|ID")
-@click.argument("name", metavar="[AS-REF]", required=False)
+@click.argument("image", metavar="REF|ID", shell_complete=completing.images)
+@click.argument("name", metavar="[AS-REF]", required=False, shell_complete=completing.references)
 @click.option("--all-tags", is_flag=True, help="Every name that the store has in this repository.")
 @click.option(
     "--format",

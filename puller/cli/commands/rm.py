@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("rm", short_help="Take names away, and free what nothing else needs.")
-@click.argument("images", metavar="REF|ID…", nargs=-1, required=True)
+@click.argument("images", metavar="REF|ID…", nargs=-1, required=True, shell_complete=completing.images)
 @store_option
 @graph_option
 def command(images: tuple[str, ...], store: Path | None, graph: Path | None) -> int:

@@ -5,11 +5,12 @@ from typing import Literal
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, platform_option, store_option
 
 
 @click.command("save", short_help="Write images as one archive that docker load reads.")
-@click.argument("references", metavar="REF…", nargs=-1, required=True)
+@click.argument("references", metavar="REF…", nargs=-1, required=True, shell_complete=completing.images)
 @click.option("--output", "-o", metavar="FILE|-", required=True, help="Where to; - is stdout.")
 @click.option(
     "--format",

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("tag", short_help="Give an image of the store another name.")
-@click.argument("image", metavar="REF|ID")
-@click.argument("name", metavar="NAME")
+@click.argument("image", metavar="REF|ID", shell_complete=completing.images)
+@click.argument("name", metavar="NAME", shell_complete=completing.references)
 @store_option
 @graph_option
 def command(image: str, name: str, store: Path | None, graph: Path | None) -> None:

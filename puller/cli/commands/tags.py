@@ -2,11 +2,12 @@
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, registry_options
 
 
 @click.command("tags", cls=Verb, short_help="List the tags of a repository.")
-@click.argument("repository", metavar="REPO")
+@click.argument("repository", metavar="REPO", shell_complete=completing.repositories)
 @registry_options
 def command(repository: str, access: Access) -> None:
     """List the tags of a repository, one a line, in the registry's order."""

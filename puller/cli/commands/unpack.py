@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import Access, Verb, Where, graph_option, platform_option, registry_options, store_option
 
 
 @click.command("unpack", cls=Verb, short_help="Unpack an image into a directory of its own.")
-@click.argument("reference", metavar="REF|ID")
+@click.argument("reference", metavar="REF|ID", shell_complete=completing.images)
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @platform_option
 @store_option

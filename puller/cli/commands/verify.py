@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from puller.cli import completing
 from puller.cli.options import graph_option, store_option
 
 
 @click.command("verify", short_help="Hash the store again and say what is no longer right.")
-@click.argument("images", metavar="[REF|ID…]", nargs=-1)
+@click.argument("images", metavar="[REF|ID…]", nargs=-1, shell_complete=completing.images)
 @click.option("--all", "everything", is_flag=True, help="The whole store and its image graph, also what no name needs.")
 @store_option
 @graph_option
