@@ -28,7 +28,7 @@ def images(context: click.Context, parameter: click.Parameter, incomplete: str) 
 
 
 def trees(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The same, and directories."""
+    """The same, and directories where nothing of that begins so."""
     return [*images(context, parameter, incomplete), CompletionItem(incomplete, type="dir")]
 
 

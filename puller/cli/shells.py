@@ -25,7 +25,7 @@ _BASH = """\
     while IFS=, read -r type value; do
         case $type in
             plain) COMPREPLY+=("$value") ;;
-            dir) compopt -o plusdirs ;;
+            dir) compopt -o dirnames ;;
             file) compopt -o default ;;
         esac
     done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
@@ -64,7 +64,9 @@ def _broken_off(line: str, word: str, breaks: str) -> str:
     before = line[: len(line) - len(word)]
     if not line.endswith(word) or (before and not before[-1].isspace()):
         return ""
-    return word[: max((word.rfind(mark) for mark in _BREAKS if mark in breaks), default=-1) + 1]
+    last = max((word.rfind(mark) for mark in _BREAKS if mark in breaks), default=-1)
+    # An at sign begins the word behind it (readline, `rl_special_prefixes`); the others end what is broken off.
+    return word[: last if word[last : last + 1] == "@" else last + 1]
 
 
 _SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fish": FishComplete}

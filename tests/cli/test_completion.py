@@ -176,7 +176,7 @@ def test_where_colons_break_no_words_they_are_given_whole(bash: Complete, store:
 def test_a_digest_is_completed_behind_its_at_sign(bash: Complete, home: Path) -> None:
     pinned = f"docker.io/library/alpine@{IMAGE.digest}"
     fill(home / "store", pinned)
-    assert bash("puller rm alpine@sha") == plain(IMAGE.digest)
+    assert bash("puller rm alpine@sha") == plain(f"@{IMAGE.digest}")
     assert bash("puller rm alpine@sha256:") == plain(IMAGE.digest.partition(":")[2])
 
 
