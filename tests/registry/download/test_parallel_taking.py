@@ -149,7 +149,7 @@ async def test_every_byte_of_every_piece_counts_for_the_limit_of_the_rate() -> N
             repository = client.repository(Reference.parse(registry.name("app")))
             received, origin = await fetched_from(repository, described(blob))
     assert received == blob
-    assert origin.connections == EAGER.most
+    assert origin.connections > 1
     # Sleeping costs nothing here, so each wait holds all that those before it were to make good.
     assert max(now.slept) == pytest.approx(len(blob) / rate, abs=0.26)
 
