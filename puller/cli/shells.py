@@ -69,7 +69,32 @@ def _broken_off(line: str, word: str, breaks: str) -> str:
     return word[: last if word[last : last + 1] == "@" else last + 1]
 
 
-_SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fish": FishComplete}
+class Zsh(ZshComplete):
+    """Zsh, which puts what it gets in the place of the whole word."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """See ShellComplete."""
+        return _behind_option(super().get_completions(args, incomplete), incomplete)
+
+
+class Fish(FishComplete):
+    """Fish, which does so, too."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """See ShellComplete."""
+        return _behind_option(super().get_completions(args, incomplete), incomplete)
+
+
+def _behind_option(items: list[CompletionItem], incomplete: str) -> list[CompletionItem]:
+    """Values with the `--option=` before them, where `incomplete` has it: click gives them without."""
+    option, is_one, _ = incomplete.partition("=")
+    if is_one and option.startswith("-"):
+        for item in items:
+            item.value = f"{option}={item.value}" if item.type == "plain" else item.value
+    return items
+
+
+_SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 SHELLS = tuple(_SHELLS)
 
 

@@ -261,6 +261,16 @@ def test_fish_is_told_in_its_own_form(puller: Puller, store: Path, monkeypatch: 
     assert puller().out == "plain,alpine:3.20\n"
 
 
+def test_zsh_and_fish_get_the_option_back_with_its_value(puller: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_WORDS", "puller pull --driver=v")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    monkeypatch.setenv("_PULLER_COMPLETE", "zsh_complete")
+    assert puller().out == "plain\n--driver=vfs\n_\n"
+    monkeypatch.setenv("COMP_CWORD", "--driver=v")
+    monkeypatch.setenv("_PULLER_COMPLETE", "fish_complete")
+    assert puller().out == "plain,--driver=vfs\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_each_shell_is_printed(puller: Puller, monkeypatch: pytest.MonkeyPatch, shell: str) -> None:
     end = puller("completion", shell)
