@@ -25,8 +25,15 @@ def test_a_report_is_plain_data() -> None:
     document = json.loads(json.dumps(REPORT.encode()))
     assert document["totals"] == {"fetched": 70, "resumed": 40, "reused": 7, "copied": 0}
     assert document["schema"] == SCHEMA
-    origin = {"host": "a.io", "redirect": "cdn.io", "attempts": 2, "resumed_at": [40], "passed": [], "connections": 1}
-    assert document["blobs"][1]["origin"] == origin
+    assert document["blobs"][1]["origin"] == {
+        "host": "a.io",
+        "redirect": "cdn.io",
+        "attempts": 2,
+        "resumed_at": [40],
+        "passed": [],
+        "connections": 1,
+        "copied": 0,
+    }
     assert document["blobs"][2]["checks"] == [
         {"name": "digest", "expected": DIGEST, "got": DIGEST, "passed": True, "note": ""}
     ]
