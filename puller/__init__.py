@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from puller.model.platform import Platform as Platform
     from puller.model.reference import Reference as Reference
     from puller.ops.pull import pull as pull
+    from puller.ops.pulling.lenders import lenders as lenders
     from puller.ops.pulling.plan import Depth as Depth
     from puller.ops.pulling.plan import Wish as Wish
     from puller.ops.unpacking.shelves import shelves as shelves
@@ -28,6 +29,7 @@ _HOMES = {
     "Reference": "puller.model.reference",
     "RegistryClient": "puller.registry.client",
     "Wish": "puller.ops.pulling.plan",
+    "lenders": "puller.ops.pulling.lenders",
     "pull": "puller.ops.pull",
     "shelves": "puller.ops.unpacking.shelves",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "RegistryClient",
     "Wish",
     "__version__",
+    "lenders",
     "pull",
     "shelves",
 ]
