@@ -15,6 +15,7 @@ from puller.model.report import Passed
 from puller.ops.pull import pull
 from puller.ops.pulling.lenders import lenders
 from puller.ops.pulling.plan import Wish
+from puller.ops.tarsum import tarsum_of
 from puller.store.disk import DiskStore
 from testregistry import images
 from tests.archive.building import config, docker, hex_of, layout, packed
@@ -292,3 +293,15 @@ async def test_an_archive_with_a_broken_listing_still_lends_what_its_names_say(t
     async with story(tmp_path) as s:
         s.registry.add("app:1", IMAGE)
         assert {blob.outcome for blob in (await pulled_from(s, place)).blobs} == {"copied"}
+
+
+async def test_a_layer_named_by_tarsum_comes_from_the_registry_and_one_named_by_digest_from_the_place(
+    tmp_path: Path,
+) -> None:
+    label = tarsum_of([PLAIN.raw], "tarsum.v1+sha256")
+    place = folder_of(tmp_path / "place", images.image(PLAIN, BASE))
+    async with story(tmp_path) as s:
+        s.registry.add("app:1", images.schema1(PLAIN, BASE, blobs=[label, BASE.digest]))
+        report = await pulled_from(s, place)
+        assert blob_of(report, PLAIN.digest).outcome == "fetched"
+        assert blob_of(report, BASE.digest).outcome == "copied"
