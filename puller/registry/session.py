@@ -12,7 +12,7 @@ import anyio
 from aiohttp import ClientResponse
 from yarl import URL
 
-from puller.contracts.access import NO_TRUST, Endpoint, Identity, Protection
+from puller.contracts.access import Endpoint, Identity, Protection
 from puller.errors import ProtocolViolation, RegistryError, UnsafeRedirect
 from puller.registry.answer import Answer, Location, Request
 from puller.registry.download.shares import Shares
@@ -24,6 +24,7 @@ from puller.registry.means import Means
 from puller.registry.quota.allowance import Kind
 from puller.registry.quota.limiter import Asking, Limiter
 from puller.registry.retry import Retries, Setback, Trial, passes
+from puller.registry.settling import speaks_plain
 from puller.registry.transport.lines import Lines
 from puller.registry.transport.origin import Origin, redacted, registry_origin
 from puller.registry.transport.reach import Reach
@@ -167,40 +168,14 @@ class Session:
         await self._lines.close()
 
     async def _settle(self) -> None:
-        """Find out what a host speaks that was set up as insecure: TLS, and plain HTTP only where there is none.
-
-        As containers/image does. It is the only case of less protection after more: that is what was set up, for this
-        host alone.
-        """
+        """Find out what a host speaks that was set up as insecure, before it is first asked."""
         if self._is_settled:
             return
         async with self._settling:
-            if self._is_settled:
-                return
-            try:
-                await self._hear(self.origin, self._lines)
-                _LOG.warning("the certificate of %s is not checked: it is set up as insecure", self.origin.netloc)
-            except RegistryError as error:
-                await self._settle_for_plain(error)
-                _LOG.warning("%s is spoken to without TLS: it is set up as insecure", self.origin.netloc)
+            if not self._is_settled and await speaks_plain(self._endpoint, self._means):
+                await self._lines.close()
+                self._speak(Protection.PLAIN)
             self._is_settled = True
-
-    async def _settle_for_plain(self, error: RegistryError) -> None:
-        plain = registry_origin(self._endpoint.registry, Protection.PLAIN)
-        lines = Lines(plain, named=True, trust=NO_TRUST, means=self._means)
-        try:
-            await self._hear(plain, lines)
-        except RegistryError:
-            raise error from None
-        finally:
-            await lines.close()
-        await self._lines.close()
-        self._speak(Protection.PLAIN)
-
-    async def _hear(self, origin: Origin, lines: Lines) -> None:
-        """Any answer will do."""
-        headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
-        (await lines.home.send("GET", origin.url(f"{self.base}/"), headers)).close()
 
     async def _authorized(self, request: Request) -> Answer:
         authorization = await self._authenticator.authorization(request.scope)
