@@ -34,7 +34,7 @@ async def test_an_image_can_be_pulled_into_memory_and_read_back() -> None:
         registry.add("app:1", IMAGE)
         reference = Reference.parse(registry.name("app:1"))
         store = MemoryStore()
-        report = await pull(reference, client.repository(reference), store, Wish([Platform("linux", "amd64")]))
+        report = await pull(reference, client.source(reference), store, Wish([Platform("linux", "amd64")]))
         root = await store.resolve(reference)
         assert report.digest == IMAGE.digest == str(root.digest)
         assert await store.read(root, limit=1 << 20) == IMAGE.raw
@@ -46,7 +46,7 @@ async def test_a_store_is_a_source_so_an_image_can_go_from_one_to_another() -> N
         registry.add("app:1", IMAGE)
         reference = Reference.parse(registry.name("app:1"))
         first, second, wish = MemoryStore(), MemoryStore(), Wish(None, Depth.DIGEST_ONLY)
-        await pull(reference, client.repository(reference), first, wish)
+        await pull(reference, client.source(reference), first, wish)
     await pull(reference, first, second, Wish(None))
     assert (await second.resolve(reference)).digest == Digest.parse(IMAGE.digest)
     assert str((await second.facts(Digest.parse(LAYER.digest))).diff_id) == LAYER.diff_id
@@ -56,4 +56,4 @@ async def test_every_failure_is_one_family() -> None:
     async with serve() as registry, RegistryClient() as client:
         reference = Reference.parse(registry.name("gone:1"))
         with pytest.raises(PullerError):
-            await pull(reference, client.repository(reference), MemoryStore(), Wish(None))
+            await pull(reference, client.source(reference), MemoryStore(), Wish(None))
