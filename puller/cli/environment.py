@@ -114,12 +114,9 @@ def surroundings(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
 def limits_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Where this user's processes tell one another what registries allow: a folder that need not be there.
 
-    $XDG_RUNTIME_DIR/puller, which goes when the machine is restarted; else $XDG_STATE_HOME/puller/hosts, else
-    ~/.local/state/puller/hosts. None: there is no place for it.
+    $XDG_STATE_HOME/puller/hosts, else ~/.local/state/puller/hosts: the same for what runs at a login and for what runs
+    by the clock. None: there is no place for it.
     """
-    runtime = _own_runtime_directory(environ)
-    if runtime is not None:
-        return runtime / "puller"
     if not environ.get("HOME"):
         return None
     return _absolute(environ, "XDG_STATE_HOME", Path(environ["HOME"]) / ".local" / "state") / "puller" / "hosts"

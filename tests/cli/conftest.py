@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     (tmp_path / "run").mkdir()
-    for name in ("CONTAINERS_REGISTRIES_CONF", "XDG_CACHE_HOME"):
+    for name in ("CONTAINERS_REGISTRIES_CONF", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PULLER_SETTINGS_ROOT", str(tmp_path / "root"))
     monkeypatch.setenv("HOME", str(folder))

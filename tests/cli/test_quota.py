@@ -53,7 +53,7 @@ def test_the_next_process_knows_what_this_one_was_told(puller: Puller, registry:
     before = len(registry.journal)
     assert puller("pull", registry.name("app:1")).code == 1
     assert len(registry.journal) == before
-    folder = tmp_path / "run" / "puller"
+    folder = tmp_path / "home" / ".local" / "state" / "puller" / "hosts"
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -109,8 +109,6 @@ async def test_ctrl_c_ends_a_wait_at_once(home: Path) -> None:
         ({"HOME": "/home/me"}, "/home/me/.local/state/puller/hosts"),
         ({"HOME": "/home/me", "XDG_STATE_HOME": "/state"}, "/state/puller/hosts"),
         ({"HOME": "/home/me", "XDG_STATE_HOME": "relative"}, "/home/me/.local/state/puller/hosts"),
-        ({"HOME": "/home/me", "XDG_RUNTIME_DIR": "/nowhere/at/all"}, "/home/me/.local/state/puller/hosts"),
-        ({"HOME": "/home/me", "XDG_RUNTIME_DIR": "relative"}, "/home/me/.local/state/puller/hosts"),
         ({}, "None"),
     ],
 )
@@ -118,8 +116,9 @@ def test_where_processes_tell_one_another(environ: dict[str, str], wanted: str) 
     assert str(limits_path(environ)) == wanted
 
 
-def test_where_there_is_a_runtime_directory_of_one_s_own_it_is_there(tmp_path: Path) -> None:
-    assert limits_path({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "puller"
+def test_logins_and_jobs_of_one_user_tell_one_another(tmp_path: Path) -> None:
+    at_login = {"HOME": "/home/me", "XDG_RUNTIME_DIR": str(tmp_path)}
+    assert limits_path(at_login) == limits_path({"HOME": "/home/me"})
 
 
 @pytest.mark.parametrize(
