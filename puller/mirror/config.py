@@ -5,19 +5,45 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
-from puller.mirror.selection import TagRule
+from puller.mirror.selection import NameRule, TagRule
 from puller.model.platform import Platform
 
 Verify: TypeAlias = Literal["digest", "deep"]
+Index: TypeAlias = Literal["sparse", "rewritten", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where a value is that does not stand in the file: the variable `env`, or `file` without the white space around
+    it. A name may stand in the file itself (`text`); a secret never does.
+    """
+
+    kind: Literal["env", "file", "text"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who to be at a registry; both are looked up when a run begins, and no state, plan or report holds them."""
+
+    user: Pointer
+    password: Pointer
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """How one registry is spoken to: requests per second, connections at once, plain HTTP."""
+    """How one registry is spoken to: requests per second, connections at once, plain HTTP.
+
+    `insecure`: TLS whoever it turns out to be, or plain HTTP. `certificates`: a directory of `*.crt`, `*.cert`, `*.key`
+    as in certs.d(5). `login` comes before what people have logged in to.
+    """
 
     rate: float | None = None
     concurrency: int | None = None
     plain_http: bool = False
+    insecure: bool = False
+    certificates: str | None = None
+    login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +71,18 @@ class Prune:
 class Mirror:
     """One repository, or those that a pattern names, brought to one place.
 
-    `source` may hold `*` in its repository: then `target` gets the rest of the name. `platforms` empty: all of them.
+    `source` may hold `*` in its repository, which stands for any part of a name, slashes too; `repositories` chooses
+    among what it finds. Then `target` gets what it stood for: for its own `*`, or behind a directory's name.
+
+    `platforms` empty: all of them; else `index` says what becomes of an index: it stays as it is and the others are not
+    there (`sparse`), a new one of those alone goes under its own digest (`rewritten`), or the one image that serves the
+    platform goes in its place (`single`). `referrers`: with what refers to an image by the API, by fallback tags, or by
+    tags made of its digest (`sha256-….sig`).
+
     `immutable` tags are never asked for again once they are there. `backup`: a tag that keeps what another one named
-    before it is overwritten. `line` is where it stands in its file.
+    before it is overwritten; `{tag}` in it is that other one. `renamed`: the tag at the target, where one alone is
+    brought. `reserve`: nothing new is begun while the source grants fewer pulls than that. `line` is where it stands in
+    its file.
     """
 
     source: Place
@@ -60,6 +95,10 @@ class Mirror:
     prune: Prune | None = None
     verify: Verify = "digest"
     backup: str | None = None
+    repositories: NameRule = field(default_factory=NameRule)
+    renamed: str | None = None
+    index: Index = "sparse"
+    reserve: int = 0
     line: int = 0
 
 

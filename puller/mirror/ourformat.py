@@ -4,16 +4,25 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from puller.mirror.config import Config, Host, Mirror, Place, Prune
-from puller.mirror.selection import TagRule
+from puller.errors import InvalidDigest
+from puller.mirror.config import Config, Host, Index, Login, Mirror, Place, Pointer, Prune
+from puller.mirror.schedule import Schedule
+from puller.mirror.selection import NameRule, TagRule
 from puller.mirror.version import Range
 from puller.mirror.yamlfile import Value
+from puller.model.digest import Digest
 from puller.model.platform import Platform
 from puller.model.reference import Reference, is_registry, is_tag
 
 TOP = ("puller", "registries", "mirrors", "jobs")
-HOST = ("rate", "concurrency", "plain-http")
-MIRROR = (*("from", "to", "tags", "platforms", "schedule", "referrers", "immutable", "prune", "verify", "backup"),)
+HOST = ("rate", "concurrency", "plain-http", "insecure", "cert-dir", "login")
+LOGIN = ("user", "password")
+POINTER = ("env", "file")
+MIRROR = (
+    *("from", "to", "repositories", "tags", "as", "platforms", "index", "schedule", "referrers"),
+    *("immutable", "prune", "verify", "backup", "reserve"),
+)
+REPOSITORIES = ("allow", "deny")
 TAGS = ("exact", "allow", "deny", "semver", "suffix", "prereleases", "newest", "by", "max-age")
 PRUNE = ("enabled", "keep", "max", "grace")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])", re.ASCII)
@@ -72,6 +81,19 @@ def age(value: Value) -> timedelta:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def schedule(value: Value) -> str:
+    """A schedule, as it is written. Raises InvalidConfig."""
+    value.read(Schedule.parse)
+    return value.text()
+
+
+def backup(value: Value) -> str:
+    """A tag, in which `{tag}` may stand for another. Raises InvalidConfig."""
+    if not is_tag(value.text().replace("{tag}", "x")):
+        raise value.wrong("no tag to keep what is overwritten", wanted="as in before-{tag}", got=value.text()[:140])
+    return value.text()
+
+
 def _named(top: Mapping[str, Value], key: str) -> Mapping[str, Value]:
     return top[key].any_mapping() if key in top else {}
 
@@ -84,7 +106,30 @@ def _host(name: str, value: Value) -> Host:
         rate=_rate(keys["rate"]) if "rate" in keys else None,
         concurrency=keys["concurrency"].integer(least=1) if "concurrency" in keys else None,
         plain_http="plain-http" in keys and keys["plain-http"].boolean(),
+        insecure="insecure" in keys and keys["insecure"].boolean(),
+        certificates=keys["cert-dir"].text() if "cert-dir" in keys else None,
+        login=_login(keys["login"]) if "login" in keys else None,
     )
+
+
+def _login(value: Value) -> Login:
+    keys = value.mapping(LOGIN)
+    for needed in LOGIN:
+        if needed not in keys:
+            raise value.wrong(f"`{needed}` is missing")
+    if not isinstance(keys["password"].held, Mapping):
+        hint = "Write {env: NAME} or {file: PATH}; or leave `login` out, and log in with `puller login`."
+        raise keys["password"].wrong("a secret in the file", hint=hint)  # which is not shown
+    return Login(_pointer(keys["user"]), _pointer(keys["password"]))
+
+
+def _pointer(value: Value) -> Pointer:
+    if not isinstance(value.held, Mapping):
+        return Pointer("text", value.text())
+    keys = value.mapping(POINTER)
+    if len(keys) != 1:
+        raise value.wrong("one place is wanted", wanted="{env: NAME} or {file: PATH}")
+    return Pointer("env", keys["env"].text()) if "env" in keys else Pointer("file", keys["file"].text())
 
 
 def _rate(value: Value) -> float:
@@ -104,17 +149,24 @@ def _mirror(value: Value) -> Mirror:
         raise keys["from"].wrong("only registries can be mirrored from", got=str(source))
     if ("*" in source.name) != ("*" in target.name) and target.kind == "registry":
         raise keys["to"].wrong("`*` must stand in both names, or in none", got=target.name)
+    if "repositories" in keys and "*" not in source.name:
+        raise keys["repositories"].wrong("`repositories` chooses among those of a pattern", got=f"from: {source}")
+    tags = _tags(keys["tags"]) if "tags" in keys else TagRule()
     return Mirror(
         source,
         target,
-        tags=_tags(keys["tags"]) if "tags" in keys else TagRule(),
+        repositories=_repositories(keys["repositories"]) if "repositories" in keys else NameRule(),
+        tags=tags,
+        renamed=_renamed(keys["as"], tags) if "as" in keys else None,
         platforms=_platforms(keys["platforms"]) if "platforms" in keys else (),
-        schedule=keys["schedule"].text() if "schedule" in keys else None,
+        index=_index(keys) if "index" in keys else "sparse",
+        schedule=schedule(keys["schedule"]) if "schedule" in keys else None,
         referrers="referrers" in keys and keys["referrers"].boolean(),
         immutable=patterns(keys["immutable"]) if "immutable" in keys else (),
         prune=_prune(keys["prune"]) if "prune" in keys else None,
         verify="deep" if "verify" in keys and _one_of(keys["verify"], "digest", "deep") == "deep" else "digest",
-        backup=keys["backup"].text() if "backup" in keys else None,
+        backup=backup(keys["backup"]) if "backup" in keys else None,
+        reserve=keys["reserve"].integer() if "reserve" in keys else 0,
         line=value.line,
     )
 
@@ -122,6 +174,33 @@ def _mirror(value: Value) -> Mirror:
 def _platforms(value: Value) -> tuple[Platform, ...]:
     items = value.items() if isinstance(value.held, list) else [value]
     return tuple(item.read(Platform.parse) for item in items)
+
+
+def _index(keys: Mapping[str, Value]) -> Index:
+    value = keys["index"]
+    word = _one_of(value, "sparse", "rewritten", "single")
+    chosen = len(_platforms(keys["platforms"])) if "platforms" in keys else 0
+    if not chosen or (word == "single" and chosen > 1):
+        what = (
+            "`single` goes with one platform"
+            if chosen
+            else "`index` says what becomes of one where `platforms` are chosen"
+        )
+        raise value.wrong(what, got=f"{chosen} platforms")
+    return "rewritten" if word == "rewritten" else "single" if word == "single" else "sparse"
+
+
+def _repositories(value: Value) -> NameRule:
+    keys = value.mapping(REPOSITORIES)
+    return NameRule(*(patterns(keys[key]) if key in keys else () for key in REPOSITORIES))
+
+
+def _renamed(value: Value, tags: TagRule) -> str:
+    if len(tags.exact) != 1 or tags.lists:
+        raise value.wrong("`as` renames one tag, which `tags` names", wanted="tags: [one]")
+    if not is_tag(value.text()):
+        raise value.wrong("no tag", got=value.text()[:140])
+    return value.text()
 
 
 def _tags(value: Value) -> TagRule:
@@ -144,9 +223,16 @@ def _tags(value: Value) -> TagRule:
 
 
 def _tag(value: Value) -> str:
-    if not is_tag(value.text()):
-        raise value.wrong("no tag", got=value.text()[:140])
-    return value.text()
+    """A tag, or a digest."""
+    text = value.text()
+    if ":" in text:
+        try:
+            return str(Digest.parse(text))
+        except InvalidDigest as error:
+            raise value.wrong("neither a tag nor a digest", wanted=str(error.wanted), got=text[:140]) from error
+    if not is_tag(text):
+        raise value.wrong("no tag", got=text[:140])
+    return text
 
 
 def _prune(value: Value) -> Prune | None:

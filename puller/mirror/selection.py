@@ -14,12 +14,24 @@ from puller.mirror.version import Range, Version
 
 
 @dataclass(frozen=True, slots=True)
+class NameRule:
+    """Which repositories are wanted of those that a pattern names; `allow` and `deny` match all that `*` stands for."""
+
+    allow: tuple[re.Pattern[str], ...] = ()
+    deny: tuple[re.Pattern[str], ...] = ()
+
+    def admits(self, name: str) -> bool:
+        """Whether a repository is wanted; deny wins."""
+        return not _matching(name, self.deny) and bool(not self.allow or _matching(name, self.allow))
+
+
+@dataclass(frozen=True, slots=True)
 class TagRule:
     """What is wanted of a repository's tags. An empty rule takes all.
 
-    `exact` tags are taken without a list of the tags being asked for. `allow` and `deny` match whole tags; deny wins.
-    `versions` and `suffix` want a version before exactly that suffix; pre-releases only with `prereleases`. `newest`
-    keeps so many, by version or by creation; `max_age` those that are younger.
+    `exact` tags, or digests (`sha256:…`), are taken without a list of the tags being asked for. `allow` and `deny`
+    match whole tags; deny wins. `versions` and `suffix` want a version before exactly that suffix; pre-releases only
+    with `prereleases`. `newest` keeps so many, by version or by creation; `max_age` those that are younger.
     """
 
     exact: tuple[str, ...] = ()
@@ -45,7 +57,7 @@ class TagRule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One tag: whether it is brought, and why."""
+    """One tag, or digest that was named: whether it is brought, and why."""
 
     tag: str
     chosen: bool
@@ -122,7 +134,7 @@ def _kept(verdicts: Sequence[Verdict], dropped: frozenset[str], why: str) -> lis
 
 
 def _matching(tag: str, patterns: Sequence[re.Pattern[str]]) -> str:
-    return next((pattern.pattern for pattern in patterns if pattern.fullmatch(tag)), "")
+    return next((pattern.pattern or "''" for pattern in patterns if pattern.fullmatch(tag)), "")
 
 
 def _rank(tag: str) -> tuple[bool, Version, int, str]:

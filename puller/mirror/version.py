@@ -21,6 +21,7 @@ _TAG = re.compile(
 )
 _KINDS = {"dev": 0, "a": 1, "alpha": 1, "b": 2, "beta": 2, "m": 3, "pre": 4, "preview": 4, "rc": 5, "cr": 5}
 _COMPARATOR = re.compile(r"(?P<operator>>=|<=|>|<|=|!=|\^|~)?\s*(?P<version>[vV]?[0-9*xX][0-9A-Za-z.*-]*)", re.ASCII)
+_SPAN = re.compile(r"(?P<first>\S+)\s+-\s+(?P<last>\S+)", re.ASCII)
 _WILD = frozenset({"*", "x", "X"})
 
 
@@ -91,7 +92,10 @@ class _Bound:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds that must all hold, or one of several such sets: `>=15 <18`, `^1.2`, `~1.2.3`, `1.x`, `1.2 || 1.4`."""
+    """Bounds that must all hold, or one of several such sets: `>=15 <18`, `^1.2`, `~1.2.3`, `1.x`, `1.2 || 1.4`.
+
+    `1.2 - 1.4` is from the one to the other, every 1.4.something among them.
+    """
 
     text: str
     sets: tuple[tuple[_Bound, ...], ...]
@@ -109,6 +113,10 @@ class Range:
 def _bounds(part: str, whole: str) -> tuple[_Bound, ...]:
     rest = part.replace(",", " ").strip()
     found: list[_Bound] = []
+    if (span := _SPAN.fullmatch(rest)) is not None:
+        first, last = _full(span["first"], whole), _full(span["last"], whole)
+        until = _Bound("<", _next(last.numbers, len(last.numbers))) if len(last.numbers) < 3 else _Bound("<=", last)
+        return (_Bound(">=", first), until)
     while rest:
         match = _COMPARATOR.match(rest)
         if match is None:
@@ -139,6 +147,14 @@ def _comparator(operator: str, text: str, whole: str) -> Sequence[_Bound]:
     if not operator and len(version.numbers) < 3 and version.is_release:
         return _between(version.numbers, len(version.numbers))  # `15` means every 15.something
     return (_Bound(operator or "=", version),)
+
+
+def _full(text: str, whole: str) -> Version:
+    """A release in whole: nothing behind it. Raises InvalidConfig."""
+    parsed = Version.parse(text)
+    if parsed is None or parsed[1] or not parsed[0].is_release:
+        raise _invalid(whole)
+    return parsed[0]
 
 
 def _between(numbers: tuple[int, ...], depth: int) -> Sequence[_Bound]:

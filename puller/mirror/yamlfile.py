@@ -1,11 +1,12 @@
 """YamlFile: YAML of which every value knows its line, so that whatever is wrong with it can be pointed at.
 
-Only what JSON could say is taken: mappings with text keys, lists, text, numbers, booleans. Aliases are refused, since a
-few lines of them can stand for gigabytes; so are keys that come twice.
+Only what JSON could say is taken: mappings with text keys, lists, text, numbers, booleans. Keys that come twice are
+refused; so are aliases unless they are asked for, since a few lines of them can stand for gigabytes (THREATS H5): then
+what they stand for is counted.
 """
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from puller.errors import InvalidConfig
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 20
+MAX_VALUES = 1_000_000  # a mirror takes ten or so
+_MERGE = "tag:yaml.org,2002:merge"
 T = TypeVar("T")
 
 
@@ -91,15 +94,18 @@ class Value:
         return self.wrong("a value of another kind", wanted=wanted, got=got)
 
 
-def load(raw: bytes, file: str) -> Value:
-    """The one document of a file; `file` is what errors call it. Raises InvalidConfig."""
+def load(raw: bytes, file: str, *, aliases: bool = False) -> Value:
+    """The one document of a file; `file` is what errors call it. `aliases`: `*name` and `<<` are taken, too.
+
+    Raises InvalidConfig.
+    """
     if len(raw) > MAX_BYTES:
         raise InvalidConfig("the file is too large", where=file, wanted=f"at most {MAX_BYTES} bytes", got=len(raw))
     try:
         text = raw.decode("utf-8-sig")
-        _refuse_aliases(text, file)
+        _check_events(text, file, aliases=aliases)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        return Value(file, 1, "", {}) if node is None else _value(node, file, "", 0)
+        return Value(file, 1, "", {}) if node is None else _Reader(file).value(node, "", 0)
     except UnicodeDecodeError as error:
         raise InvalidConfig("the file is no UTF-8 text", where=file) from error
     except yaml.MarkedYAMLError as error:
@@ -109,37 +115,74 @@ def load(raw: bytes, file: str) -> Value:
         raise InvalidConfig("no YAML", where=file, got=str(error)[:120]) from error
 
 
-def _refuse_aliases(text: str, file: str) -> None:
+def _check_events(text: str, file: str, *, aliases: bool) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
             raise InvalidConfig("aliases are not taken", where=f"{file}:{line}", hint="Write it out.")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise InvalidConfig("nested too deep", where=file, wanted=f"at most {MAX_DEPTH} levels")
+            raise _too_deep(file)
 
 
-def _value(node: yaml.Node, file: str, path: str, depth: int) -> Value:
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        held: dict[str, Value] = {}
-        for key, inner in _pairs(node, file, path):
-            if key in held:
-                raise InvalidConfig("a key comes twice", where=f"{file}:{inner.start_mark.line + 1}", got=key)
-            held[key] = _value(inner, file, f"{path}.{key}" if path else key, depth + 1)
-        return Value(file, line, path, held)
-    if isinstance(node, yaml.SequenceNode):
-        found = [_value(inner, file, f"{path}[{place}]", depth + 1) for place, inner in enumerate(node.value)]
-        return Value(file, line, path, found)
-    return Value(file, line, path, _scalar(node), node.value)
+def _too_deep(file: str) -> InvalidConfig:
+    return InvalidConfig("nested too deep", where=file, wanted=f"at most {MAX_DEPTH} levels")
 
 
-def _pairs(node: yaml.MappingNode, file: str, path: str) -> Iterator[tuple[str, yaml.Node]]:
-    for key, inner in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-            raise InvalidConfig("a key must be text", where=f"{file}:{key.start_mark.line + 1}: {path}")
-        yield key.value, inner
+class _Reader:
+    """Makes values of nodes, and counts them: behind aliases one node is read as often as it is named."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._left = MAX_VALUES
+
+    def value(self, node: yaml.Node, path: str, depth: int) -> Value:
+        self._count(depth)
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            held: dict[str, Value] = {}
+            for key, inner in self._pairs(node, path, depth):
+                held[key] = self.value(inner, f"{path}.{key}" if path else key, depth + 1)
+            return Value(self._file, line, path, held)
+        if isinstance(node, yaml.SequenceNode):
+            found = [self.value(inner, f"{path}[{place}]", depth + 1) for place, inner in enumerate(node.value)]
+            return Value(self._file, line, path, found)
+        return Value(self._file, line, path, _scalar(node), node.value)
+
+    def _pairs(self, node: yaml.MappingNode, path: str, depth: int) -> list[tuple[str, yaml.Node]]:
+        """Keys and values; those that `<<` brings yield to its own (yaml.org/type/merge.html)."""
+        found: dict[str, yaml.Node] = {}
+        brought: list[tuple[str, yaml.Node]] = []
+        for key, inner in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise InvalidConfig("a key must be text", where=f"{self._file}:{key.start_mark.line + 1}: {path}")
+            if key.tag == _MERGE:
+                brought += self._merged(inner, path, depth + 1)
+            elif key.value in found:
+                raise InvalidConfig(
+                    "a key comes twice", where=f"{self._file}:{inner.start_mark.line + 1}", got=key.value
+                )
+            else:
+                found[key.value] = inner
+        for name, inner in brought:
+            found.setdefault(name, inner)
+        return list(found.items())
+
+    def _merged(self, node: yaml.Node, path: str, depth: int) -> list[tuple[str, yaml.Node]]:
+        self._count(depth)
+        if isinstance(node, yaml.MappingNode):
+            return self._pairs(node, path, depth)
+        if not isinstance(node, yaml.SequenceNode):
+            raise InvalidConfig("`<<` brings no mapping", where=f"{self._file}:{node.start_mark.line + 1}: {path}")
+        return [pair for inner in node.value for pair in self._merged(inner, path, depth + 1)]
+
+    def _count(self, depth: int) -> None:
+        self._left -= 1
+        if depth > MAX_DEPTH:  # an alias can name what it stands in
+            raise _too_deep(self._file)
+        if self._left < 0:
+            raise InvalidConfig("the file holds too much", where=self._file, wanted=f"at most {MAX_VALUES} values")
 
 
 def _scalar(node: yaml.Node) -> str | int | float | bool | None:
