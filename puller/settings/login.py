@@ -9,12 +9,14 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from puller.contracts.access import Credential
+from puller.errors import StoreBusy
 from puller.model.diskerror import disk_error
 from puller.settings.dockerconfig import DockerConfig, document_of
 from puller.settings.file import read_file
@@ -23,6 +25,8 @@ from puller.settings.key import HUB_KEY, Key, server_of
 _INDENT = re.compile(rb'\{\s*?\n([ \t]+)"')
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
 _UNFINISHED = ".puller-login-"
+# A turn takes milliseconds. Whoever can read the directory can take its lock, and need not give it back.
+BUSY, WAIT = 10.0, 0.02  # seconds: for a turn at most, and between two tries
 
 
 class LoginFile:
@@ -38,7 +42,8 @@ class LoginFile:
     def put(self, key: Key, credential: Credential | None) -> None:
         """Keep a login; None: a helper keeps it, and only that there is one is noted, as docker does.
 
-        Raises InvalidConfig for a file that cannot be read, StoreError for one that cannot be written.
+        Raises InvalidConfig for a file that cannot be read, StoreError for one that cannot be written, or whose turn
+        another process does not give up.
         """
         entry = {} if credential is None else _entry(credential)
 
@@ -46,7 +51,7 @@ class LoginFile:
             auths = document.get("auths") or {}
             written = _written(key)
             others = [name for name in auths if name != written and _is_other_name(name, key)]
-            if auths.get(written) == entry and not others:
+            if auths.get(written) == entry and not others and not _is_open(self.path):
                 return False
             document["auths"] = {name: kept for name, kept in auths.items() if name not in others} | {written: entry}
             return True
@@ -115,17 +120,37 @@ def _locked(folder: Path) -> Iterator[None]:
     """The turn of one process at a time; the lock is the directory's, so nothing is left behind by it."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, folder)
         yield
         os.fsync(fd)
     finally:
         os.close(fd)
 
 
+def _lock(fd: int, folder: Path) -> None:
+    deadline = time.monotonic() + BUSY
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                hint = f"See who it is: fuser -v {folder}"
+                raise StoreBusy("another process holds the lock of the logins", where=folder, hint=hint) from None
+            time.sleep(WAIT)
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a file of logins lets others in."""
+    with suppress(FileNotFoundError):
+        return bool(path.stat().st_mode & 0o077)
+    return False
+
+
 def _replace(target: Path, content: bytes) -> None:
     """Under the lock of the directory."""
     for left in target.parent.glob(f"{_UNFINISHED}*"):  # by a process that was killed; it holds a secret
-        left.unlink(missing_ok=True)
+        with suppress(OSError):  # where others may write, what has this name may be theirs, or no file
+            left.unlink()
     unfinished = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(unfinished, _CREATE, 0o600), "wb") as file:

@@ -1,5 +1,6 @@
 """The file of logins: what is written, what is left as it was, and what a second process or a kill cannot break."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from puller.contracts.access import Credential, KnownIdentity
-from puller.errors import InvalidConfig, PullerError
+from puller.errors import InvalidConfig, PullerError, StoreBusy
+from puller.settings import login
 from puller.settings.key import Key
 from puller.settings.login import LoginFile
 
@@ -168,6 +170,34 @@ def test_what_a_killed_login_has_left_goes_with_the_next(tmp_path: Path) -> None
     (tmp_path / "other").write_text("")
     LoginFile(path).put(GHCR, ANN)
     assert sorted(tmp_path.iterdir()) == [path, tmp_path / "other"]
+
+
+def test_what_cannot_be_taken_away_of_that_name_stops_no_login(tmp_path: Path) -> None:
+    (tmp_path / ".puller-login-planted").mkdir()
+    LoginFile(tmp_path / "config.json").put(GHCR, ANN)
+    assert read(tmp_path / "config.json") == {"auths": {"ghcr.io": AUTH}}
+
+
+def test_whoever_keeps_the_lock_of_the_directory_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "BUSY", 0.1)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        with pytest.raises(StoreBusy, match=str(tmp_path)):
+            LoginFile(tmp_path / "config.json").put(GHCR, ANN)
+    finally:
+        os.close(fd)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_b15_a_login_closes_a_file_that_was_open_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    LoginFile(path).put(GHCR, ANN)
+    path.chmod(0o644)
+    LoginFile(path).put(GHCR, ANN)  # nothing new
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
