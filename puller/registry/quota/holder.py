@@ -34,7 +34,10 @@ class Holder:
         return cls(int(pid), started, part, namespace)
 
     def is_alive(self) -> bool:
-        """Whether it still runs. Of what cannot be seen from here (another container) that is taken for granted."""
+        """Whether it still runs. Of what cannot be seen from here (another container) that is taken for granted.
+
+        One that has been stopped (Ctrl-Z) does not: it may stay so for days, with all others waiting for its answer.
+        """
         if not self.started or self.namespace != _namespace():
             return True
         return _started(self.pid) == self.started
@@ -47,8 +50,8 @@ def _started(pid: int) -> str | None:
     """Field 22 of proc_pid_stat(5); the name before it may hold spaces and brackets."""
     try:
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-        # A zombie has ended, even if nobody has asked for its exit status yet.
-        return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
+        # A zombie has ended, even if nobody has asked for its exit status yet. `T` is stopped, by a signal or a tracer.
+        return None if fields[0] in (b"Z", b"X", b"T", b"t") else fields[19].decode("ascii")
     except (OSError, IndexError, ValueError):
         return None
 

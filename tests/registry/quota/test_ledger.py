@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,21 @@ def test_a_process_that_has_ended_holds_nothing() -> None:
         child.kill()
     assert not other.is_alive()
     assert me.is_alive()
+
+
+def test_a_process_that_is_stopped_holds_nothing_until_it_goes_on() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            stat = Path(f"/proc/{child.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            other = Holder(child.pid, stat[19], "ab", Holder.this().namespace)
+            child.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+            assert not other.is_alive()
+            child.send_signal(signal.SIGCONT)
+            os.waitid(os.P_PID, child.pid, os.WCONTINUED)
+            assert other.is_alive()
+        finally:
+            child.kill()
 
 
 def test_what_cannot_be_seen_from_here_is_taken_to_be_alive() -> None:
