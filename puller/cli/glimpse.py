@@ -39,8 +39,9 @@ def ids(store: Path, graph: Path | None) -> dict[str, str]:
     folder = (graph or store) / "graph"
     with suppress(OSError):
         found |= dict.fromkeys((path.name for path in folder.iterdir() if _is_id(path.name)), "")
-    for digest, reference in _entries(store)[:_MOST]:
-        for image_id in _image_ids(store, digest, nesting=1):
+    seen: set[Digest] = set()
+    for digest, reference in _entries(store):
+        for image_id in _image_ids(store, digest, seen, nesting=1):
             found[image_id] = reference.familiar()
     return found
 
@@ -68,7 +69,11 @@ def _graph_names(root: Path) -> Iterator[Reference]:
                     yield Reference.parse(f"{repository}{'@' if ':' in ref else ':'}{ref}")
 
 
-def _image_ids(store: Path, digest: Digest, *, nesting: int) -> Iterator[str]:
+def _image_ids(store: Path, digest: Digest, seen: set[Digest], *, nesting: int) -> Iterator[str]:
+    """Of a manifest, or of those in an index; each is read once, whoever names it however often."""
+    if digest in seen or len(seen) >= _MOST:
+        return
+    seen.add(digest)
     document = _document(store / "blobs" / digest.algorithm / digest.hex, _MANIFEST)
     config = document.get("config")
     if isinstance(config, dict):
@@ -77,7 +82,7 @@ def _image_ids(store: Path, digest: Digest, *, nesting: int) -> Iterator[str]:
     for entry in _list(document.get("manifests"))[:_MOST] if nesting else ():
         with suppress(PullerError):
             inner = Digest.parse(str(entry.get("digest")))
-            yield from _image_ids(store, inner, nesting=nesting - 1)
+            yield from _image_ids(store, inner, seen, nesting=nesting - 1)
 
 
 def _document(path: Path, limit: int) -> dict[str, Any]:

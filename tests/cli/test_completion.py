@@ -1,5 +1,6 @@
 """Completion: what words become, as the three shells ask for it; and that nothing is asked, made or waited for."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from puller.cli import glimpse
 from puller.cli.main import VERBS
+from puller.model.document import load_document
 from testregistry import images
 from tests.cli.conftest import Puller
 from tests.cli.program import environment
@@ -125,6 +128,28 @@ def test_ids_within_an_index_are_found(bash: Complete, home: Path) -> None:
     (store / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     (store / "blobs" / index.digest.replace(":", "/")).write_bytes(index.raw)
     assert bash(f"puller inspect {ID[:4]}") == plain(ID[:12])
+
+
+def test_a_manifest_that_is_named_over_and_over_is_read_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, bash: Complete
+) -> None:
+    store = fill(home / "store")
+    inner = images.descriptor(IMAGE)
+    index = json.dumps({"manifests": [inner] * 250}).encode()
+    name = hashlib.sha256(index).hexdigest()
+    (store / "blobs" / "sha256" / name).write_bytes(index)
+    outer = inner | {"digest": f"sha256:{name}"}
+    named = [outer | {"annotations": {"org.opencontainers.image.ref.name": f"a.example/a:{n}"}} for n in range(250)]
+    (store / "index.json").write_text(json.dumps({"manifests": named}))
+    read = []
+
+    def counted(raw: bytes, *, what: str, limit: int) -> dict[str, Any]:
+        read.append(raw)
+        return load_document(raw, what=what, limit=limit)
+
+    monkeypatch.setattr(glimpse, "load_document", counted)
+    assert bash(f"puller inspect {ID[:4]}") == plain(ID[:12])
+    assert (read.count(index), read.count(IMAGE.raw)) == (1, 1)
 
 
 def test_files_and_directories_are_left_to_the_shell(bash: Complete, store: Path) -> None:
