@@ -29,7 +29,8 @@ class Origin:
     @classmethod
     def of(cls, url: URL) -> Self:
         """The origin of an absolute http or https URL. Raises ValueError for any other."""
-        host, port = url.host, url.port
+        # As it is asked for: `url.host` would turn `xn--…` into letters, and fails where there are none behind it.
+        host, port = url.raw_host, url.port
         if url.scheme not in _PORTS or not host or port is None:
             raise ValueError("not an absolute http or https URL")
         return cls(url.scheme, host.lower(), port)

@@ -152,3 +152,14 @@ async def test_b1_a_mirror_that_must_speak_tls_is_not_asked_without_and_the_regi
         assert await taken(several) == LAYER.raw
         assert len(several.mirror.journal) == 0
         assert several.passed_over()
+
+
+@pytest.mark.parametrize("url", ["http://xn--a.example/token", "https://xn--a/token", "http://127.1/", "http://a%00b/"])
+async def test_b3_a_mirror_that_names_a_token_server_which_nobody_can_ask_is_passed_over(url: str) -> None:
+    async with hosts() as there:
+        challenge = {"WWW-Authenticate": f'Bearer realm="{url}"'}
+        there.mirror.faults.append(faults.status(401, headers=challenge, times=None))
+        async with there.source.fetch(WANTED) as body:
+            raw = b"".join([bytes(chunk) async for chunk in body])
+        assert raw == LAYER.raw
+        assert body.origin.host == there.registry.host

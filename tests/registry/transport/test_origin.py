@@ -48,6 +48,12 @@ def test_the_default_port_and_the_case_of_the_host_make_no_other_origin() -> Non
     assert Origin.of(URL("https://A.test:443/x", encoded=True)) == Origin.of(URL("https://a.test"))
 
 
+@pytest.mark.parametrize("host", ["xn--bcher-kva.example", "xn--a.example", "xn--a"])
+def test_a_host_of_other_letters_is_called_as_it_is_asked_for_whether_it_means_any_or_not(host: str) -> None:
+    origin = Origin.of(URL(f"https://{host}/v2/", encoded=True))
+    assert (origin.host, registry_origin(f"{host}:5000").netloc) == (host, f"{host}:5000")
+
+
 def test_an_ipv6_origin_is_written_with_brackets() -> None:
     assert str(Origin.of(URL("http://[::1]:5000/v2/"))) == "http://[::1]:5000"
 
