@@ -16,7 +16,7 @@ from puller.errors import InvalidConfig
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 20
-MAX_VALUES = 1_000_000  # a mirror takes ten or so
+MAX_REPEATS = 100_000  # values that aliases stand for, beyond those that are written
 _MERGE = "tag:yaml.org,2002:merge"
 T = TypeVar("T")
 
@@ -135,10 +135,11 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._left = MAX_VALUES
+        self._read: set[int] = set()
+        self._left = MAX_REPEATS
 
     def value(self, node: yaml.Node, path: str, depth: int) -> Value:
-        self._count(depth)
+        self._count(node, depth)
         line = node.start_mark.line + 1
         if isinstance(node, yaml.MappingNode):
             held: dict[str, Value] = {}
@@ -170,19 +171,21 @@ class _Reader:
         return list(found.items())
 
     def _merged(self, node: yaml.Node, path: str, depth: int) -> list[tuple[str, yaml.Node]]:
-        self._count(depth)
+        self._count(node, depth)
         if isinstance(node, yaml.MappingNode):
             return self._pairs(node, path, depth)
         if not isinstance(node, yaml.SequenceNode):
             raise InvalidConfig("`<<` brings no mapping", where=f"{self._file}:{node.start_mark.line + 1}: {path}")
         return [pair for inner in node.value for pair in self._merged(inner, path, depth + 1)]
 
-    def _count(self, depth: int) -> None:
-        self._left -= 1
+    def _count(self, node: yaml.Node, depth: int) -> None:
         if depth > MAX_DEPTH:  # an alias can name what it stands in
             raise _too_deep(self._file)
+        self._left -= id(node) in self._read  # the tree keeps them all, so none takes the place of another
+        self._read.add(id(node))
         if self._left < 0:
-            raise InvalidConfig("the file holds too much", where=self._file, wanted=f"at most {MAX_VALUES} values")
+            wanted = f"at most {MAX_REPEATS} values by aliases"
+            raise InvalidConfig("aliases stand for too much", where=self._file, wanted=wanted)
 
 
 def _scalar(node: yaml.Node) -> str | int | float | bool | None:
