@@ -35,9 +35,9 @@ class RegistriesConf:
     aliases: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
 
     def rule(self, reference: Reference) -> Rule | None:
-        """The one that speaks of `reference`: that of the longest prefix."""
+        """The one that speaks of `reference`: that of the longest prefix, a host's own before `*.…` of that length."""
         speaking = [rule for rule in self.rules.values() if rule.matched(reference) is not None]
-        return max(speaking, key=lambda rule: len(rule.prefix), default=None)
+        return max(speaking, key=lambda rule: (len(rule.prefix), not rule.is_wild), default=None)
 
     def joined(self, later: "RegistriesConf") -> "RegistriesConf":
         """With what a file that is read later says: it counts, prefix by prefix and alias by alias."""

@@ -39,10 +39,15 @@ class Rule:
     blocked: bool
     file: Path
 
+    @property
+    def is_wild(self) -> bool:
+        """Whether it speaks of all hosts below one."""
+        return self.prefix.startswith(_WILD)
+
     def matched(self, reference: Reference) -> int | None:
         """How many characters of the name the prefix stands for; None: it does not speak of this name."""
         text = str(reference)
-        if self.prefix.startswith(_WILD):
+        if self.is_wild:
             host = reference.registry.partition(":")[0]
             return len(host) if host.endswith(self.prefix[1:]) else None
         if not text.startswith(self.prefix):

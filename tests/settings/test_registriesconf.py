@@ -137,6 +137,23 @@ def test_the_longest_prefix_counts_alone(machine: Machine) -> None:
     assert (rule.prefix, rule.mirrors) == ("example.com/foo", ())
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_let_go_for_hosts_below_one_is_not_for_a_host_with_an_entry_of_its_own(
+    machine: Machine, is_first: bool
+) -> None:
+    entries = [
+        '[[registry]]\nprefix = "*.example.com"\ninsecure = true\n',
+        '[[registry]]\nlocation = "a.example.com"\n',
+    ]
+    machine.write(CONF, "".join(entries if is_first else reversed(entries)))
+    own, other = rule_for(machine, "a.example.com/app"), rule_for(machine, "b.example.com/app")
+
+    assert own is not None
+    assert not own.location.insecure
+    assert other is not None
+    assert other.location.insecure
+
+
 def test_a_wildcard_without_location_leaves_names_as_they_are_and_with_one_takes_the_host_away(
     machine: Machine,
 ) -> None:
