@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from typing import Self
 
-from puller.registry.quota.headers import LONGEST, Quota
+from puller.registry.quota.headers import DOUBT, LONGEST, Quota
 
 # Where a registry says that pulls are counted and not for how long: the shortest that Docker Hub has ever had.
 ASSUMED_WINDOW = 3600.0
@@ -102,10 +102,11 @@ class Allowance:
 
     @property
     def look(self) -> float:
-        """When to find out whether there is more by now: earlier than that where others have begun the window."""
-        if self.opens is not None or self.is_ours:
-            return self.opening
-        return min(self.opening, self.seen + self.length / _LOOKS_BEFORE)
+        """When to find out whether there is more by now: earlier than that where others have begun the window, and
+        where it is very far ahead.
+        """
+        is_known = self.opens is not None or self.is_ours
+        return min(self.opening, self.seen + (DOUBT if is_known else min(DOUBT, self.length / _LOOKS_BEFORE)))
 
     def is_over(self, now: float) -> bool:
         """Whether nothing of it is true or wanted any more."""

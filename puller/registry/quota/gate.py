@@ -200,7 +200,7 @@ class Gate:
         def take(record: Record, now: float) -> tuple[Record, Pause | float]:
             if record.pause is not None:
                 probe = self._hold(number, now)
-                passed = None if now < record.pause.until else record.pause.passed(probe, now, self._is_alive)
+                passed = None if now < record.pause.look else record.pause.passed(probe, now, self._is_alive)
                 if passed is None:
                     return record, record.pause
                 record = replace(record, pause=passed)
@@ -218,7 +218,7 @@ class Gate:
                 if isinstance(outcome, float):
                     await dozing.for_turn(outcome)
                     return
-                if self._world.wall() < outcome.until:
+                if self._world.wall() < outcome.look:
                     await dozing.until(self._for_pause(outcome), changed)
                 else:
                     probe = outcome.probe
@@ -235,7 +235,7 @@ class Gate:
     @staticmethod
     def _for_pause(pause: Pause) -> Wait:
         why = "the host asks for a pause" if pause.told else "too many requests"
-        return Wait(why, pause.until, pause.until)
+        return Wait(why, pause.look, pause.until)
 
     def _hold(self, number: int, now: float) -> Hold:
         return Hold(self._holder, number, now + HELD_LONGEST)

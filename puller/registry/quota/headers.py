@@ -23,6 +23,8 @@ Lines: TypeAlias = Callable[[str], Sequence[str]]  # every line of the header of
 MAX_LINE = 1000
 MAX_MEMBERS = 16
 LONGEST = 366 * 86400.0  # seconds; a window or a wait beyond that is no fact but a mistake
+# What one answer has told is asked about again after so many seconds: a mistake must not close a host for a year.
+DOUBT = 86400.0
 # Nobody waits 31 years, and no clock stands before 2001: from here on a number is a time and not a length of time.
 EPOCHS = 1e9
 _NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from puller.registry.quota.allowance import BACKWARDS, Hold
-from puller.registry.quota.headers import LONGEST
+from puller.registry.quota.headers import DOUBT, LONGEST
 
 # Seconds to stay away where no time was told, half of it chance: such limits count requests by the minute.
 LENGTHS = (1.0, 4.0, 16.0, 60.0)
@@ -44,6 +44,11 @@ class Pause:
         length = LENGTHS[min(strikes, len(LENGTHS)) - 1] * (0.5 + random / 2)
         until = now + length if end is None else min(end, now + LONGEST) + JITTER * random
         return cls(now, until, strikes, end is not None)
+
+    @property
+    def look(self) -> float:
+        """When to find out whether it is over: earlier than it ends where that is very far ahead."""
+        return min(self.until, self.since + DOUBT)
 
     def at(self, now: float) -> Self:
         """The same, as far ahead as it was, where the clock has been set back since."""

@@ -115,6 +115,20 @@ def test_a_refusal_without_any_number_is_for_an_hour() -> None:
     assert take(spent, 1)[1] is Standing.SPENT
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_n7_a_window_that_is_told_to_last_for_months_is_asked_about_once_a_day(is_told: bool) -> None:
+    quota = Quota(0, 1, 100 * DAY, NOW + 100 * DAY if is_told else None)
+    spent = Allowance.learnt(quota, sent=NOW, now=NOW).refused(quota.reset, sent=NOW, now=NOW, random=0)
+    assert spent.opening == NOW + 100 * DAY
+    assert take(spent, 1, NOW + DAY - 1)[1] is Standing.SPENT
+    looking, standing = take(spent, 1, NOW + DAY)
+    assert standing is Standing.GO
+    again = looking.refused(quota.reset, sent=NOW + DAY, now=NOW + DAY, random=0).settled(looking.holds[0])
+    assert take(again, 2, NOW + 2 * DAY - 1)[1] is Standing.SPENT
+    good = looking.told(Quota(5, 9, HOUR), sent=NOW + DAY, now=NOW + DAY + 1).settled(looking.holds[0])
+    assert take(good, 2, NOW + DAY + 2)[1] is Standing.GO
+
+
 def test_places_of_the_dead_and_of_long_ago_are_free() -> None:
     allowance, _ = take(known(1), 1, holder="dead")
     assert take(allowance, 2)[1] is Standing.SETTLING

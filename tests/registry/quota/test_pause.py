@@ -49,6 +49,11 @@ def test_n7_a_time_that_is_told_is_bounded() -> None:
     assert begun(end=NOW + 1e12).until <= NOW + LONGEST + 1
 
 
+def test_n7_a_pause_that_is_told_for_months_is_asked_about_once_a_day() -> None:
+    assert begun(end=NOW + 100 * DAY).look == NOW + DAY
+    assert begun(end=NOW + 60).look == NOW + 60.5
+
+
 def test_after_a_pause_one_finds_out_whether_it_is_over() -> None:
     probed = begun().passed(PROBE, NOW + 2, lambda _: True)
     assert probed is not None
