@@ -81,6 +81,8 @@ def test_a_mirror_that_lies_is_found_out_and_the_registry_makes_good(
     assert served(blobs)[BASE.digest] == registry.host
     assert served(blobs)[IMAGE.digest] == mirror.host
     assert (mirror.host, "served wrong bytes") in passed(blobs)
+    line = f"passed over {mirror.host} for blob {BASE.digest[7:19]}: served wrong bytes; asking {registry.host}"
+    assert end.err.count(line) == 1
 
 
 def test_a_mirror_that_lies_about_everything_fails_no_pull_of_a_digest(

@@ -1,6 +1,6 @@
 """Inquiry: one question put to one host after the other until somebody answers it; and who was passed over, and why."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from puller.errors import InputError, NotFound, PullerError, RegistryError, Unauthorized, VerificationError
@@ -43,6 +43,7 @@ class Inquiry:
         self._refused = refused
         self._errors: list[tuple[Replica, PullerError]] = []
         self._passed: list[Passed] = []
+        self._news: list[Passed] = []
         self._told = 0
         self._turns = self._order()
         self._again: Turn | None = None
@@ -62,6 +63,9 @@ class Inquiry:
             if not isinstance(error, NotFound):  # that a mirror does not have all is no news
                 self._report(PassedOver(replica.host, self._what, error.what, turn.replica.host))
         self._told = len(self._errors)
+        for passed in self._news:
+            self._report(PassedOver(passed.host, self._what, passed.reason, turn.replica.host))
+        self._news.clear()
         return turn
 
     def failed(self, turn: Turn, error: PullerError) -> None:
@@ -80,9 +84,11 @@ class Inquiry:
         self._health.note_success(turn.replica.host)
         self._again = turn
 
-    def pass_over(self, hosts: Iterable[str], reason: str) -> None:
-        """These were not asked at all."""
-        self._passed += [Passed(host, reason) for host in hosts]
+    def pass_over(self, hosts: Iterable[str], reason: str, *, news: Collection[str] = ()) -> None:
+        """These are not asked at all; of those that are `news` the listener has not heard yet."""
+        passed = [Passed(host, reason) for host in hosts]
+        self._passed += passed
+        self._news += [one for one in passed if one.host in news]
 
     def _order(self) -> Iterator[Turn]:
         waiting = []

@@ -35,6 +35,7 @@ class Mirrored:
         self._kept: dict[Digest, Inquiry] = {}
         self._served: dict[Digest, set[Replica]] = {}
         self._disowned: dict[Digest, set[Replica]] = {}
+        self._news: dict[Digest, set[str]] = {}  # of these nobody has heard yet
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What `reference` names, by the first host that may say it and does. Raises what the last one raised.
@@ -68,7 +69,8 @@ class Mirrored:
         able = [one for one in self._replicas if one.endpoint.fetches and one not in disowned]
         served = self._served[wanted.digest] = set()
         inquiry = self._kept.pop(wanted.digest, None) or self._inquiry(f"blob {wanted.digest.short}", able)
-        inquiry.pass_over([one.host for one in self._replicas if one in disowned], _WRONG)
+        news = self._news.pop(wanted.digest, set())
+        inquiry.pass_over([one.host for one in self._replicas if one in disowned], _WRONG, news=news)
         async with self._relayed(inquiry, begin, offset, served) as body:
             yield body
 
@@ -96,6 +98,7 @@ class Mirrored:
         disowned = self._disowned.setdefault(digest, set())
         disowned |= (mirrors if len(served) > 1 else served) or served
         for replica in served & disowned:
+            self._news.setdefault(digest, set()).add(replica.host)
             self._health.note_failure(replica.host, _WRONG, lied=True)
         return any(one.endpoint.fetches and one not in disowned for one in self._replicas)
 
