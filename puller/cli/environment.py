@@ -115,11 +115,16 @@ def limits_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Where this user's processes tell one another what registries allow: a folder that need not be there.
 
     $XDG_STATE_HOME/puller/hosts, else ~/.local/state/puller/hosts: the same for what runs at a login and for what runs
-    by the clock. None: there is no place for it.
+    by the clock. None: there is no place for it, or it is root who runs in the home of another (sudo): what root makes
+    there its owner cannot use, and a link there leads wherever its owner likes.
     """
     if not environ.get("HOME"):
         return None
-    return _absolute(environ, "XDG_STATE_HOME", Path(environ["HOME"]) / ".local" / "state") / "puller" / "hosts"
+    home = Path(environ["HOME"])
+    with suppress(OSError):
+        if os.geteuid() == 0 and home.stat().st_uid != 0:
+            return None
+    return _absolute(environ, "XDG_STATE_HOME", home / ".local" / "state") / "puller" / "hosts"
 
 
 def host_platform() -> Platform:

@@ -142,3 +142,12 @@ def test_a_line_of_a_wait_cannot_act_on_a_terminal() -> None:
     line = waiting_line(Waiting("h\x1b[2J", "why\n", 5.0, time.time() + 5))
     assert line.isprintable()
     assert os.linesep not in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+def test_root_keeps_no_limits_in_the_home_of_another(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert limits_path({"HOME": str(home)}) == home / ".local/state/puller/hosts"
+    os.chown(home, 12345, 12345)
+    assert limits_path({"HOME": str(home)}) is None

@@ -150,13 +150,14 @@ class Ledger:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock for the length of the block. Raises BlockingIOError where another has it."""
+    folder = path.parent
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        _refuse_foreign(folder)  # before anything is made there that its owner could not open
     except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_foreign(folder)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     try:
-        _refuse_foreign(path.parent)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:

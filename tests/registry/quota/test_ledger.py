@@ -128,6 +128,12 @@ def _no_room(folder: Path) -> None:
     (folder / "registry.example%3A5000.new").mkdir()
 
 
+async def test_nothing_is_made_in_a_folder_that_is_not_this_user_s_alone(tmp_path: Path) -> None:
+    _foreign(tmp_path / "limits")
+    await ledger(tmp_path / "limits").change(learn)
+    assert list((tmp_path / "limits").iterdir()) == []
+
+
 @pytest.mark.parametrize("spoil", [_foreign, _file, _no_room])
 async def test_where_no_file_can_be_kept_the_process_goes_on_alone_and_says_so_once(
     tmp_path: Path, spoil: object, caplog: pytest.LogCaptureFixture
