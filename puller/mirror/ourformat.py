@@ -35,7 +35,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?)%", re.ASCII)
 def read(document: Value) -> Config:
     """The configuration in a document of this format. Raises InvalidConfig with file, line and the way to the value."""
     top = document.mapping(TOP)
-    if "puller" not in top or top["puller"].held != 1:
+    if "puller" not in top or top["puller"].held != 1 or top["puller"].held is True:  # which equals 1
         raise top.get("puller", document).wrong("another version of the format", wanted="puller: 1")
     if "mirrors" not in top:
         raise document.wrong("nothing to mirror", wanted="`mirrors`, a list")
