@@ -13,6 +13,7 @@ from puller.mirror.ourformat import backup, schedule
 from puller.mirror.regsynchost import hosts_of
 from puller.mirror.regsynckey import set_keys
 from puller.mirror.regsyncname import image, registry, repository
+from puller.mirror.schedule import Schedule
 from puller.mirror.selection import NameRule, TagRule
 from puller.mirror.yamlfile import Value
 from puller.model.platform import Platform
@@ -211,4 +212,6 @@ def _allow_deny(value: Value, refused: Mapping[str, str] | None = None) -> NameR
 
 
 def _interval(text: str) -> str:
-    return duration.every(duration.parse(text))
+    found = duration.every(duration.parse(text))
+    Schedule.parse(found)  # nobody waits for years
+    return found

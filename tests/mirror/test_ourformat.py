@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from puller.errors import InvalidConfig
-from puller.mirror.config import Config, Host, Mirror, Place, Prune
+from puller.mirror.config import Config, Host, Login, Mirror, Place, Pointer, Prune
 from puller.mirror.ourformat import read
 from puller.mirror.selection import TagRule
 from puller.mirror.version import Range
@@ -127,3 +127,49 @@ def test_a_wrong_value_is_said_with_what_was_wanted(keys: str, said: str) -> Non
         mirror(keys)
     assert re.search(said, str(caught.value)), str(caught.value)
     assert "sync.yaml:3" in str(caught.value)
+
+
+def test_a_login_is_pointed_at() -> None:
+    found = config("puller: 1\nmirrors: []\nregistries: {a.example: {login: {user: john, password: {file: /p}}}}")
+    assert found.hosts == {"a.example": Host(login=Login(Pointer("text", "john"), Pointer("file", "/p")))}
+
+
+def test_a_password_in_the_file_is_refused_and_not_shown() -> None:
+    with pytest.raises(InvalidConfig, match=r"a secret in the file.*sync.yaml:3.*password") as caught:
+        config("puller: 1\nmirrors: []\nregistries: {a.example: {login: {user: john, password: hidden-one}}}")
+    assert "hidden-one" not in str(caught.value.facts())
+
+
+def test_one_tag_or_digest_may_have_another_name_at_the_target() -> None:
+    digest = f"sha256:{'0' * 64}"
+    assert mirror(f"tags: ['{digest}'], as: stable").renamed == "stable"
+    for tags in ("tags: [a, b], ", "tags: {exact: [a], allow: b}, ", ""):
+        with pytest.raises(InvalidConfig, match="renames one tag"):
+            mirror(f"{tags}as: stable")
+
+
+def test_an_index_stays_as_it_is_unless_something_else_is_chosen() -> None:
+    assert mirror("platforms: [linux/arm64]").index == "sparse"
+    assert mirror("platforms: [linux/arm64, linux/amd64], index: rewritten").index == "rewritten"
+    with pytest.raises(InvalidConfig, match="goes with one platform"):
+        mirror("platforms: [linux/arm64, linux/amd64], index: single")
+    with pytest.raises(InvalidConfig, match="where `platforms` are chosen"):
+        mirror("index: sparse")
+
+
+def test_repositories_are_chosen_among_those_of_a_pattern() -> None:
+    (found,) = config(
+        "puller: 1\nmirrors: [{from: a.example/*, to: b.example/*, repositories: {allow: [t/.*], deny: t/x}}]"
+    ).mirrors
+    assert [name for name in ("t/a", "t/x", "u") if found.repositories.admits(name)] == ["t/a"]
+    with pytest.raises(InvalidConfig, match="those of a pattern"):
+        mirror("repositories: {allow: [t]}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [("schedule: never", "no schedule"), ("backup: a/b", "no tag to keep"), ("tags: ['sha256:0']", "nor a digest")],
+)
+def test_schedules_backups_and_digests_are_checked_when_they_are_read(keys: str, said: str) -> None:
+    with pytest.raises(InvalidConfig, match=said):
+        mirror(keys)

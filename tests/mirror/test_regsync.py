@@ -231,6 +231,7 @@ def test_what_variables_hold_is_not_in_the_configuration() -> None:
         ("backup: '-{{.Ref.Tag}}'", "no tag"),
         ("schedule: '0 0 30 2 *'", "no schedule"),
         ("interval: 90s", "whole minutes"),
+        ("interval: 16666h41m", "no schedule"),
         ("interval: 3600", "no length of time"),
         ("ratelimit: {min: 1, retry: soon}", "no length of time"),
         ("ratelimit: {max: 1}", "unknown key"),

@@ -57,6 +57,8 @@ def test_a_pre_release_comes_before_its_release_and_missing_numbers_are_none() -
         ("=15", ["15", "15.0"], ["15.3"]),
         ("1.2 || 1.4", ["1.2.7", "1.4"], ["1.3"]),
         ("*", ["0.1", "99"], []),
+        ("3.12 - 3.13", ["3.12", "3.13.9"], ["3.11", "3.14", "3.14-rc1"]),
+        ("1.2.3 - 1.4.5 || 2", ["1.2.3", "1.4.5", "2.1"], ["1.2", "1.4.6"]),
         ("v1.2.3", ["1.2.3"], ["1.2.4"]),
     ],
 )
@@ -68,7 +70,9 @@ def test_a_range_admits_what_lies_in_it(text: str, inside: list[str], outside: l
         assert wanted.admits(parsed[0]) is (tag in inside), tag
 
 
-@pytest.mark.parametrize("text", ["", ">=", ">=1.x", "1.x.3", "latest", ">=1 <", "1 ||", "1.2.3-alpine"])
+@pytest.mark.parametrize(
+    "text", ["", ">=", ">=1.x", "1.x.3", "latest", ">=1 <", "1 ||", "1.2.3-alpine", "1 - x", "1 - 2 - 3"]
+)
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfig, match="no range"):
         Range.parse(text)
