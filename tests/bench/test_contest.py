@@ -4,9 +4,13 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from bench.contest import contest
 from bench.contestant import Contestant
 from bench.measure import Usage
+
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 
 @dataclass

@@ -6,6 +6,8 @@ import pytest
 
 from bench.measure import RunFailed, measured
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 LARGE = 150_000_000
 
 

@@ -10,6 +10,8 @@ import pytest
 from bench.measure import Usage
 from bench.meter import Meter
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 NOTHING = Usage(1.0, 0.0, 0, 0)
 LARGE = 80_000_000
 

@@ -18,6 +18,8 @@ from bench.tool import MissingTool, require, run
 from bench.unpacker import Packed, bsdtar, gnu_tar, gnu_tar_plain, packed, puller_unpack, tarfile, umoci
 from tests.bench.handful import Handful
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 def image_of_three_layers(cache: Cache) -> Image:
     """The handful in three parts, packed as the benchmark packs."""

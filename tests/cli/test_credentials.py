@@ -17,6 +17,8 @@ from tests.cli.program import ended, started
 from tests.cli.serving import serving
 from tests.settings.programs import Shelf, answering, gone, written
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 MARKER = "s3cret-Marker"
 USERS = {"me": MARKER}
 

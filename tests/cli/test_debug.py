@@ -14,6 +14,8 @@ from tests.cli.picture import BASE, IMAGE
 from tests.cli.serving import blob_host, serving
 from tests.cli.test_terminal import on_a_terminal
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 _STAMPED = re.compile(r"\[ *[0-9]+\.[0-9]{3}\] ")
 
 

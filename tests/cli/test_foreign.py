@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from testregistry import TestRegistry, images
 from testregistry.answer import Answer
 from testregistry.body import BytesBody
@@ -11,6 +13,8 @@ from testregistry.documents import OCI_MANIFEST
 from tests.cli.conftest import Puller
 from tests.cli.picture import BASE, PLATFORM, TOP
 from tests.cli.serving import canary
+
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 

@@ -19,6 +19,8 @@ from tests.cli.program import Ended, environment
 from tests.cli.serving import serving
 from tests.settings.programs import Shelf
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 MARKER = "s3cret-Marker"
 USERS = {"me": MARKER}
 AUTHS = [Basic(USERS), Bearer(USERS, anonymous={"pull"}), Bearer(USERS, anonymous=set())]

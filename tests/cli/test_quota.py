@@ -18,6 +18,8 @@ from tests.cli.conftest import Puller
 from tests.cli.program import ended, started
 from tests.cli.serving import serving
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 IMAGE = images.image(images.layer({"a": b"a"}))
 SPENT = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0;w=21600"}
 

@@ -15,6 +15,8 @@ from tests.cli.picture import BASE, IMAGE, PLATFORM, TOP
 from tests.cli.program import Ended
 from tests.cli.serving import blob_host
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 DELTAS = (-1, 1, 1 << 40)
 
 

@@ -15,6 +15,8 @@ from puller.version import VERSION
 from tests.cli.conftest import Puller
 from tests.cli.program import environment
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 LONG = "x" * 5_000
 WRONG_REFERENCES = [
     "Alpine",

@@ -26,6 +26,8 @@ from tests.graph.replay import Replay
 from tests.legacy.golden import cases, named
 from tests.legacy.test_reuse import chain_of
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 CASES = cases("idreuse")
 
 

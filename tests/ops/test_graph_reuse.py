@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from puller.model.digest import Digest
 from testregistry import images
 from testregistry.documents import SCHEMA1_SIGNED
@@ -14,6 +16,8 @@ from tests.ops.old_world import (
     old_story,
     texts_of,
 )
+
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 
 async def test_a_layer_that_the_graph_has_by_checksum_is_not_fetched(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tests.contracts.sample import blob_of, put
 from tests.graph.images import archive, register
 from tests.ops.two_worlds import BASE, TwoWorlds, blob_in, name, registered, two_worlds
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 async def checked(
     worlds: TwoWorlds, image_ids: Sequence[str] | None = None, *, disk: bool = False, tarsum: bool = False

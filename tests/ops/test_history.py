@@ -13,6 +13,8 @@ from tests.ops.old_world import OLD, OldStory, old_story
 from tests.ops.shelf import FakeDriver, shelves
 from tests.ops.story import BASE, IMAGE, TOP
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 SIZES = 600 + 256 * 700, 13  # content of the files of BASE and TOP
 PAST = [
     {"created": "2020-01-01T00:00:00Z", "created_by": "ADD base", "comment": "first"},

@@ -34,6 +34,8 @@ from testregistry import images
 from tests.archive.building import BASE, OTHER, TOP, B, config, docker, folder, hex_of, repositories
 from tests.ops.loader import Loader, loader, piped, source_of
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 NOW = datetime(2015, 1, 2, 3, 4, 5, 600_000, UTC)
 ID = "f00d" * 16
 WANTED = Wanted(Platform("linux", "arm"), "rootfs.tar", reference=Reference.parse("base:1"))

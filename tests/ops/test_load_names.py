@@ -31,6 +31,8 @@ from tests.contracts.sample import blob_of, put
 from tests.ops.loader import loader, source_of
 from tests.ops.two_worlds import OLD, blob_in
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 MODERN = docker([TOP], ["new:1"])
 MIXED: list[Part] = [
     *folder(A), *folder(B, A, TOP), ("old.json", config([BASE, TOP], id=B)), *MODERN[:-1],

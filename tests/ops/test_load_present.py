@@ -15,6 +15,8 @@ from tests.contracts.sample import blob_of, put
 from tests.ops.loader import Loader, loader
 from tests.ops.two_worlds import blob_in
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 FILES = ({"etc/motd": b"hello\n"}, {"srv/app": b"app\n"})
 PULLED = images.image(*map(images.layer, FILES))
 PACKED = images.image(*(images.layer(files, "zstd") for files in FILES))

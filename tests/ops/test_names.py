@@ -12,6 +12,8 @@ from tests.contracts.sample import blob, image, index, put
 from tests.graph.images import named
 from tests.ops.two_worlds import OLD, TwoWorlds, name, two_worlds
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 APP = name("registry.example/app:1")
 MODERN = image(blob(50), seed=1)
 

@@ -31,6 +31,8 @@ from testregistry.layers import File
 from tests.ops.old_world import BASE, FILES, MIDDLE, OLD, TOP, OldStory, old_story, tar_of
 from tests.rootfs.users import MYSELF, NAMES, NOBODY, Who, give, run
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 TREE = {**FILES, "srv/app/data": b"middle\n" * 9, "srv/app/main.py": b"print('app')\n", "etc/motd": b"changed\n"}
 BLOBS = [Digest.parse(layer.digest) for layer in (BASE, MIDDLE, TOP)]
 UNPACKER = InProcess(Manner())

@@ -16,6 +16,8 @@ from tests.ops.old_world import OLD, OldStory, old_story
 from tests.ops.shelf import FakeDriver, shelves
 from tests.ops.story import BASE, IMAGE, TOP
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 REFUSED = "no image for this platform.*wanted linux/arm64, got linux/amd64"
 

@@ -14,6 +14,8 @@ from puller.store.disk import DiskStore
 from testregistry import faults, images
 from tests.ops.story import BASE, IMAGE, LARGE, TOP, blob_of, passed, story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 async def test_a_second_pull_fetches_nothing(tmp_path: Path) -> None:
     async with story(tmp_path) as s:

@@ -22,6 +22,8 @@ from tests.graph.recorded import layer, quiet
 from tests.ops.old_world import content_of, files_of, old_story
 from tests.ops.two_worlds import LABELLED, LABELS, TwoWorlds, name, two_worlds
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 APP = name("registry.example/app:1")
 PLAIN = images.layer({"etc/motd": b"hello\n"}, compression="none")
 MODERN = image(blob(50), seed=1)

@@ -36,6 +36,8 @@ from tests.ops.old_world import (
 )
 from tests.ops.story import story
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 BLOBS = [BASE.digest, MIDDLE.digest, TOP.digest]
 
 

@@ -29,6 +29,8 @@ from tests.rootfs.layering import (
 )
 from tests.rootfs.old_docker import DRIVERS, apply_layer, line_of, old_root
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 UNPACKER = InProcess(Manner())
 LAYERS = (
     layer(

@@ -37,6 +37,8 @@ from tests.rootfs.stories import STORIES, Story
 from tests.rootfs.users import NAMES, NOBODY, Who, give, run
 from tests.stream.pieces import feed
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 LOWEST = layer(folder("d", mode=0o711, mtime=5), file("d/a", "1"), file("b", "22"))
 UPPER = layer(file("d/.wh.a"), file("d/c", "333"))
 ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)

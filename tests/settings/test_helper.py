@@ -14,6 +14,8 @@ from puller.settings.dockerconfig import Helped
 from puller.settings.helper import MAX_ANSWER, Helpers
 from tests.settings.programs import Shelf, answering, gone, lives, written
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 MARKER = "marker-secret"
 GHCR = Helped("fake", "ghcr.io")
 HUB = Helped("fake", "https://index.docker.io/v1/")

@@ -25,6 +25,8 @@ from testregistry import TestRegistry, certificates, serve
 from tests.registry.mirrors.several import Listed as Listing
 from tests.registry.pinging.asking import findings, is_usable, one
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> certificates.Authority:

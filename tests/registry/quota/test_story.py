@@ -14,6 +14,8 @@ from testregistry.quota import Kind
 from tests.registry.quota.party import all_pulled, fill, guests, pulled
 from tests.registry.quota.tide import Tide
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 HOUR = 3600.0
 WINDOW = 6 * HOUR
 # What a window that others have begun costs at most: a look at each quarter of it, and one at its end, because Docker

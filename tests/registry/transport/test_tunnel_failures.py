@@ -14,6 +14,8 @@ from testregistry.socks import FAILED, NOT_ALLOWED, serve_socks
 from tests.registry.scene import Names, described, fetched
 from tests.registry.transport.behind import HOSTS, LARGE, SMALL, WANTED, asked, every, filled, named, trusting
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 # Whose fault ----------------------------------------------------------------------------------------------------------
 
 
