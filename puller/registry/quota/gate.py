@@ -191,7 +191,9 @@ class Gate:
                     await dozing.until(self._for_quota(known), changed)
                 else:
                     awaited = [hold for hold in known.holds if hold.scout] or known.holds
-                    await dozing.until_settled(changed, here=any(hold.holder == self._holder for hold in awaited))
+                    here = any(hold.holder == self._holder for hold in awaited)
+                    end = max((hold.until for hold in awaited), default=0.0)
+                    await dozing.until_settled(changed, here=here, end=end)
 
     async def _get_turn(self, ticket: Ticket, max_wait: float) -> None:
         """Wait for the end of a pause, and for the next turn where somebody wants a slower pace."""
@@ -222,7 +224,8 @@ class Gate:
                     await dozing.until(self._for_pause(outcome), changed)
                 else:
                     probe = outcome.probe
-                    await dozing.until_settled(changed, here=probe is not None and probe.holder == self._holder)
+                    here = probe is not None and probe.holder == self._holder
+                    await dozing.until_settled(changed, here=here, end=0.0 if probe is None else probe.until)
 
     def _known(self, record: Record, account: str) -> Allowance | None:
         known = record.accounts.get(account)

@@ -53,6 +53,8 @@ class Dozing:
         self._told: tuple[str, int] | None = None
         self._begun = 0.0
         self._poll = POLL
+        self._settling = 0.0  # seconds
+        self._is_settling_told = False
 
     async def until(self, wait: Wait, changed: anyio.Event) -> None:
         """Sleep, at most until it is time to look again. Raises RateLimited where it will take too long."""
@@ -68,14 +70,26 @@ class Dozing:
         # Not less than that, or rounding makes a wait of nothing, over and over.
         await self._sleep(min(max(wait.until - now, 0.001), GLANCE), changed)
 
-    async def until_settled(self, changed: anyio.Event, *, here: bool) -> None:
-        """Wait for the answer to a request of this client (`here`), or look whether that of another one is in."""
+    async def until_settled(self, changed: anyio.Event, *, here: bool, end: float) -> None:
+        """Wait for the answer to a request of this client (`here`), or look whether that of another one is in.
+
+        Whose process cannot be seen from here may be dead, and is waited for until `end`: that is told. Raises
+        RateLimited where it takes too long.
+        """
         if here:
             with anyio.move_on_after(GLANCE):
                 await changed.wait()
             return
         await self._sleep(self._poll, changed)
+        waited = self._settling = self._settling + self._poll
         self._poll = min(self._poll * 1.6, LONGEST_POLL)
+        left, reason = end - self._world.wall(), "the answer to another pull of this user, which shows what is left"
+        if waited >= TOLD and not self._is_settling_told:
+            self._is_settling_told = True
+            self._sleeper.report(Waiting(self._host, reason, max(0.0, left), end))
+        if waited > self._max_wait:
+            error = too_long(reason, until=end, seconds=left, allowed=self._max_wait, is_quota=False)
+            raise error.at(host=self._host, attempts=0)
 
     async def for_turn(self, turn: float) -> None:
         """Sleep until `turn`, by the wall clock."""
