@@ -124,9 +124,9 @@ class Repository:
 
         Once that has been tried and the blob is wanted from its start again, its pieces may be to blame.
         """
-        pool = self._session.pool
+        pool, size = self._session.pool, wanted.size or 0
         again = wanted.digest in self._in_pieces and not offset
-        if pool is None or again or wanted.media_type in _DOCUMENTS or (wanted.size or 0) - offset < pool.policy.least:
+        if pool is None or again or wanted.media_type in _DOCUMENTS or not pool.policy.suits(size, size - offset):
             yield download
             return
         async with in_pieces(download, self._session, wanted, offset=offset, pool=pool) as body:

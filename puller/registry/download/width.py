@@ -15,8 +15,9 @@ class RangePolicy:
     """Sizes in bytes, times in seconds.
 
     `most` connections for one blob; `window` bytes held at most beyond what the reader has taken, in pieces of `piece`;
-    nothing is tried where less than `least` is left. `hunger` is the part of the time that the reader waits before more
-    is tried; `gain` by how much more has to be brought then, `loss` with what part of it a trial is over at once;
+    nothing is tried where less than `least` is left. `share` of a blob is the most that is under way beyond what the
+    reader has, and so the most that a kill costs (RELIABILITY R6). `hunger` is the part of the time that the reader
+    waits before more is tried; `gain` by how much more has to be brought then, `loss` with what part of it a trial is over at once;
     `enough` a rate at which one stream is as fast as those who read it.
     An epoch lasts `epoch` seconds and a piece for each connection, but not longer than `longest`; `rest` is how long
     nothing is tried after what brought nothing, twice as long each time.
@@ -26,6 +27,7 @@ class RangePolicy:
     window: int = 32 * MIB
     piece: int = 4 * MIB
     least: int = 32 * MIB
+    share: float = 0.05
     hunger: float = 0.25
     gain: float = 1.2
     loss: float = 0.9
@@ -37,6 +39,14 @@ class RangePolicy:
     def __post_init__(self) -> None:
         if not (self.most >= 1 and self.piece >= 1 and self.window >= 2 * self.piece):
             raise ValueError("a window of two pieces is the least")
+
+    def pieces(self, size: int) -> int:
+        """How many pieces of a blob of `size` bytes may be under way at a time."""
+        return int(size * self.share) // self.piece
+
+    def suits(self, size: int, left: int) -> bool:
+        """Whether pieces may be tried for a blob of `size` bytes of which so many are left."""
+        return self.pieces(size) >= 2 and left >= self.least
 
 
 RANGES = RangePolicy()

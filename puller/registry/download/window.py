@@ -19,6 +19,7 @@ class Window:
     def __init__(self, pool: Pool, size: int) -> None:
         self._pool = pool
         self._piece = pool.policy.piece
+        self._most = pool.policy.pieces(size)
         self._size = size
         self._pieces: deque[Segment] = deque()
         self._taken: Segment | None = None
@@ -40,7 +41,8 @@ class Window:
     def claim(self) -> Segment | None:
         """The next piece to be asked for; None where nothing is left or there is no room."""
         having = len(self._pieces) + (self._taken is not None)
-        buffer = self._pool.take(having=having) if self.frontier < self._size else None
+        is_more = self.frontier < self._size and having < self._most
+        buffer = self._pool.take(having=having) if is_more else None
         if buffer is None:
             return None
         start = self.frontier

@@ -18,6 +18,7 @@ EAGER = replace(
     window=4 * PIECE,
     piece=PIECE,
     least=PIECE,
+    share=1,
     hunger=0,
     gain=0,
     loss=0,

@@ -9,7 +9,7 @@ from puller.registry.download.segment import VIEW, Segment
 from puller.registry.download.width import RANGES
 from puller.registry.download.window import Window
 
-POLICY = replace(RANGES, piece=10, window=40, least=0)
+POLICY = replace(RANGES, piece=10, window=40, least=0, share=1)
 
 
 def claimed(window: Window) -> list[tuple[int, int]]:
@@ -40,6 +40,16 @@ def test_no_more_is_asked_for_than_the_window_holds() -> None:
     window = Window(Pool(POLICY), 1000)
     window.begin(0)
     assert claimed(window) == [(20, 30), (30, 40), (40, 50), (50, 60)]
+
+
+def test_r6_no_more_is_under_way_than_a_kill_may_cost() -> None:
+    policy = replace(POLICY, share=0.05)
+    window = Window(Pool(policy), 600)
+    window.begin(0)
+    assert len(claimed(window)) == 3
+    window.close()
+    assert [policy.suits(size, size) for size in (399, 400)] == [False, True]
+    assert not replace(policy, least=100).suits(1000, 99)
 
 
 def test_what_was_taken_makes_room_once_its_last_chunk_is_given_back() -> None:

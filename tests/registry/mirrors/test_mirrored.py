@@ -95,7 +95,7 @@ async def test_a_body_that_breaks_for_good_goes_on_at_the_next_host_where_it_was
 
 
 async def test_a_blob_that_comes_in_pieces_goes_on_at_the_next_host_as_well() -> None:
-    pieces = RangePolicy(window=64 << 10, piece=8 << 10, least=1)
+    pieces = RangePolicy(window=64 << 10, piece=8 << 10, least=1, share=1)
     async with hosts(ranges=pieces) as there:
         there.mirror.faults.append(faults.cut(LAYER.digest, after=20_000))
         there.mirror.faults.append(faults.drop(LAYER.digest, skip=1, times=None))

@@ -54,7 +54,8 @@ async def test_four_processes_want_forty_images_of_a_hub_that_has_ten_pulls_left
     assert sum(line.startswith("pulled ") for line in lines) == 40
     assert sum(get.status == 200 for get in gets) == 40
     assert sum(get.status == 429 for get in gets) <= LOOKS
-    waits = [line for line in lines if line.startswith("waiting ")]
+    told = [line for line in lines if line.startswith("waiting ")]
+    waits = [line for line in told if "the answer to another pull" not in line]  # seconds are milliseconds here
     assert all("pull quota used up: 0 of 100 left per 6h" in line for line in waits)
     assert len(waits) >= 4
     assert haste.now - haste.wall >= WINDOW
