@@ -21,15 +21,21 @@ from puller.registry.retry import passes
 MAX_ERROR = 64 << 10  # bytes read of an error body (THREATS C7)
 _MAX_LISTED = 3
 _SHOWN = 200
+_TLS_HINT = (
+    "It was asked without TLS. If it speaks TLS, leave out --plain-http; of a registry on this machine give the"
+    " authority: --ca FILE, or ca.crt in a certs.d folder."
+)
 
 
-def failed(status: int, body: bytes, *, what: str, host: str) -> RegistryError:
-    """The error for an answer of `host` to a request for `what`; `body` holds its first bytes.
+def failed(status: int, body: bytes, *, what: str, host: str, plain: bool = False) -> RegistryError:
+    """The error for an answer of `host` to a request for `what`; `body` holds its first bytes. `plain`: without TLS.
 
     The codes are those of the distribution spec ("Error Codes"); a body that is not of that form is left out.
     """
     kind = _kind(status)
-    error = kind(f"{what}: {_meaning(kind, status)}", got=_told(status, body), hint=_hint(kind, what))
+    # What speaks TLS says 400 to a request without (net/http, nginx); to a HEAD there is no body that tells more.
+    hint = _TLS_HINT if plain and status == 400 else _hint(kind, what)
+    error = kind(f"{what}: {_meaning(kind, status, what)}", got=_told(status, body), hint=hint)
     return error.at(host=host)
 
 
@@ -43,7 +49,9 @@ def _kind(status: int) -> type[RegistryError]:
     return Unavailable if passes(status) else ProtocolViolation
 
 
-def _meaning(kind: type[RegistryError], status: int) -> str:
+def _meaning(kind: type[RegistryError], status: int, what: str) -> str:
+    if status == 401 and what == "login":
+        return "the registry does not take this user name and password"
     if kind is Unauthorized:
         return "the registry refuses" if status == 403 else "the registry wants other credentials"
     if kind is NotFound:
@@ -58,6 +66,8 @@ def _hint(kind: type[RegistryError], what: str) -> str:
         return "The registry names it and does not have it: try again later, or tell its owner."
     if kind is NotFound:
         return "Is the name right? `puller tags REPO` lists the tags of a repository."
+    if kind is Unauthorized and what == "login":
+        return "Are both right? Some registries want a token in place of the password."
     if kind is Unauthorized:
         return "Is the name right? Many registries refuse what does not exist; else log in first."
     if kind is RateLimited:

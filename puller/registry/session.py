@@ -224,7 +224,8 @@ class Session:
             self._retries.succeeded()
             return answer
         body = await self._drain(answer)
-        error = failed(answer.status, body, what=request.what, host=answer.origin.netloc)
+        is_plain = answer.origin.scheme == "http"
+        error = failed(answer.status, body, what=request.what, host=answer.origin.netloc, plain=is_plain)
         if not answer.at_home and (answer.status in _STALE or answer.status in REDIRECTS):
             return Setback(error, stale=True)
         if passes(answer.status):

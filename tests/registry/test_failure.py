@@ -40,6 +40,18 @@ def test_a_401_asks_whether_the_name_is_right() -> None:
     assert "Is the name right?" in str(failed(401, b"", what="manifest 1", host="r.test"))
 
 
+def test_a_401_at_a_login_is_about_the_user_name_and_password() -> None:
+    error = failed(401, b"", what="login", host="r.test")
+    assert "does not take this user name and password" in error.what
+    assert "name right" not in error.hint
+
+
+@pytest.mark.parametrize(("plain", "told"), [(True, "--ca FILE"), (False, "")])
+def test_a_400_without_tls_may_come_from_a_server_that_speaks_tls(plain: bool, told: str) -> None:
+    assert told in failed(400, b"", what="manifest 1", host="r.test", plain=plain).hint
+    assert bool(failed(400, b"", what="manifest 1", host="r.test", plain=plain).hint) is plain
+
+
 def test_c22_control_characters_of_the_registry_are_escaped() -> None:
     error = failed(400, body({"code": "X\r\n", "message": "\x1b]52;c;aGk=\x07 \u202egnp"}), what="x", host="r.test")
     assert str(error).isprintable()
