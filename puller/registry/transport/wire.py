@@ -39,8 +39,16 @@ _CERTIFICATE_HINT = "It wants a client certificate: PEM files HOST:PORT/client.c
 # Over TLS 1.3 the refusal comes when we think we are through, and a reset may overtake its reason.
 _CUT_HINT = "A server that wants a client certificate, or another one, may cut the line like this."
 _WANTING = ("CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
-_NAME_HINT = "Is the host's name right, and can this machine resolve names?"
-_REACH_HINT = "Is the address right, the registry up, and no firewall between? A proxy has to be named: --proxy."
+_PROXY_HINT = "A proxy has to be named: --proxy URL, or --proxy env for that of the environment."
+_NAME_HINT = f"Is the host's name right, and can this machine resolve names? {_PROXY_HINT}"
+_REACH_HINT = f"Is the address right, the registry up, and no firewall between? {_PROXY_HINT}"
+# X509_V_ERR_… of openssl/x509_vfy.h: what no other authority would mend.
+_VERIFY_HINTS = {
+    9: "The certificate is not valid yet: is this machine's clock right?",
+    10: "Its owner has to renew it. Is this machine's clock right?",
+    62: "The certificate names other hosts: is this name right? `puller ping` tells which.",
+    64: "The certificate names other hosts: is this address right? `puller ping` tells which.",
+}
 
 
 class Wire:
@@ -287,7 +295,9 @@ def _unconnected(
 
 def _tls_hint(cause: BaseException, otherwise: str) -> str:
     reason = str(getattr(cause, "reason", ""))
-    return _CERTIFICATE_HINT if any(word in reason for word in _WANTING) else otherwise
+    if any(word in reason for word in _WANTING):
+        return _CERTIFICATE_HINT
+    return _VERIFY_HINTS.get(getattr(cause, "verify_code", 0), otherwise)
 
 
 def _off_proxy(error: aiohttp.ClientConnectorError, proxy: Proxy) -> Unavailable | TLSFailure:

@@ -135,6 +135,21 @@ async def test_a_registry_that_demands_a_certificate_gets_it(tmp_path: Path, blo
             assert await fetched(repository, described(blob)) == blob
 
 
+@pytest.mark.parametrize(
+    ("names", "expired", "told"), [(["elsewhere.test"], False, "names other hosts"), ([], True, "has to renew it")]
+)
+async def test_what_no_other_authority_would_mend_is_not_answered_with_one(
+    tmp_path: Path, names: list[str], expired: bool, told: str
+) -> None:
+    authority = Authority(tmp_path)
+    async with serve(tls=authority.server(*names, expired=expired)) as registry:
+        async with asked(f"{registry.host}/app", STRAIGHT, trust=Trust((authority.file,))) as repository:
+            with pytest.raises(TLSFailure) as caught:
+                await fetched(repository, WANTED)
+    assert told in caught.value.hint
+    assert "--ca" not in caught.value.hint
+
+
 async def refuse(tls: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A handshake whose alert arrives, which asyncio's own servers do not see to."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
