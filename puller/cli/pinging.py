@@ -65,7 +65,7 @@ _ODDITIES = {
     ),
     "speaks-tls": (
         "it speaks TLS, and was spoken to without",
-        "Leave out --plain-http; of this machine's own registries give their authority: --ca FILE.",
+        "Leave out --plain-http; of a registry on this machine give the authority: --ca FILE, or ca.crt in certs.d.",
     ),
     "wants-certificate": ("the server wants a client certificate", ""),
     "busy": ("it asks for patience: too many requests", "Try again later, or log in: accounts may do more."),
@@ -82,18 +82,23 @@ def ping_all(text: str, access: Access, *, as_json: bool) -> int:
     """
     deep = not _is_registry(text)
     references = short_names().to_ask(text) if deep else [_somewhere(text)]
-    usable = True
+    usable, mirrored = True, False
 
     async def ask() -> None:
-        nonlocal usable
+        nonlocal usable, mirrored
         async with open_client(access, jobs=1, report=Quiet().show) as client:
             for reference in references:
                 async for finding in client.ping(reference, deep=deep):
                     usable = usable and finding.verdict is not Verdict.FAIL
+                    mirrored = mirrored or (isinstance(finding, Mirrored) and finding.verdict is Verdict.OK)
                     click.echo(json.dumps(encoded(finding)) if as_json else told(finding))
 
     interrupt.run(ask)
-    click.echo(json.dumps({"finding": "verdict", "usable": usable}) if as_json else _summary(text, usable=usable))
+    click.echo(
+        json.dumps({"finding": "verdict", "usable": usable})
+        if as_json
+        else _summary(text, usable=usable, mirrored=mirrored)
+    )
     return 0 if usable else 1
 
 
@@ -108,8 +113,11 @@ def _somewhere(registry: str) -> Reference:
     return Reference.parse(f"{known}/{'library/' if known == DOCKER_HUB else ''}ping")
 
 
-def _summary(text: str, *, usable: bool) -> str:
-    return printable(f"{text} can be used" if usable else f"{text} cannot be used as it is set up", limit=_LONG)
+def _summary(text: str, *, usable: bool, mirrored: bool) -> str:
+    if usable:
+        return printable(f"{text} can be used", limit=_LONG)
+    mirrors = "; a mirror of it answers, and pulls of what that has do without it" if mirrored else ""
+    return printable(f"{text} cannot be used as it is set up{mirrors}", limit=_LONG)
 
 
 def told(finding: Finding) -> str:
@@ -216,7 +224,7 @@ def _set_up(finding: SetUp) -> Iterable[str]:
 
 def _named(finding: Named) -> Line:
     if finding.problem:
-        remedy = "Is the name right, and can this machine resolve names? Behind a proxy give --proxy URL."
+        remedy = "Is the name right, and can this machine resolve names? A proxy has to be named: --proxy URL, or env."
         return "name", f"{finding.host} does not resolve: {finding.problem}", remedy
     families = [(finding.v4, "IPv4"), (finding.v6, "IPv6")]
     known = [f"{', '.join(addresses)} ({family})" for addresses, family in families if addresses]

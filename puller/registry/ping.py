@@ -2,8 +2,8 @@
 
     name → connection → TLS → GET /v2/ → token server → account → mirrors → one repository
 
-A question whose answer decides all that follow ends it. Nothing is changed anywhere, and nothing is tried again: what
-fails now and then should be seen to.
+A question whose answer decides all that follow ends it, but for mirrors: pulls may do without the registry. Nothing is
+changed anywhere, and nothing is tried again: what fails now and then should be seen to.
 """
 
 import asyncio
@@ -62,6 +62,8 @@ async def ping(subject: Subject, *, dial: Dial = asyncio.open_connection) -> Asy
     yield look.set_up()
     async for finding in look.findings():
         yield finding
+    async for answer in look.mirrors():
+        yield answer
 
 
 class _Look:
@@ -73,6 +75,7 @@ class _Look:
         self._origin = registry_origin(self._home.registry, self._home.protection)
         self._proxy = self._means.proxies.way(self._origin)
         self._within = min(WITHIN, self._means.patience.connect)
+        self._unasked = list(subject.mirrors)
 
     def set_up(self) -> SetUp:
         home, account = self._home, self._subject.identity
@@ -163,8 +166,8 @@ class _Look:
                 return
         entry = await admitted(session, scope, subject.identity, challenged=bool(challenges))
         yield entry
-        for mirror in subject.mirrors:
-            yield await self._mirrored(mirror)
+        async for one in self.mirrors():
+            yield one
         if entry.verdict is not Verdict.FAIL and subject.deep:
             async for found in held(session, self._home.repository, subject.reference):
                 yield found
@@ -178,6 +181,11 @@ class _Look:
                 return Greeted(Verdict.FAIL, 0, "", (), self._origin.netloc, "", keeps=False, problem="speaks-tls")
         step: Literal["proxy", "registry"] = "registry" if self._proxy is None else "proxy"
         return Trouble(Verdict.FAIL, step, error)
+
+    async def mirrors(self) -> AsyncIterator[Mirrored]:
+        """Each that has not been asked."""
+        while self._unasked:
+            yield await self._mirrored(self._unasked.pop(0))
 
     async def _mirrored(self, mirror: Endpoint) -> Mirrored:
         """As a stranger: that it answers is what counts."""

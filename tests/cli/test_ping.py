@@ -13,6 +13,7 @@ from puller.registry.pinging import finding as findings
 from puller.registry.pinging.finding import Verdict
 from testregistry import Basic, Bearer, TestRegistry, certificates, faults
 from tests.cli.conftest import Puller
+from tests.cli.machine import DEAD, Machine
 from tests.cli.picture import IMAGE
 from tests.cli.serving import serving
 from tests.cli.test_secrets import settings
@@ -144,6 +145,15 @@ def test_authorities_of_certs_d_are_told_and_used(
     assert end.code == 0
     assert f"trusting {folder}/ca.crt, too" in end.out
     assert "TLSv1.3, certificate of 127.0.0.1 issued by testregistry authority" in end.out
+
+
+def test_where_only_a_mirror_answers_that_is_said_and_still_a_failure(
+    puller: Puller, tmp_path: Path, registry: TestRegistry
+) -> None:
+    Machine(tmp_path, puller).mirrored(DEAD, registry.host)
+    end = puller("ping", DEAD)
+    assert end.code == 1
+    assert end.out.endswith("as it is set up; a mirror of it answers, and pulls of what that has do without it\n")
 
 
 def test_every_registry_that_a_short_name_may_be_at_is_asked(

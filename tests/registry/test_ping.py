@@ -128,6 +128,16 @@ async def test_mirrors_are_told_and_asked_and_a_dead_one_is_a_warning() -> None:
     assert [(finding.verdict, finding.status) for finding in answers] == [(Verdict.WARN, None), (Verdict.OK, 200)]
 
 
+async def test_mirrors_are_asked_where_the_registry_cannot_be() -> None:
+    async with serve() as dead:
+        pass
+    async with serve() as mirror:
+        endpoints = [Endpoint(mirror.host, "ping", is_mirror=True), Endpoint(dead.host, "ping")]
+        found = await findings(dead.host, routes=Listing(endpoints))
+    assert not is_usable(found)
+    assert (one(found, Mirrored).verdict, one(found, Mirrored).status) == (Verdict.OK, 200)
+
+
 async def test_behind_a_proxy_the_proxy_is_reached_and_the_registry_through_it() -> None:
     async with serve() as registry, serve_proxy(hosts={"registry.test": "127.0.0.1"}) as proxy:
         name = f"registry.test:{registry.host.rpartition(':')[2]}"
