@@ -35,6 +35,9 @@ def tags_of(text: str, access: Access) -> list[str]:
     first = repositories[0]
     if first.tag or first.digest:
         hint = f"Leave out what follows the name: {first.name}"
+        host, _, port = text.partition(":")
+        if port.isdigit() and "/" not in host and ("." in host or host == "localhost"):  # a tag by the grammar
+            hint = f"To ask the registry {text}, name a repository of it: {text}/REPO"
         raise InvalidReference("tags wants a repository", got=first, hint=hint)
 
     async def ask() -> list[str]:

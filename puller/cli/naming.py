@@ -9,8 +9,9 @@ from functools import cache
 from typing import TypeVar
 
 from puller.cli.environment import settings_places
-from puller.errors import NotFound, Unauthorized
+from puller.errors import NotFound, PullerError, Unauthorized
 from puller.model.reference import Reference
+from puller.model.text import printable
 from puller.ops.graphs.spelling import Spelling
 from puller.settings.shortnames import ShortNames, load_short_names
 
@@ -44,4 +45,9 @@ async def meant(candidates: Sequence[Reference], ask: Callable[[Reference], Awai
                     error.add_note(note)
                 raise
             said.append(f"{reference}: {error.what}")
+        except PullerError as error:
+            left = ", ".join(printable(str(one.registry), limit=160) for one in candidates[place:])
+            if left:
+                error.add_note(f"not asked, as {reference.registry} did not say that it has no such image: {left}")
+            raise
     raise NotFound("nothing was asked for")

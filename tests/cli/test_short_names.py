@@ -93,6 +93,7 @@ def test_a_registry_that_cannot_be_asked_does_not_let_the_next_one_choose(
 
     assert end.code == 1
     assert machine.error()["host"] == DEAD
+    assert f"not asked, as {DEAD} did not say that it has no such image: {registry.host}" in end.err
     assert registry.journal.requests == []
 
 

@@ -187,6 +187,8 @@ def test_the_usage_says_that_a_name_is_enough(puller: Puller) -> None:
         (("inspect", "https://r.example/app"), "invalid reference: it has a scheme"),
         (("pull", "alpine", "--platform", "a/b/c/d"), "linux/arm64"),
         (("pull", "--all-tags", "r.example/app:1"), "Leave out what follows the name: r.example/app"),
+        (("tags", "localhost:5000"), "name a repository of it: localhost:5000/REPO"),
+        (("tags", "debian:7"), "Leave out what follows the name: docker.io/library/debian"),
         (("tags", "r.example/app:1"), "Leave out what follows the name: r.example/app"),
         (("pull", "alpine", "--plain-http", "http://r.example"), "[InvalidConfig]"),
     ],
