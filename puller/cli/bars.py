@@ -5,13 +5,22 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, Task, TaskID, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 from puller.cli.failure import text_of
 from puller.cli.screen import Told
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import Advanced, Delivered, Event, Planned, Started, Unpacked, Unpacking, Verified
+
+
+class Speed(TransferSpeedColumn):
+    """Nothing where rich would say `?`: in the first moments, and when a blob is too small to tell."""
+
+    def render(self, task: Task) -> Text:
+        known = task.finished_speed or task.speed
+        return super().render(task) if known else Text("")
 
 
 class Bars(Told):
@@ -24,7 +33,7 @@ class Bars(Told):
             TextColumn("{task.fields[role]:<9} {task.description}", markup=False),
             BarColumn(bar_width=20),
             DownloadColumn(),
-            TransferSpeedColumn(),
+            Speed(),
             TextColumn("{task.fields[words]}", markup=False),
             console=self._console,
             transient=True,
