@@ -17,8 +17,8 @@ class RangePolicy:
     `most` connections for one blob; `window` bytes held at most beyond what the reader has taken, in pieces of `piece`;
     nothing is tried where less than `least` is left. `share` of a blob is the most that is under way beyond what the
     reader has, and so the most that a kill costs (RELIABILITY R6). `hunger` is the part of the time that the reader
-    waits before more is tried; `gain` by how much more has to be brought then, `loss` with what part of it a trial is over at once;
-    `enough` a rate at which one stream is as fast as those who read it.
+    waits before more is tried; `gain` by how much more has to be brought then, `loss` with what part of it a trial is
+    over at once; `enough` a rate at which one stream is as fast as those who read it.
     An epoch lasts `epoch` seconds and a piece for each connection, but not longer than `longest`; `rest` is how long
     nothing is tried after what brought nothing, twice as long each time.
     """
