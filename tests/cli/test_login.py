@@ -133,7 +133,10 @@ def test_a_user_without_a_password_from_stdin_and_without_a_terminal_is_told_wha
 
 def test_a_password_is_no_word_of_the_command_line(puller: Puller) -> None:
     assert puller("login", "ghcr.io", "-u", "me", "--password", "x").code == 2
-    assert puller("login", "ghcr.io", "-u", "me", "-p", "x").code == 2
+    end = puller("login", "ghcr.io", "-u", "me", "-p", "marker-secret")
+    assert end.code == 2
+    assert "--password-stdin" in end.err
+    assert "marker-secret" not in end.err + end.out
 
 
 def test_a_login_keeps_all_else_in_the_file(login: Callable[..., Ended], home: Path, registry: TestRegistry) -> None:
