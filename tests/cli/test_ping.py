@@ -183,7 +183,7 @@ def test_a_quota_is_told_in_pulls_and_hours(puller: Puller, registry: TestRegist
     registry.add("app:1", IMAGE)
     quota = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "76;w=21600"}
     registry.faults.append(faults.headers(None, add=quota, kind="manifest", times=None))
-    assert "76 of 100 pulls are left in 6 hours" in puller("ping", registry.name("app:1")).out
+    assert "76 of 100 pulls per 6 hours are left" in puller("ping", registry.name("app:1")).out
 
 
 @pytest.mark.parametrize("finding", EVERY, ids=lambda finding: type(finding).__name__)
