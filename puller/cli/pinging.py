@@ -319,10 +319,9 @@ def _admitted(finding: Admitted) -> Line:
 
 
 def _quota(finding: Quota) -> str:
-    left = "?" if finding.left is None else finding.left
     limit = "" if finding.limit is None else f" of {finding.limit}"
     window = "" if finding.window is None else f" per {_hours(finding.window)}"
-    return f"{left}{limit} pulls{window} are left"
+    return f"{finding.left}{limit} pulls{window} are left"
 
 
 def _hours(seconds: int) -> str:

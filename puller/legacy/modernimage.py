@@ -36,10 +36,10 @@ class _NullableTime(Time):
 class _IntPointer(Integer):
     """*int; None is nil."""
 
-    def zero(self) -> None:  # type: ignore[override]
+    def zero(self) -> None:  # type: ignore[override]  # nil, where the number it points to would be 0
         return None
 
-    def decode(self, node: Node, old: int | None, faults: Faults) -> int | None:  # type: ignore[override]
+    def decode(self, node: Node, old: int | None, faults: Faults) -> int | None:  # type: ignore[override]  # as above
         return None if node is None else super().decode(node, old or 0, faults)
 
     def is_empty(self, value: int | None) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Arrival = Literal["pushed", "exists", "mounted"]
+Form = Literal["schema1", "schema2", "oci"]  # what an image of a graph is made for a registry
 SCHEMA = 1
 
 

@@ -8,7 +8,7 @@ import anyio
 
 from puller.errors import ContentMissing, InvalidReference, PullerError, Unsupported
 from puller.model.event import Report, unheard
-from puller.model.push import PushReport
+from puller.model.push import Form, PushReport
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.identity import UNKNOWN, looks_like_id
@@ -16,7 +16,7 @@ from puller.ops.graphs.names import Found, find
 from puller.ops.graphs.places import full_name
 from puller.ops.pulling.hints import hint_for
 from puller.ops.pushing.content import ContentPush
-from puller.ops.pushing.graph import Form, GraphPush
+from puller.ops.pushing.graph import GraphPush
 from puller.ops.pushing.ledger import PushLedger
 from puller.ops.pushing.uploading import Registry
 from puller.ops.tasks import apart

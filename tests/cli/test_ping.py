@@ -50,7 +50,7 @@ EVERY = [
     findings.Resolved(Verdict.WARN, WILD, "", WILD),
     findings.Ranged(Verdict.WARN, False, 200, WILD),
     findings.Referred(Verdict.NOTE, False, 1),
-    findings.Quota(Verdict.OK, 100, None, 21600),
+    findings.Quota(Verdict.OK, None, 76, 21600),
     findings.Untried(Verdict.NOTE),
     findings.Trouble(FAIL, "registry", ConnectionLost(WILD, got=WILD, hint=WILD)),
     findings.Trouble(FAIL, "proxy", Unauthorized(WILD)),

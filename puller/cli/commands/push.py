@@ -6,6 +6,7 @@ import click
 
 from puller.cli import completing
 from puller.cli.options import Access, Verb, graph_option, registry_options, store_option
+from puller.model.push import Form
 
 
 @click.command("push", cls=Verb, short_help="Bring an image of the store to a registry.")
@@ -32,7 +33,7 @@ def command(
     image: str,
     name: str | None,
     all_tags: bool,
-    form: str | None,
+    form: Form | None,
     sparse: bool,
     store: Path | None,
     graph: Path | None,
@@ -52,5 +53,5 @@ def command(
 
     if as_json and quiet:
         raise click.UsageError("--json and --quiet exclude each other")
-    order = Order(image, name, all_tags, Manner(form, sparse), jobs, access, graph)  # type: ignore[arg-type]
+    order = Order(image, name, all_tags, Manner(form, sparse), jobs, access, graph)
     return push_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")

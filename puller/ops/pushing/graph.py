@@ -6,7 +6,7 @@ nobody has said a layer's digest it is computed now, once, and kept.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import anyio
 
@@ -23,7 +23,7 @@ from puller.model.digest import Digest, TarsumDigest
 from puller.model.event import Planned
 from puller.model.facts import Facts
 from puller.model.mediatype import DOCKER_PLAIN_LAYER, OCTETS, SCHEMA1_SIGNED
-from puller.model.push import Arrival
+from puller.model.push import Arrival, Form
 from puller.model.reference import Reference
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.held import held_line
@@ -34,8 +34,6 @@ from puller.ops.pushing.ledger import PushLedger
 from puller.ops.pushing.uploading import Registry, send_blob, send_bytes, send_stream
 from puller.ops.saving.modernise import Modern, graph_chain, modernised
 from puller.ops.tasks import one_error
-
-Form: TypeAlias = Literal["schema1", "schema2", "oci"]
 
 Clock: TypeAlias = Callable[[], datetime]
 

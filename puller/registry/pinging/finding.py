@@ -215,10 +215,10 @@ class Referred(Finding):
 
 @dataclass(frozen=True, slots=True)
 class Quota(Finding):
-    """Pulls allowed and left in a `window` of so many seconds; None where that is not told."""
+    """Pulls `left` in a `window` of so many seconds, and how many are allowed; None where that is not told."""
 
     limit: int | None
-    left: int | None
+    left: int
     window: int | None
 
 

@@ -3,10 +3,8 @@
 Nothing is changed there. Of what registries count as pulls it costs one at most: one manifest is read.
 """
 
-import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Final
 
 from puller.errors import InputError, NotFound, PullerError, RegistryError
 from puller.model import mediatype
@@ -29,6 +27,8 @@ from puller.registry.pinging.finding import (
     Untried,
     Verdict,
 )
+from puller.registry.quota.headers import Quota as Allowed
+from puller.registry.quota.headers import quota_of
 from puller.registry.repository import ACCEPTED
 from puller.registry.retry import Setback
 from puller.registry.session import Session
@@ -36,7 +36,6 @@ from puller.registry.tags import list_tags
 
 MOST_TAGS = 1000  # one page
 _SAMPLE = 5
-_QUOTA: Final = re.compile(r"([0-9]{1,9})(?:;w=([0-9]{1,9}))?", re.ASCII)
 
 
 async def held(session: Session, name: str, reference: Reference) -> AsyncIterator[Finding]:
@@ -58,8 +57,9 @@ async def held(session: Session, name: str, reference: Reference) -> AsyncIterat
     kind = media_type(next(iter(answer.header("Content-Type")), None)) or ""
     verdict = Verdict.WARN if digest is None else Verdict.OK
     yield Resolved(verdict, chosen, "" if digest is None else str(digest), printable(kind, limit=100))
-    for fact in quotas(answer):
-        yield fact
+    told = quota_of(answer.header, session.world.wall())
+    if told is not None:
+        yield _quota(told)
     try:
         yield await looker.ranged(chosen)
     except PullerError as error:
@@ -72,23 +72,9 @@ async def held(session: Session, name: str, reference: Reference) -> AsyncIterat
     yield Untried(Verdict.NOTE)
 
 
-def quotas(answer: Answer) -> Iterator[Quota]:
-    """The pulls that are left, by the headers of Docker Hub and those who do as it does; nothing where none are told.
-
-    https://docs.docker.com/docker-hub/usage/pulls/: `ratelimit-limit: 100;w=21600`, `ratelimit-remaining: 76;w=21600`.
-    """
-    limit, window = _counted(answer, "RateLimit-Limit")
-    left, other = _counted(answer, "RateLimit-Remaining")
-    if limit is not None or left is not None:
-        yield Quota(Verdict.WARN if left == 0 else Verdict.OK, limit, left, window or other)
-
-
-def _counted(answer: Answer, name: str) -> tuple[int | None, int | None]:
-    values = answer.header(name)
-    match = _QUOTA.fullmatch(values[0].strip()) if len(values) == 1 else None
-    if match is None:
-        return None, None
-    return int(match[1]), int(match[2]) if match[2] else None
+def _quota(told: Allowed) -> Quota:
+    window = None if told.window is None else round(told.window)
+    return Quota(Verdict.WARN if told.remaining == 0 else Verdict.OK, told.limit, told.remaining, window)
 
 
 def _chosen(reference: Reference, tags: list[str]) -> str:
