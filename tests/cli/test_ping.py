@@ -179,9 +179,16 @@ def test_debug_tells_the_requests_of_a_ping_on_stderr(puller: Puller, registry: 
     assert all(isinstance(json.loads(line), dict) for line in end.out.splitlines())
 
 
-def test_a_quota_is_told_in_pulls_and_hours(puller: Puller, registry: TestRegistry) -> None:
+@pytest.mark.parametrize(
+    "quota",
+    [
+        {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "76;w=21600"},
+        {"RateLimit-Policy": '"default";q=100;w=21600', "RateLimit": '"default";r=76;t=30'},
+    ],
+    ids=["hub", "ietf"],
+)
+def test_a_quota_is_told_in_pulls_and_hours(puller: Puller, registry: TestRegistry, quota: dict[str, str]) -> None:
     registry.add("app:1", IMAGE)
-    quota = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "76;w=21600"}
     registry.faults.append(faults.headers(None, add=quota, kind="manifest", times=None))
     assert "76 of 100 pulls per 6 hours are left" in puller("ping", registry.name("app:1")).out
 
