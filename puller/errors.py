@@ -168,6 +168,10 @@ class NotFound(RegistryError):
     """No such repository, tag, manifest or blob."""
 
 
+class ContentUnknown(RegistryError):
+    """What was put refers to content that the registry has not, or not any more: bring that again, then this."""
+
+
 class RateLimited(RegistryError):
     """The registry asks for patience and the retries are used up."""
 
