@@ -15,6 +15,7 @@
     │   └── WeakDigest                   only a weak promise where a strong one was required
     ├── RegistryError                    the other side did not give it
     │   ├── Unauthorized, NotFound, RateLimited, Unavailable, ConnectionLost, TLSFailure
+    │   ├── ContentUnknown               what was put refers to what the registry has not
     │   ├── UnsafeRedirect               the registry pointed where secrets or requests must not go
     │   └── ProtocolViolation            an answer no registry may give
     ├── StoreError                       the disk did not keep it
