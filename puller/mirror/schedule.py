@@ -8,7 +8,7 @@ with a star for the minute or the hour go on by real time.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from cronsim import CronSim, CronSimError
@@ -46,9 +46,13 @@ class Schedule:
 
     def after(self, last: datetime) -> datetime:
         """The first time that is due after `last`, which knows its time zone."""
+        # Times of one zone are compared and added to by Python as clocks on a wall show them; what passes is counted
+        # in UTC (PEP 495).
+        real = last.astimezone(UTC)
         if self.interval is not None:
-            return last + self.interval
-        return next(CronSim(self.text, last))
+            return (real + self.interval).astimezone(last.tzinfo)
+        # Within the hour that comes twice, cronsim names the first one again.
+        return next(due for due in CronSim(self.text, last) if due.astimezone(UTC) > real)
 
     def due(self, last: datetime | None, now: datetime, *, jitter: timedelta, random: Callable[[], float]) -> datetime:
         """When to run next: times missed since `last` are made up for by one run now, spread over `jitter`.
@@ -56,8 +60,9 @@ class Schedule:
         `last` is when it ran last, None: never. A `last` in the future, as after a clock was set back, counts as now:
         nothing waits for a time that may never come, and nothing runs in a storm.
         """
-        spread = jitter * random()
-        if last is None:
-            return now + spread
-        planned = self.after(min(last, now).astimezone(now.tzinfo))
-        return max(planned, now) + spread
+        real = now.astimezone(UTC)
+        planned = real
+        if last is not None:
+            before = min(last.astimezone(UTC), real)
+            planned = max(self.after(before.astimezone(now.tzinfo)).astimezone(UTC), real)
+        return (planned + jitter * random()).astimezone(now.tzinfo)

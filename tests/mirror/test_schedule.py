@@ -41,6 +41,26 @@ def test_l6_every_half_hour_goes_on_by_real_time() -> None:
     assert seen == ["25. 02:00 +0200", "25. 02:30 +0200", "25. 02:00 +0100", "25. 02:30 +0100", "25. 03:00 +0100"]
 
 
+def test_l6_a_daily_run_is_not_due_again_when_its_hour_comes_the_second_time() -> None:
+    again = datetime(2026, 10, 25, 2, 10, fold=1, tzinfo=BERLIN)
+    assert runs("30 2 * * *", again, 1) == ["26. 02:30 +0100"]
+
+
+@pytest.mark.parametrize(("day", "expected"), [((2026, 3, 29), "06:30"), ((2026, 10, 25), "04:30")])
+def test_l6_an_interval_is_of_real_time_when_clocks_are_moved(day: tuple[int, int, int], expected: str) -> None:
+    last = datetime(*day, 0, 30, tzinfo=BERLIN)
+    due = Schedule.parse("every 5h").after(last)
+    assert due.strftime("%H:%M") == expected
+    assert due.timestamp() - last.timestamp() == 5 * 3600
+
+
+def test_l6_what_is_due_in_the_second_of_two_hours_is_not_taken_for_missed() -> None:
+    now = datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN)  # still summer time: 2:30 comes again in 40 minutes
+    due = Schedule.parse("*/30 * * * *").due(now, now, jitter=NONE, random=lambda: 0)
+    assert due.timestamp() - now.timestamp() == 600
+    assert due.fold == 1
+
+
 def test_an_interval_counts_from_the_last_run() -> None:
     last = datetime(2026, 1, 1, 3, 7, tzinfo=UTC)
     assert Schedule.parse("every 6h").after(last) == last + timedelta(hours=6)
