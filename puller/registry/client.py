@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 
 from puller.contracts.access import Endpoint, Keyring, Protection, Routes, Trust
-from puller.contracts.content import Source
+from puller.contracts.images import ImageSource
 from puller.model.event import Report, unheard
 from puller.model.reference import Reference
 from puller.registry.answer import Request
@@ -108,7 +108,7 @@ class RegistryClient:
         self._health = Health(world.clock, self._means.limiter)
         self._sessions: dict[tuple[Endpoint, str, bool], Session] = {}
 
-    def source(self, reference: Reference) -> Source:
+    def source(self, reference: Reference) -> ImageSource:
         """Where to pull `reference` from. Raises InvalidConfig for unusable credentials, CA files or routes."""
         endpoints = self._routes.endpoints(reference)
         home = endpoints[-1]
@@ -121,7 +121,7 @@ class RegistryClient:
             allowed=self._foreign_layers,
         )
 
-    def _source(self, endpoints: Sequence[Endpoint], reference: Reference) -> Source:
+    def _source(self, endpoints: Sequence[Endpoint], reference: Reference) -> ImageSource:
         if len(endpoints) == 1:
             return self._opened(endpoints[0], reference)
 
@@ -129,7 +129,7 @@ class RegistryClient:
             return self._opened(endpoint, reference, hasty=hasty)
 
         replicas = [Replica(endpoint, opened) for endpoint in endpoints]
-        return Mirrored(replicas, self._health, self._means.report)
+        return Mirrored(replicas, self._health, self._means.report, place=reference.name)
 
     def repository(self, reference: Reference, *, mount_from: str | None = None) -> Repository:
         """The repository of `reference` in the registry itself, mirrors apart. Raises InvalidConfig as `source`.

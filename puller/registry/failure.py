@@ -3,6 +3,7 @@
 Foreign exceptions of the connection are translated in `wire`, not here.
 """
 
+import re
 from typing import Any
 
 from puller.errors import (
@@ -20,6 +21,7 @@ from puller.registry.retry import passes
 
 MAX_ERROR = 64 << 10  # bytes read of an error body (THREATS C7)
 _MAX_LISTED = 3
+_STATUS = re.compile(r"HTTP ([0-9]{3})(?::|$)", re.ASCII)
 _SHOWN = 200
 _TLS_HINT = (
     "It was asked without TLS. If it speaks TLS, leave out --plain-http; of a registry on this machine give the"
@@ -78,6 +80,12 @@ def _hint(kind: type[RegistryError], what: str) -> str:
 def _told(status: int, body: bytes) -> str:
     told = "; ".join(messages(body))
     return f"HTTP {status}: {told}" if told else f"HTTP {status}"
+
+
+def status_told(error: RegistryError) -> int | None:
+    """The HTTP status that an error of `failed` stands for; None for other errors."""
+    match = _STATUS.match(str(error.got))
+    return None if match is None else int(match[1])
 
 
 def codes(body: bytes) -> list[str]:

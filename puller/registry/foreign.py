@@ -12,7 +12,8 @@ from dataclasses import replace
 from yarl import URL
 
 from puller.contracts.access import Trust
-from puller.contracts.content import Alternatives, Body, LabelFetcher, Source
+from puller.contracts.content import Alternatives, Body, LabelFetcher
+from puller.contracts.images import ImageSource
 from puller.errors import NotFound, PullerError, Unauthorized, Unsupported
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
@@ -39,14 +40,21 @@ _SHOWN = 3
 
 
 class Foreign:
-    """A Source that knows what to do, or to say, where `source` has not got a foreign layer.
+    """An ImageSource that knows what to do, or to say, where `source` has not got a foreign layer.
 
     Also a LabelFetcher where that is one, and Alternatives. `home` gives the session of the registry itself, `trust`
     how hosts prove themselves. Without `allowed` no URL is asked.
     """
 
     def __init__(
-        self, source: Source, *, registry: str, home: Callable[[], Session], trust: Trust, means: Means, allowed: bool
+        self,
+        source: ImageSource,
+        *,
+        registry: str,
+        home: Callable[[], Session],
+        trust: Trust,
+        means: Means,
+        allowed: bool,
     ) -> None:
         self._source = source
         self._registry = registry
@@ -58,9 +66,26 @@ class Foreign:
         self._disowned: dict[Digest, list[str]] = {}
         self._left: dict[Digest, int] = {}
 
+    @property
+    def place(self) -> str:
+        """See ImageSource."""
+        return self._source.place
+
     async def resolve(self, reference: Reference) -> Descriptor:
         """See Resolver."""
         return await self._source.resolve(reference)
+
+    async def holds(self, descriptor: Descriptor) -> bool:
+        """See ImageSource."""
+        return await self._source.holds(descriptor)
+
+    async def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """See ImageSource."""
+        return await self._source.referrers(subject)
+
+    def tags(self) -> AsyncIterator[str]:
+        """See ImageSource."""
+        return self._source.tags()
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[Body]:

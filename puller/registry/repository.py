@@ -1,7 +1,8 @@
-"""Repository: one repository of a registry, as a Source and as a Target."""
+"""Repository: one repository of a registry, to copy images from and to, and to keep its tags."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 
@@ -20,7 +21,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import kind_of
-from puller.model.reference import Reference
+from puller.model.reference import Reference, is_tag
 from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
 from puller.registry.download.body import Download
@@ -29,8 +30,10 @@ from puller.registry.download.parallel import in_pieces
 from puller.registry.download.resume import check_claims
 from puller.registry.headers import content_digest, content_length, media_type
 from puller.registry.identity.auth import Scope
+from puller.registry.referrers import list_referrers
 from puller.registry.session import Session
 from puller.registry.tags import list_tags
+from puller.registry.untagging import Untagging
 from puller.registry.uploading.deposit import DocumentDeposit, Progress, depositing
 from puller.registry.uploading.documents import put_document
 from puller.registry.uploading.referrer import list_referrer
@@ -49,7 +52,7 @@ _DOCUMENTS = frozenset(ACCEPTED) | mediatype.SCHEMA1_MANIFESTS
 
 
 class Repository:
-    """A Source and a Target bound to one repository. Safe to use from many tasks of one event loop.
+    """An ImageSource, ImageTarget and TagKeeper of one repository. Safe to use from many tasks of one event loop.
 
     `called`: its name at the host of `session`, where mirrors have another. `mount_from`: another repository of this
     registry, which may have blobs that are to be brought here.
@@ -71,6 +74,12 @@ class Repository:
         self._locks: dict[Digest, anyio.Lock] = {}
         self._interrupted: dict[Digest, tuple[Upload, Progress]] = {}
         self._in_pieces: set[Digest] = set()
+        self._untagging = Untagging(self._place, self)
+
+    @property
+    def place(self) -> str:
+        """Registry and repository, as references name them."""
+        return f"{self._registry}/{self._repository}"
 
     def keeps(self, digest: Digest) -> bool:
         """Whether this manifest is at hand for the next `fetch`, since it came with the answer to its name."""
@@ -112,7 +121,7 @@ class Repository:
                     yield body
         except PullerError as error:
             origin = download.origin
-            error.at(reference=f"{self._registry}/{self._repository}", digest=wanted.digest, phase="fetch")
+            error.at(reference=self.place, digest=wanted.digest, phase="fetch")
             error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
             raise
         finally:
@@ -146,7 +155,7 @@ class Repository:
             yield download
         except PullerError as error:
             origin = download.origin
-            error.at(reference=f"{self._registry}/{self._repository}", digest=label, phase="fetch")
+            error.at(reference=self.place, digest=label, phase="fetch")
             error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
             raise
         finally:
@@ -189,7 +198,7 @@ class Repository:
                     async with self._uploading(expected, watchers) as deposit:
                         yield deposit
             except RegistryError as error:
-                error.at(reference=f"{self._registry}/{self._repository}", digest=expected.digest, phase="upload")
+                error.at(reference=self.place, digest=expected.digest, phase="upload")
                 raise
 
     def may_go_on(self, digest: Digest) -> bool:
@@ -212,30 +221,56 @@ class Repository:
     async def put_manifest(self, raw: bytes, descriptor: Descriptor, name: str) -> None:
         """Put a manifest or index under `name`, a tag or its digest; all it refers to must be there.
 
-        The digest of a signed manifest of schema 1 is that of its payload. Raises RegistryError; DigestMismatch where
-        the registry says that it has kept something else (N22).
+        The digest of a signed manifest of schema 1 is that of its payload. Raises ContentUnknown where some of that is
+        missing, and any other RegistryError; DigestMismatch where the registry says that it has kept something else
+        (N22).
         """
+        if name != str(descriptor.digest):
+            _check_tag(name)
         try:
             receipt = await put_document(self._place, raw, descriptor, name)
             await list_referrer(self._place, raw, descriptor, receipt)
         except PullerError as error:
-            error.at(reference=f"{self._registry}/{self._repository}", digest=descriptor.digest, phase="push")
+            error.at(reference=self.place, digest=descriptor.digest, phase="push")
             raise
 
     async def named(self, tag: str) -> Digest | None:
-        """The digest that a tag has now, asked as one who pushes; None where there is none, or it is not told."""
+        """The digest that a tag has now, asked as one who pushes: one HEAD, and a GET where that does not tell it."""
+        _check_tag(tag)
         request = Request("HEAD", f"{self._root}/manifests/{tag}", f"manifest {tag}", self._place.scope, ACCEPTED)
         try:
             answer, _ = await self._session.read(request, limit=0)
+            told = content_digest(answer.header("Docker-Content-Digest"))
+            return told or Digest.of((await self._session.read(replace(request, method="GET"), limit=MAX_BYTES))[1])
         except NotFound as error:
             if error.phase == "authentication":
                 raise
             return None
-        return content_digest(answer.header("Docker-Content-Digest"))
 
     def tags(self) -> AsyncIterator[str]:
         """The names of all tags, page by page in the registry's order. Raises RegistryError."""
         return list_tags(self._session, f"{self._root}/tags/list", self._scope)
+
+    async def untag(self, tag: str, expected: Digest) -> None:
+        """See TagKeeper. Raises RegistryError, DigestMismatch, Unsupported."""
+        _check_tag(tag)
+        try:
+            await self._untagging.untag(tag, expected)
+        except PullerError as error:
+            error.at(reference=f"{self.place}:{tag}", phase="untag")
+            raise
+
+    async def holds(self, descriptor: Descriptor) -> bool:
+        """True: what is not there shows when it is fetched."""
+        return True
+
+    async def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """See ImageSource. Raises RegistryError."""
+        try:
+            return await list_referrers(self._session, self._root, self._scope, subject)
+        except PullerError as error:
+            error.at(reference=self.place, digest=subject, phase="referrers")
+            raise
 
     @asynccontextmanager
     async def _uploading(self, expected: Descriptor, watchers: Sequence[Sink]) -> AsyncIterator[Ingest | None]:
@@ -304,7 +339,7 @@ class Repository:
 
     def _refuse_other(self, reference: Reference) -> None:
         if (reference.registry, reference.repository) != (self._registry, self._repository):
-            wanted = f"{self._registry}/{self._repository}"
+            wanted = self.place
             raise InvalidReference("reference of another repository", wanted=wanted, got=reference.name)
 
 
@@ -313,3 +348,8 @@ def _document_type(answer: Answer) -> str | None:
     types = answer.header("Content-Type")
     kind = media_type(types[0]) if len(types) == 1 else None
     return kind if kind in _DOCUMENTS else None
+
+
+def _check_tag(name: str) -> None:
+    if not is_tag(name):
+        raise InvalidReference("invalid tag", got=repr(name)[:160])

@@ -1,4 +1,4 @@
-"""Mirrored: one repository at several hosts, as a Source: each request goes to the first that can answer it.
+"""Mirrored: one repository at several hosts, as an ImageSource: each request goes to the first that can answer it.
 
 A mirror may be dead, slow, incomplete, or lie: as long as another host is right, nothing of that fails a pull.
 """
@@ -22,12 +22,14 @@ _WRONG = "served wrong bytes"
 
 
 class Mirrored:
-    """A Source, a LabelFetcher and Alternatives. Safe to use from many tasks of one event loop.
+    """An ImageSource, a LabelFetcher and Alternatives. Safe to use from many tasks of one event loop.
 
-    `replicas`: in the order in which they are asked; the last one is the registry, or stands for it.
+    `replicas`: in the order in which they are asked; the last one is the registry, or stands for it. It alone is asked
+    for lists: a mirror that keeps what it was asked for has but a part of them, and does not know (THREATS H3).
     """
 
-    def __init__(self, replicas: Sequence[Replica], health: Health, report: Report) -> None:
+    def __init__(self, replicas: Sequence[Replica], health: Health, report: Report, *, place: str) -> None:
+        self.place = place
         self._replicas = tuple(replicas)
         self._health = health
         self._report = report
@@ -101,6 +103,18 @@ class Mirrored:
             self._news.setdefault(digest, set()).add(replica.host)
             self._health.note_failure(replica.host, _WRONG, lied=True)
         return any(one.endpoint.fetches and one not in disowned for one in self._replicas)
+
+    async def holds(self, descriptor: Descriptor) -> bool:
+        """See ImageSource."""
+        return True
+
+    async def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """What refers to `subject`, as the registry has it. Raises RegistryError."""
+        return await self._replicas[-1].repository(hasty=False).referrers(subject)
+
+    def tags(self) -> AsyncIterator[str]:
+        """The names of all tags, as the registry has them. Raises RegistryError."""
+        return self._replicas[-1].repository(hasty=False).tags()
 
     def _inquiry(self, what: str, able: Sequence[Replica]) -> Inquiry:
         return Inquiry(what, able, self._health, self._report, refused=self._refused)

@@ -3,6 +3,7 @@
 import pytest
 
 from puller.errors import (
+    ContentUnknown,
     DigestMismatch,
     LimitExceeded,
     NotFound,
@@ -215,7 +216,7 @@ async def test_a_manifest_goes_by_digest_and_is_named_afterwards() -> None:
 
 async def test_a_manifest_whose_blobs_are_missing_is_refused_in_clear_words() -> None:
     async with serve() as registry, target(registry) as repository:
-        with pytest.raises(NotFound, match="lacks blobs that the manifest names"):
+        with pytest.raises(ContentUnknown, match="lacks blobs that the manifest names"):
             await repository.put_manifest(MANIFEST, MANIFEST_DESCRIPTOR, "1")
 
 

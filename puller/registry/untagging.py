@@ -1,0 +1,136 @@
+"""Untagging: a tag taken away and nothing else, so that other tags of the same digest stay (DEMANDS C21).
+
+Registries of distribution-spec 1.1 ("Deleting tags") are told to. Others delete digests only, with all their tags, as
+docker-registry 2 does. There, as regclient does it, the tag is first given to a manifest that was made for this and
+that nobody else names, and that one is deleted. Whether the registry deletes at all is tried before the tag is touched.
+"""
+
+import json
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Protocol
+
+import anyio
+
+from puller.contracts.content import Ingest
+from puller.errors import (
+    ContentUnknown,
+    DigestMismatch,
+    NotFound,
+    ProtocolViolation,
+    Unsupported,
+)
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.mediatype import OCI_CONFIG, OCI_MANIFEST
+from puller.registry.identity.auth import Scope
+from puller.registry.uploading.documents import handed_in, put_document
+from puller.registry.uploading.parcel import Parcel
+from puller.registry.uploading.refusal import refused
+from puller.registry.uploading.upload import Place
+
+MARK = "puller.untagging"  # the annotation of such manifests: the tag that is to go
+_CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+_DONE = frozenset({200, 202, 204})
+# 405 where nothing is deleted, 400 (DIGEST_INVALID, UNSUPPORTED ...) or 404 where a tag is taken for a digest.
+_REFUSALS = frozenset({400, 404, 405, 501})
+_HINT = "Its owner may allow deletes (docker-registry: storage.delete.enabled), or has a tool of its own for that."
+
+
+class Repository(Protocol):
+    """What this needs of one."""
+
+    async def named(self, tag: str) -> Digest | None:
+        """What a tag names now; None: nothing."""
+        ...
+
+    def ingest(self, expected: Descriptor) -> AbstractAsyncContextManager[Ingest | None]:
+        """See Target."""
+        ...
+
+
+class Untagging:
+    """Takes tags of one repository away; remembers what its registry can do."""
+
+    def __init__(self, place: Place, repository: Repository) -> None:
+        actions = ("delete", "pull", "push")
+        self._place = replace(place, scope=Scope(place.scope.repository, actions))
+        self._repository = repository
+        self._deletes_tags = True
+        self._deletes_digests = False
+        self._lock = anyio.Lock()
+
+    async def untag(self, tag: str, expected: Digest) -> None:
+        """See TagKeeper. An earlier one that was interrupted is finished.
+
+        Between looking and deleting somebody may move the tag: registries have no way to forbid that.
+        """
+        there = await self._repository.named(tag)
+        if there is None:
+            return
+        mark, _ = marker(tag)
+        if there == mark.digest:
+            await self._delete(str(there), f"manifest {there.short}")
+            return
+        if there != expected:
+            raise DigestMismatch("the tag names something else by now", where=tag, wanted=expected, got=there)
+        if self._deletes_tags and await self._delete(tag, f"tag {tag}", may_fail=True):
+            return
+        if self._deletes_tags and await self._repository.named(tag) is None:
+            return  # somebody was quicker
+        self._deletes_tags = False
+        async with self._lock:
+            await self._exchange(tag)
+
+    async def _exchange(self, tag: str) -> None:
+        mark, raw = marker(tag)
+        try:
+            await self._bring_config()
+            if not self._deletes_digests:
+                await put_document(self._place, raw, mark, str(mark.digest))
+                if not await self._delete(str(mark.digest), f"manifest {mark.digest.short}", may_fail=True):
+                    raise _unsupported("the registry deletes no tags")
+                self._deletes_digests = True
+            await put_document(self._place, raw, mark, tag)
+        except (ContentUnknown, NotFound, ProtocolViolation) as error:
+            if error.phase == "authentication":
+                raise
+            raise _unsupported("the registry deletes no tags, nor lets them be moved away") from error
+        await self._delete(str(mark.digest), f"manifest {mark.digest.short}")
+
+    async def _bring_config(self) -> None:
+        async with self._repository.ingest(Descriptor(OCI_CONFIG, Digest.of(_CONFIG), len(_CONFIG))) as ingest:
+            if ingest is not None:
+                await ingest.write(_CONFIG)
+                await ingest.commit()
+
+    async def _delete(self, name: str, what: str, *, may_fail: bool = False) -> bool:
+        """Whether it was deleted; what is not there is. Raises RegistryError, a refusal only unless it `may_fail`."""
+        url = self._place.url(f"manifests/{name}")
+        parcel = Parcel("DELETE", url, what, self._place.scope, _DONE | _REFUSALS)
+        receipt = await handed_in(self._place.session, parcel)
+        if receipt.status in _DONE:
+            return True
+        if may_fail:
+            return False
+        if receipt.status == 404:
+            return True
+        raise refused(receipt, what=what)
+
+
+def marker(tag: str) -> tuple[Descriptor, bytes]:
+    """The manifest that stands in for `tag` before it goes, always the same: of an interrupted run it is recognised."""
+    config = Descriptor(OCI_CONFIG, Digest.of(_CONFIG), len(_CONFIG))
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config.encode(),
+        "layers": [],
+        "annotations": {MARK: tag, "org.opencontainers.image.description": "stands in for a tag that is being removed"},
+    }
+    raw = json.dumps(document, separators=(",", ":")).encode()
+    return Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw)), raw
+
+
+def _unsupported(what: str) -> Unsupported:
+    return Unsupported(what, hint=_HINT)
