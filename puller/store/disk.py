@@ -60,7 +60,7 @@ class DiskStore:
     @classmethod
     async def open(
         cls,
-        path: Path,
+        place: Path | Layout,
         *,
         workers: CapacityLimiter | None = None,
         reserve: int = RESERVE,
@@ -68,7 +68,7 @@ class DiskStore:
         files: Files | None = None,
         sleep: Sleep = anyio.sleep,
     ) -> Self:
-        """Open the store at `path`; an absent or empty directory becomes one.
+        """Open the store at `place`; an absent or empty directory becomes one.
 
         `workers` limits the threads that touch the disk; `reserve` is what must stay free beyond a blob's own size, in
         bytes; `durable` False leaves out every sync, so a power loss may cost blobs and names. Raises StoreUnusable for
@@ -76,7 +76,8 @@ class DiskStore:
         """
         files = files or Files()
         worker = Worker(workers or CapacityLimiter(WORKERS))
-        layout = await found(path, files, worker, sleep=sleep)
+        layout = place if isinstance(place, Layout) else Layout(place)
+        await found(layout, files, worker, sleep=sleep)
         return cls(layout, files, worker, reserve=reserve, durable=durable, sleep=sleep)
 
     # --- Target ---

@@ -24,29 +24,28 @@ EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.
 _MARK_LIMIT = 4096
 
 
-async def found(path: Path, files: Files, worker: Worker, *, sleep: Sleep) -> Layout:
-    """Make `path` a store, or check that it is one.
+async def found(layout: Layout, files: Files, worker: Worker, *, sleep: Sleep) -> None:
+    """Make the root of `layout` a store, or check that it is one.
 
-    A new root is for its owner alone (0700, THREATS D3); what others made keeps its rights. Raises StoreUnusable for a
-    directory that holds something else, cannot be written or has no locks; ContentCorrupt where the index is missing.
+    A new root is for its owner alone (0700, THREATS D3) unless the layout says otherwise; what others made keeps its
+    rights. Raises StoreUnusable for a directory that holds something else, cannot be written or has no locks;
+    ContentCorrupt where the index is missing.
     """
-    layout = Layout(path)
-    await worker.run(_make_root, files, path)
+    await worker.run(_make_root, files, layout)
     if not await worker.run(_is_whole, files, layout):
         async with _as_founder(layout, files, worker, sleep) as founder:
             if founder:
                 await _complete(layout, files, worker)
-    with translated():
-        await _check_mark(layout, files)
+    await check_mark(layout, files)
     await worker.run(_check_locks, files, layout)
     await worker.run(set_aside, files, layout)
-    return layout
 
 
-def _make_root(files: Files, path: Path) -> None:
+def _make_root(files: Files, layout: Layout) -> None:
+    path = layout.root
     try:
         files.make_parents(path)
-        is_new = files.make_directory(path)
+        is_new = files.make_directory(path, layout.mode_of(path))
     except FileNotFoundError as error:  # /proc and its like have no room for new directories
         raise StoreUnusable(
             "no directory can be made there", where=path, hint="Choose another directory for the store."
@@ -96,8 +95,10 @@ async def _complete(layout: Layout, files: Files, worker: Worker) -> None:
             await files.replace(layout.index, EMPTY_INDEX, scratch=layout.scratch("index.json"), mode=0o644)
 
 
-async def _check_mark(layout: Layout, files: Files) -> None:
-    raw = await files.read(layout.mark, limit=_MARK_LIMIT) or b""
+async def check_mark(layout: Layout, files: Files) -> None:
+    """Raise StoreUnusable unless the directory says that it is an image layout of the version that is known here."""
+    with translated():
+        raw = await files.read(layout.mark, limit=_MARK_LIMIT) or b""
     try:
         version = load_document(raw, what="oci-layout", limit=_MARK_LIMIT).get("imageLayoutVersion")
     except InvalidManifest as error:
@@ -110,7 +111,7 @@ async def _check_mark(layout: Layout, files: Files) -> None:
 
 def _make_directories(files: Files, layout: Layout) -> None:
     for path in layout.directories:
-        files.make_directory(path)
+        files.make_directory(path, layout.mode_of(path))
     # Else a power loss could take a directory with the blobs in it. Also of those that were there: their founder may
     # have died before this line.
     for parent in sorted({path.parent for path in layout.directories}):

@@ -22,9 +22,19 @@ _SCRATCH_LOCKS = {"facts.new": "facts", "index.json.new": "index"}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of a store under `root`."""
+    """The paths of a store under `root`.
+
+    `own`: the folder below it of what only this program needs; empty: beside the rest. `mode`: the rights of the
+    directories that other tools look into, where they are made.
+    """
 
     root: Path
+    own: str = ""
+    mode: int = 0o700
+
+    @property
+    def _inner(self) -> Path:
+        return self.root / self.own
 
     @property
     def index(self) -> Path:
@@ -37,11 +47,11 @@ class Layout:
 
     @property
     def ingests(self) -> Path:
-        return self.root / "ingest"
+        return self._inner / "ingest"
 
     @property
     def locks(self) -> Path:
-        return self.root / "locks"
+        return self._inner / "locks"
 
     @property
     def probe(self) -> Path:
@@ -50,28 +60,32 @@ class Layout:
 
     @property
     def leases(self) -> Path:
-        return self.root / "leases"
+        return self._inner / "leases"
 
     @property
     def spare(self) -> Path:
         """A file without meaning that makes room when the disk is full."""
-        return self.root / "spare"
+        return self._inner / "spare"
 
     @property
     def quarantine(self) -> Path:
-        return self.root / "quarantine"
+        return self._inner / "quarantine"
 
     @property
     def layers(self) -> Path:
         """Unpacked layers; the room `rootfs` keeps house there."""
-        return self.root / "layers"
+        return self._inner / "layers"
 
     @property
     def directories(self) -> tuple[Path, ...]:
         """Every directory a store has, outer ones first."""
-        own = (self.ingests, self.locks, self.leases, self.root / "facts", self.quarantine)
-        inner = (*map(self.blobs, HEX_LENGTH), *map(self.facts, HEX_LENGTH))
-        return (self.root / "blobs", *own, *inner)
+        own = (self.ingests, self.locks, self.leases, self._inner / "facts", self.quarantine)
+        outer = (self.root / "blobs", self._inner) if self.own else (self.root / "blobs",)
+        return (*outer, *own, *map(self.blobs, HEX_LENGTH), *map(self.facts, HEX_LENGTH))
+
+    def mode_of(self, directory: Path) -> int:
+        """The rights of one of them, or of the root, when it is made."""
+        return self.mode if directory == self.root or directory.is_relative_to(self.root / "blobs") else 0o700
 
     def blobs(self, algorithm: str) -> Path:
         return self.root / "blobs" / algorithm
@@ -105,7 +119,7 @@ class Layout:
         return self.locks / of
 
     def facts(self, algorithm: str) -> Path:
-        return self.root / "facts" / algorithm
+        return self._inner / "facts" / algorithm
 
     def fact(self, digest: Digest) -> Path:
         return self.facts(digest.algorithm) / f"{digest.hex}.json"

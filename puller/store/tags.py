@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest
+from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InvalidManifest
 from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
 from puller.model.document import list_of, load_document
 from puller.store.failure import translated
 from puller.store.files import Files
@@ -69,10 +70,27 @@ class Tags:
         await self._change(change)
         return found[0]
 
-    async def _change(self, change: Callable[[Document], Document]) -> None:
+    async def drop(self, name: str, expected: Digest) -> None:
+        """Remove `name` and nothing else; it is no error if it is gone. Raises DigestMismatch for another content."""
+
+        def change(document: Document) -> Document | None:
+            known = by_name(decode(document)[0]).get(name)
+            if known is None:
+                return None
+            if known.digest != expected:
+                what = "the name stands for something else by now"
+                raise DigestMismatch(what, where=name, wanted=expected, got=known.digest)
+            return without_name(document, name)
+
+        await self._change(change)
+
+    async def _change(self, change: Callable[[Document], Document | None]) -> None:
         async with self._locks.held(self._layout.locks / "index"):
             raw = await self._read()
-            content = await self._worker.run(self._checked, lambda: _encode(change(load(raw))))
+            changed = await self._worker.run(self._checked, lambda: change(load(raw)))
+            if changed is None:
+                return
+            content = await self._worker.run(_encode, changed)
             with translated():
                 await self._files.replace(
                     self._layout.index,
