@@ -1,0 +1,65 @@
+"""Parts: what of a run's report is about which mirror. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from puller.mirror.config import Mirror
+from puller.model.sync import Item, SyncReport
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One mirror's share of a run: its tags, and what failed, as facts of errors with what they are about."""
+
+    items: tuple[Item, ...] = ()
+    failures: tuple[tuple[str, Mapping[str, object]], ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing of it failed."""
+        return not self.failures
+
+
+def parts_of(report: SyncReport, mirrors: Sequence[tuple[str, Mirror]]) -> dict[str, Part]:
+    """Each mirror's part by its key. A failure that cannot be told to be of one mirror is of all."""
+    items: dict[str, list[Item]] = {key: [] for key, _ in mirrors}
+    failures: dict[str, list[tuple[str, Mapping[str, object]]]] = {key: [] for key, _ in mirrors}
+    for item in report.items:
+        owners = [key for key, mirror in mirrors if _is_of(item, mirror)][:1]
+        for key in owners:
+            items[key].append(item)
+        if item.error is not None:
+            for key in owners or items:
+                failures[key].append((f"{item.source}:{item.tag}", item.error))
+    for source, error in report.problems:
+        for key in [key for key, mirror in mirrors if _comes_from(source, mirror)] or items:
+            failures[key].append((source, error))
+    if report.error is not None:
+        for key in items:
+            failures[key].append(("the run", report.error))
+    return {key: Part(tuple(items[key]), tuple(failures[key])) for key in items}
+
+
+def _is_of(item: Item, mirror: Mirror) -> bool:
+    if item.line and mirror.line and item.line != mirror.line:
+        return False
+    return _comes_from(item.source, mirror) and _goes_to(item.target, mirror)
+
+
+def _comes_from(place: str, mirror: Mirror) -> bool:
+    return place == str(mirror.source) or _stands_for(str(mirror.source), place)
+
+
+def _goes_to(place: str, mirror: Mirror) -> bool:
+    """A directory or a store of a pattern gets its repositories within it, or under their names."""
+    target = str(mirror.target)
+    return (
+        place == target or _stands_for(target, place) or (mirror.target.kind != "registry" and place.startswith(target))
+    )
+
+
+def _stands_for(pattern: str, place: str) -> bool:
+    if "*" not in pattern:
+        return False
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), place) is not None
