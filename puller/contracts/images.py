@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from puller.contracts.content import Fetcher, Source, Target
 from puller.model.descriptor import Descriptor
@@ -61,6 +61,19 @@ class ImageTarget(Target, Protocol):
         ...
 
 
+@runtime_checkable
+class Housekeeper(Protocol):
+    """An ImageTarget that misses what a name needs, and throws away in time what no name needs."""
+
+    async def leave_out(self, document: Descriptor, absent: Sequence[Digest]) -> None:
+        """Of an index or manifest that is about to be put: what it names and was not brought, by choice."""
+        ...
+
+    async def keep(self, descriptor: Descriptor) -> None:
+        """Have what was put stay under its digest alone. Raises ContentUnknown where it is not whole."""
+        ...
+
+
 class TagKeeper(Protocol):
     """A place whose tags can be taken away."""
 
@@ -90,7 +103,11 @@ class Held(Protocol):
         ...
 
     def is_at(self, place: str) -> bool:
-        """Whether this run has seen it at `place`."""
+        """Whether this run has seen it at `place`: of a manifest or index, with all that it needs."""
+        ...
+
+    def lend(self, raw: bytes) -> None:
+        """Have a small document at hand for the others; it may be forgotten."""
         ...
 
     async def arrived(self, place: str) -> None:

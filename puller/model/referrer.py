@@ -1,0 +1,55 @@
+"""Referrers: where what refers to a manifest is listed if nobody keeps such a list, and what it says of each.
+
+Distribution-spec 1.1, "Pushing Manifests with Subject" and "Referrers Tag Schema": the list is an index, under a tag
+made of the digest of the subject.
+"""
+
+import json
+from typing import Any
+
+from puller.errors import InvalidManifest
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.document import MAX_BYTES, list_of, load_document
+from puller.model.manifest import Index, Manifest
+from puller.model.mediatype import OCI_INDEX
+
+MAX_REF = 64  # characters of the digest that go into the tag
+_WHAT = "list of referrers"
+
+
+def tag_of(subject: Digest) -> str:
+    """The tag under which the referrers of `subject` are listed."""
+    return f"{subject.algorithm}-{subject.hex[:MAX_REF]}"
+
+
+def entry_of(document: Manifest | Index, descriptor: Descriptor) -> dict[str, Any]:
+    """The descriptor of what was pushed, as the list shows it: its type, and all of its annotations."""
+    kind = document.artifact_type
+    if kind is None and isinstance(document, Manifest) and document.config is not None:
+        kind = document.config.media_type
+    entry: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "digest": str(descriptor.digest),
+        "size": len(document.raw),
+    }
+    entry |= {} if kind is None else {"artifactType": kind}
+    return entry | ({"annotations": dict(document.annotations)} if document.annotations else {})
+
+
+def with_referrer(held: bytes | None, entry: dict[str, Any]) -> bytes | None:
+    """The list `held` (None: there is none) with `entry` in it; None where it is in there already.
+
+    Raises InvalidManifest for what is no such list, or would be longer than a manifest may be.
+    """
+    empty = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+    index = empty if held is None else load_document(held, what=_WHAT)
+    if index.get("mediaType", OCI_INDEX) != OCI_INDEX:
+        raise InvalidManifest("the tag names something else", wanted=OCI_INDEX, got=repr(index["mediaType"])[:100])
+    listed = list_of(index, "manifests", what=_WHAT)
+    if any(isinstance(known, dict) and known.get("digest") == entry["digest"] for known in listed):
+        return None
+    changed = json.dumps({**index, "manifests": [*listed, entry]}, separators=(",", ":")).encode()
+    if len(changed) > MAX_BYTES:
+        raise InvalidManifest(f"{_WHAT} is too large", wanted=f"at most {MAX_BYTES} bytes", got=len(changed))
+    return changed
