@@ -21,8 +21,8 @@ FLOORS = {
     "stream": 1, "legacy": 1,
     "contracts": 2,
     "registry": 3, "settings": 3, "store": 3, "graph": 3, "rootfs": 3, "archive": 3, "mirror": 3, "objects": 3,
-    "ops": 4,
-    "cli": 5, "web": 5,
+    "ops": 4, "web": 4,
+    "cli": 5,
     "__init__": 6, "__main__": 6,  # the door: `import puller` and `python -m puller`
 }  # fmt: skip
 

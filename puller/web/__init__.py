@@ -1,0 +1,1 @@
+"""What is shown to other programs over HTTP: numbers, and whether all is well."""
