@@ -63,32 +63,39 @@ class Prover:
         self._told = told
         self._pulse = pulse
         self._read = 0
-        self._proved: dict[tuple[int, Digest | None], Piece] = {}  # by where the member lies
+        self._proved: dict[tuple[int, str], Piece] = {}  # by where the member lies
 
     def layer(self, member: Member, diff_id: Digest) -> Piece:
         """A layer of which only the diff ID is known. Raises DiffIDMismatch, LayerError, Unsupported."""
-        known = self._proved.get((member.start, diff_id))
+        piece = self.found(member, algorithm=diff_id.algorithm)
+        check_diff_id(member, diff_id, piece.facts.diff_id)
+        return piece
+
+    def found(self, member: Member, *, algorithm: str = "sha256") -> Piece:
+        """A layer of which nothing is known; `algorithm` is that of the diff ID it is found to have. Raises LayerError,
+        Unsupported.
+        """
+        known = self._proved.get((member.start, algorithm))
         if known is not None:
             return known
         compression = self._archive.compression(member)
         digester = Digester()
-        if compression == "none" and diff_id.algorithm == digester.algorithm:  # then the one is the other
+        if compression == "none" and algorithm == digester.algorithm:  # then the one is the other
             self._pass(member, digester)
             facts = Facts(diff_id=digester.digest, unpacked_size=digester.size)
         elif compression in OLD:
-            inner = Digester(diff_id.algorithm)
+            inner = Digester(algorithm)
             sink = Tee(digester, inner)
             self._pass(member, Inflate(sink, compression=compression, limit=MAX_UNPACKED, pulse=self._pulse))
             facts = Facts(diff_id=inner.digest, unpacked_size=inner.size)
         else:
-            reader = LayerReader(promised=compression, tarsum=False, algorithm=diff_id.algorithm, pulse=self._pulse)
+            reader = LayerReader(promised=compression, tarsum=False, algorithm=algorithm, pulse=self._pulse)
             self._pass(member, Tee(digester, reader))
             facts = reader.facts
-        check_diff_id(member, diff_id, facts.diff_id)
         descriptor = Descriptor(LAYER_TYPES[compression], digester.digest, digester.size)
         unpacked = compression if compression in OLD else None
         piece = Piece(descriptor, member=member, unpacked=unpacked, facts=replace(facts, verified=True))
-        self._proved[member.start, diff_id] = piece
+        self._proved[member.start, algorithm] = piece
         return piece
 
     def blob(self, member: Member, wanted: Descriptor, diff_id: Digest | None) -> Piece:

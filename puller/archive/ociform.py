@@ -10,8 +10,10 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import OCI_INDEX
 
-# The first is what image-layout.md defines, the second what containerd and so Docker look for first.
-_NAME_KEYS: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+# The one is what image-layout.md defines, the other what containerd and so Docker look for first.
+_NAME: Final = "org.opencontainers.image.ref.name"
+_FULL_NAME: Final = "io.containerd.image.name"
+MARK: Final = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +26,12 @@ class Root:
 
 def oci_items(roots: Iterable[Root], blobs: Mapping[Digest, bytes | Stream]) -> Sequence[Item]:
     """The members of an archive of `roots`, in order; `blobs` is all that they need, themselves included."""
-    entries = {(root.descriptor.digest, name): _entry(root.descriptor, name) for root in roots for name in _names(root)}
-    index = {
-        "schemaVersion": 2,
-        "mediaType": OCI_INDEX,
-        "manifests": [entries[key] for key in sorted(entries)],
-    }
+    index = index_of((name, name, root.descriptor) for root in roots for name in _names(root))
     algorithms = sorted({digest.algorithm for digest in blobs})
     items: list[Item] = [Directory("blobs"), *(Directory(f"blobs/{algorithm}") for algorithm in algorithms)]
     items += [File(f"blobs/{digest.algorithm}/{digest.hex}", content) for digest, content in blobs.items()]
-    items.append(File("index.json", json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()))
-    items.append(File("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'))
+    items.append(File("index.json", index))
+    items.append(File("oci-layout", MARK))
     return in_order(items)
 
 
@@ -42,7 +39,14 @@ def _names(root: Root) -> list[str]:
     return sorted(set(root.names)) or [""]
 
 
-def _entry(descriptor: Descriptor, name: str) -> dict[str, object]:
-    annotations = dict.fromkeys(_NAME_KEYS, name) if name else {}
-    plain = replace(descriptor, annotations=annotations, platform=None, artifact_type=None, urls=())
+def index_of(entries: Iterable[tuple[str, str, Descriptor]]) -> bytes:
+    """An index.json of these entries, in order; each has its name here, and that in full. Empty: there is none."""
+    found = {(descriptor.digest, name): _entry(descriptor, name, full) for name, full, descriptor in entries}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [found[key] for key in sorted(found)]}
+    return json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _entry(descriptor: Descriptor, name: str, full: str) -> dict[str, object]:
+    named = {key: text for key, text in ((_FULL_NAME, full), (_NAME, name)) if text}
+    plain = replace(descriptor, annotations=named, platform=None, artifact_type=None, urls=())
     return plain.encode()

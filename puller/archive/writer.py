@@ -56,11 +56,19 @@ class ArchiveWriter:
         self.size += len(chunk)
 
     def _header(self, kind: bytes, name: str, size: int, mtime: int, target: str = "") -> None:
-        entry = Entry(
-            name.encode(), target.encode(), kind, _MODES[kind], 0, 0, size, mtime * _SECOND, b"", b"", 0, 0,
-            NO_RECORDS, NO_RECORDS, 0, size,
-        )  # fmt: skip
-        self.put(header(entry))
+        self.put(header(_entry(kind, name, size, mtime, target)))
+
+
+def file_entry(name: str, size: int, mtime: int) -> Entry:
+    """What the header of a file says."""
+    return _entry(REGULAR, name, size, mtime)
+
+
+def _entry(kind: bytes, name: str, size: int, mtime: int, target: str = "") -> Entry:
+    return Entry(
+        name.encode(), target.encode(), kind, _MODES[kind], 0, 0, size, mtime * _SECOND, b"", b"", 0, 0,
+        NO_RECORDS, NO_RECORDS, 0, size,
+    )  # fmt: skip
 
 
 class OpenFile:

@@ -1,16 +1,16 @@
 """load: the images of an archive, brought into the graph or the store under the IDs they have; all of them or none."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from anyio import CancelScope
 
 from puller.archive.content import Prover
 from puller.archive.opened import Archive, opened
 from puller.archive.spool import Bounds
-from puller.errors import InputError, InvalidArchive, Unsupported
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.names import check_new
+from puller.ops.loading.blame import said_by_archive
 from puller.ops.loading.compat import load_as_docker
 from puller.ops.loading.content import ContentLoading
 from puller.ops.loading.graph import GraphLoading, check_writable
@@ -71,7 +71,7 @@ async def _load(archive: Archive, graph: Graph, *, retag: bool, hear: Hear) -> l
     told = Teller(hear, "layers", archive.size)
 
     def planned() -> LoadPlan:
-        with _said_by_archive():
+        with said_by_archive():
             plan = plan_load(archive, graph.images, Prover(archive, told=told, pulse=stop_when_cancelled))
             for name in (*plan.names, *(name for image in plan.content for name in image.names)):
                 check_new(name)
@@ -111,15 +111,3 @@ def _content_lines(plan: LoadPlan) -> Iterator[Landed]:
     for image in plan.content:
         for name in image.names or (None,):
             yield Landed(None if name is None else str(name), str(image.image_id), "content")
-
-
-@contextmanager
-def _said_by_archive() -> Iterator[None]:
-    """Of documents that break their rules it is the archive that is wrong, and not who named it."""
-    try:
-        yield
-    except Unsupported:
-        raise
-    except InputError as error:
-        facts = {name: getattr(error, name) for name in ("where", "wanted", "got", "hint", *error.context)}
-        raise InvalidArchive(error.what, **facts) from error

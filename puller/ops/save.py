@@ -129,7 +129,7 @@ class _Saving:
             return SavedImage(layers, places, None)
         # What the folders say and no more: so a graph that was loaded from them gives this config again.
         history = [layer.json for layer in layers]
-        diff_ids = [layer.content.digest for layer in layers]
+        diff_ids = [layer.diff_id for layer in layers]
         return SavedImage(layers, places, modern_config(history, diff_ids, graph_id=one.image_id))
 
     async def _held_line(self, one: Picked) -> list[GraphImage]:
