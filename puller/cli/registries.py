@@ -3,6 +3,7 @@
 Apart from `rooms`, because aiohttp takes longer to load than many a verb to run that needs no registry.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from puller.cli.environment import (
@@ -14,13 +15,17 @@ from puller.cli.environment import (
     surroundings,
 )
 from puller.cli.options import Access
-from puller.contracts.access import Keyring
+from puller.contracts.access import Keyring, Routes
 from puller.errors import InvalidConfig
+from puller.mirror.config import Host
+from puller.mirror.hosts import HostKeyring, HostRoutes
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
+from puller.registry.means import HostManner
 from puller.registry.transport.noproxy import NoProxy
 from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
+from puller.settings.certsd import trust_in
 from puller.settings.helper import Helpers
 from puller.settings.keyring import FileKeyring
 from puller.settings.netrc import Netrc
@@ -32,19 +37,31 @@ CONNECTIONS = 8
 
 
 def open_client(
-    access: Access, *, jobs: int, report: Report, keyring: Keyring | None = None, foreign_layers: bool = False
+    access: Access,
+    *,
+    jobs: int,
+    report: Report,
+    keyring: Keyring | None = None,
+    foreign_layers: bool = False,
+    hosts: Mapping[str, Host] | None = None,
 ) -> RegistryClient:
     """A registry client with the accounts of `keyring`, else of this user.
 
-    Raises InvalidConfig for what is no `host:port`.
+    `hosts`: what a configuration says of registries; options come before that, what is set up elsewhere after it.
+    Raises InvalidConfig for what is no `host:port`, and for logins and certificates that are not there.
     """
     for host in access.plain_http:
         if not is_registry(host):
             hint = "Name the registry as references do, without scheme and path: registry.example:5000."
             raise InvalidConfig("--plain-http wants a registry", wanted="host[:port]", got=repr(host)[:160], hint=hint)
+    accounts: Keyring = keyring or known_accounts(access)
+    routes: Routes = SettingsRoutes(settings_places(), mirrors=access.mirrors)
+    if hosts:
+        accounts = HostKeyring(accounts, hosts, surroundings(), _beginning)
+        routes = HostRoutes(routes, hosts, trust_in)
     return RegistryClient(
-        keyring=keyring or known_accounts(access),
-        routes=SettingsRoutes(settings_places(), mirrors=access.mirrors),
+        keyring=accounts,
+        routes=routes,
         plain_http=access.plain_http,
         ca_file=access.ca,
         token_hosts=access.token_hosts,
@@ -56,9 +73,15 @@ def open_client(
         limit_rate=access.limit_rate,
         request_rate=access.request_rate,
         max_wait=access.max_wait,
+        manners={name: HostManner(host.rate, host.concurrency) for name, host in (hosts or {}).items()},
         foreign_layers=foreign_layers,
         limits=limits_path(),
     )
+
+
+def _beginning(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limit + 1)
 
 
 def known_accounts(access: Access) -> FileKeyring:

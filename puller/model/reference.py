@@ -31,6 +31,11 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_repository(text: str) -> bool:
+    """Whether `text` is the name of a repository within a registry, by the distribution spec ("Pulling manifests")."""
+    return len(text) <= MAX_REPOSITORY and _REPOSITORY.fullmatch(text) is not None
+
+
 def is_registry(text: str) -> bool:
     """Whether `text` is `host`, `host:port` or `[v6]:port`, with a host that a resolver can be asked for."""
     match = _REGISTRY.fullmatch(text)

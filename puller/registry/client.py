@@ -1,6 +1,7 @@
 """RegistryClient: all registries that one run of the program speaks to. One session for each, made on first need."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -11,15 +12,17 @@ from aiohttp.resolver import ThreadedResolver
 
 from puller.contracts.access import Endpoint, Keyring, Protection, Routes, Trust
 from puller.contracts.images import ImageSource
+from puller.model.digest import Digest
 from puller.model.event import Report, unheard
-from puller.model.reference import Reference
+from puller.model.reference import DOCKER_HUB, Reference
 from puller.registry.answer import Request
+from puller.registry.catalog import list_repositories
 from puller.registry.download.pool import Pool
 from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.failure import MAX_ERROR
 from puller.registry.foreign import Foreign
 from puller.registry.identity.auth import NO_SCOPE
-from puller.registry.means import Means
+from puller.registry.means import HostManner, Means
 from puller.registry.mirrors.health import Health
 from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.mirrors.replica import Replica, suited
@@ -46,11 +49,12 @@ class RegistryClient:
     itself; without them every registry is at the host of its name. `plain_http` names registries, as `host:port`, that
     may be spoken to without TLS; loopback hosts may be without being named, but only anonymously, and not when a
     `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token servers
-    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host;
-    `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every
-    request is reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not
-    got are fetched from the URLs of their manifests. `proxies` are those to go through; `limit_rate` is in
-    bytes per second, of the bodies of all requests together.
+    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host,
+    `request_rate` the requests a second; `manners` say otherwise of some registries, by their names in references.
+    `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every request is
+    reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not got are fetched from the URLs of
+    their manifests. `proxies` are those to go through; `limit_rate` is in bytes per second, of the bodies of all
+    requests together.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class RegistryClient:
         token_hosts: Collection[str] = (),
         ca_file: Path | None = None,
         concurrency: int = 6,
+        manners: Mapping[str, HostManner] | None = None,
         user_agent: str = f"puller/{VERSION}",
         report: Report = unheard,
         debug: bool = False,
@@ -105,6 +110,7 @@ class RegistryClient:
             limiter=Limiter(world, report=hear, folder=limits, request_rate=request_rate),
             max_wait=max_wait,
         )
+        self._manners = dict(manners or {})
         self._health = Health(world.clock, self._means.limiter)
         self._sessions: dict[tuple[Endpoint, str, bool], Session] = {}
 
@@ -131,12 +137,35 @@ class RegistryClient:
         replicas = [Replica(endpoint, opened) for endpoint in endpoints]
         return Mirrored(replicas, self._health, self._means.report, place=reference.name)
 
-    def repository(self, reference: Reference, *, mount_from: str | None = None) -> Repository:
+    def repository(
+        self,
+        reference: Reference,
+        *,
+        mount_from: str | None = None,
+        lenders: Callable[[Digest], str | None] | None = None,
+    ) -> Repository:
         """The repository of `reference` in the registry itself, mirrors apart. Raises InvalidConfig as `source`.
 
         `mount_from`: another repository of the same registry, which may lend blobs that are to be brought here.
+        `lenders` tell of a blob, when it is about to be brought, which other repository there has it for certain.
         """
-        return self._opened(self._routes.home(reference), reference, mount_from=mount_from)
+        return self._opened(self._routes.home(reference), reference, mount_from=mount_from, lenders=lenders)
+
+    async def catalog(self, registry: str) -> AsyncIterator[str]:
+        """The names of all repositories of a registry (`host[:port]`), without it, page by page in its order.
+
+        Raises InvalidReference, InvalidConfig as `source`, and RegistryError.
+        """
+        somewhere = Reference(registry, "library/catalog" if registry == DOCKER_HUB else "catalog")
+        session = self._session(self._routes.home(somewhere))
+        async with aclosing(list_repositories(session)) as names:
+            async for name in names:
+                yield name
+
+    @property
+    def requests(self) -> Mapping[str, Mapping[str, int]]:
+        """How many requests went out so far, by `host[:port]`, then by method."""
+        return self._means.census.counts
 
     async def introduce(self, reference: Reference) -> bool:
         """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.
@@ -173,10 +202,16 @@ class RegistryClient:
         await self.close()
 
     def _opened(
-        self, endpoint: Endpoint, reference: Reference, *, hasty: bool = False, mount_from: str | None = None
+        self,
+        endpoint: Endpoint,
+        reference: Reference,
+        *,
+        hasty: bool = False,
+        mount_from: str | None = None,
+        lenders: Callable[[Digest], str | None] | None = None,
     ) -> Repository:
         session = self._session(endpoint, hasty=hasty)
-        return Repository(session, reference, called=endpoint.repository, mount_from=mount_from)
+        return Repository(session, reference, called=endpoint.repository, mount_from=mount_from, lenders=lenders)
 
     def _session(self, endpoint: Endpoint, *, hasty: bool = False) -> Session:
         """The session of an endpoint: shared by repositories of one host, set up alike, for one account (B20).
@@ -188,7 +223,8 @@ class RegistryClient:
         identity = None if keyring is None else keyring.identity(endpoint.registry, endpoint.repository)
         key = replace(endpoint, repository=""), "" if identity is None else identity.name, hasty
         if key not in self._sessions:
-            self._sessions[key] = Session(key[0], identity, suited(self._means, endpoint, hasty=hasty))
+            means = suited(self._means, endpoint, hasty=hasty, manner=self._manners.get(endpoint.registry))
+            self._sessions[key] = Session(key[0], identity, means)
         return self._sessions[key]
 
     def _overridden(self, endpoint: Endpoint) -> Endpoint:

@@ -10,6 +10,7 @@ from puller.model.event import Report, unheard
 from puller.registry.download.pool import Pool
 from puller.registry.quota.limiter import MAX_WAIT, Limiter
 from puller.registry.retry import RetryPolicy
+from puller.registry.transport.census import Census
 from puller.registry.transport.patience import Patience
 from puller.registry.transport.proxy import STRAIGHT, Proxies
 from puller.registry.transport.reach import Classify, reach_of
@@ -20,12 +21,21 @@ from puller.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
+class HostManner:
+    """How much one registry is asked for at most: requests a second, connections at once; None as any other."""
+
+    rate: float | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
     """`token_hosts`: token servers that may see credentials whichever registry sends there. `concurrency`: most
     connections to one host. `trace` hears of every request; None: nobody wants to know.
     `pool` is of those who fetch in pieces over several connections; None: nobody does.
     `limiter` lets requests go when their hosts allow it, None: each session has its own; `max_wait` is in seconds.
-    `throttle` holds back the bodies of all transfers together; None: nothing does.
+    `throttle` holds back the bodies of all transfers together; None: nothing does. `rate`: requests a second to the
+    registry itself, None for what the limiter has for any host. `census` counts the requests.
     """
 
     report: Report = unheard
@@ -43,3 +53,5 @@ class Means:
     trace: Trace | None = None
     limiter: Limiter | None = None
     max_wait: float = MAX_WAIT
+    rate: float | None = None
+    census: Census = field(default_factory=Census)

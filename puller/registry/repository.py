@@ -1,6 +1,6 @@
 """Repository: one repository of a registry, to copy images from and to, and to keep its tags."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -55,11 +55,17 @@ class Repository:
     """An ImageSource, ImageTarget and TagKeeper of one repository. Safe to use from many tasks of one event loop.
 
     `called`: its name at the host of `session`, where mirrors have another. `mount_from`: another repository of this
-    registry, which may have blobs that are to be brought here.
+    registry, which may have blobs that are to be brought here. `lenders`: which other repository has a blob.
     """
 
     def __init__(
-        self, session: Session, reference: Reference, *, called: str | None = None, mount_from: str | None = None
+        self,
+        session: Session,
+        reference: Reference,
+        *,
+        called: str | None = None,
+        mount_from: str | None = None,
+        lenders: Callable[[Digest], str | None] | None = None,
     ) -> None:
         name = called or reference.repository
         self._session = session
@@ -70,6 +76,7 @@ class Repository:
         self._kept: KeptBody | None = None
         self._place = Place(session, name, Scope(name, ("pull", "push")))
         self._mount_from = mount_from
+        self._lenders = lenders
         self._mounted: set[Digest] = set()
         self._locks: dict[Digest, anyio.Lock] = {}
         self._interrupted: dict[Digest, tuple[Upload, Progress]] = {}
@@ -184,18 +191,19 @@ class Repository:
     async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[Ingest | None]:
         """Open an ingest whose bytes go into the repository; None: it has them already.
 
-        Blobs are not complete before `commit`. Where an error leaves `may_go_on` true, opening it again waits a while
+        What another repository is known to lend is mounted unasked, which costs one request. Blobs are not complete
+        before `commit`. Where an error leaves `may_go_on` true, opening it again waits a while
         and goes on where the line broke, or raises what it was. Raises RegistryError.
         """
         async with self._locks.setdefault(expected.digest, anyio.Lock()):
             try:
-                if await self.exists(expected):
-                    self._interrupted.pop(expected.digest, None)
+                upload = await self._lent(expected)
+                if await self._has(expected, upload):
                     yield None
                 elif expected.media_type in _DOCUMENTS:
                     yield DocumentDeposit(expected, watchers, self._put_by_digest)
                 else:
-                    async with self._uploading(expected, watchers) as deposit:
+                    async with self._uploading(expected, watchers, upload) as deposit:
                         yield deposit
             except RegistryError as error:
                 error.at(reference=self.place, digest=expected.digest, phase="upload")
@@ -272,11 +280,37 @@ class Repository:
             error.at(reference=self.place, digest=subject, phase="referrers")
             raise
 
-    @asynccontextmanager
-    async def _uploading(self, expected: Descriptor, watchers: Sequence[Sink]) -> AsyncIterator[Ingest | None]:
-        new = Upload(self._place, expected, mount_from=self._mount_from), Progress(expected)
-        upload, progress = self._interrupted.pop(expected.digest, new)
+    async def _lent(self, expected: Descriptor) -> Upload | None:
+        """An upload that was begun as a mount, where somebody is known to have the blob."""
+        if self._lenders is None or expected.media_type in _DOCUMENTS or expected.digest in self._interrupted:
+            return None
+        lender = self._lenders(expected.digest)
+        if lender is None or lender == self._repository:
+            return None
+        upload = Upload(self._place, expected, mount_from=lender)
         await upload.begin()
+        return upload
+
+    async def _has(self, expected: Descriptor, begun: Upload | None) -> bool:
+        """Whether nothing is to be brought; an upload that was begun for it ends then."""
+        if begun is not None and begun.is_mounted:
+            self._mounted.add(expected.digest)
+            return True
+        if not await self.exists(expected):
+            return False
+        self._interrupted.pop(expected.digest, None)
+        if begun is not None:
+            await begun.cancel()
+        return True
+
+    @asynccontextmanager
+    async def _uploading(
+        self, expected: Descriptor, watchers: Sequence[Sink], begun: Upload | None
+    ) -> AsyncIterator[Ingest | None]:
+        new = begun or Upload(self._place, expected, mount_from=self._mount_from), Progress(expected)
+        upload, progress = self._interrupted.pop(expected.digest, new)
+        if upload is not begun:
+            await upload.begin()
         if upload.is_mounted:
             self._mounted.add(expected.digest)
             yield None

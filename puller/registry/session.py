@@ -71,7 +71,7 @@ class Session:
         named = endpoint.protection in (Protection.PLAIN, Protection.ANY)
         proven = endpoint.protection is not Protection.ANY
         account = "" if self._identity is None else self._identity.name
-        self._visitor = self._limiter.visitor(self.origin.netloc, account, max_wait=means.max_wait)
+        self._visitor = self._limiter.visitor(self.origin.netloc, account, max_wait=means.max_wait, rate=means.rate)
         self._lines = Lines(self.origin, named=named, trust=endpoint.trust, means=means, proven=proven)
         self._authenticator = Authenticator(
             registry=self.origin,

@@ -32,19 +32,28 @@ MAX_SCOPES = 1024  # tokens kept: a long run over a large catalog must not grow 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a request needs: actions on one repository. The order of actions does not count. See NO_SCOPE."""
+    """What a request needs: actions on one repository. The order of actions does not count. See NO_SCOPE and CATALOG.
+
+    `lender`: another repository that is read from, as where a blob is mounted.
+    """
 
     repository: str
     actions: tuple[str, ...] = ("pull",)
+    kind: str = "repository"
+    lender: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", tuple(sorted(set(self.actions))))
 
     def __str__(self) -> str:
-        return f"repository:{self.repository}:{','.join(self.actions)}" if self.repository else ""
+        if not self.repository:
+            return ""
+        own = f"{self.kind}:{self.repository}:{','.join(self.actions)}"
+        return f"{own} repository:{self.lender}:pull" if self.lender else own
 
 
 NO_SCOPE = Scope("", ())  # no more than to show who we are, as at a login
+CATALOG = Scope("catalog", ("*",), kind="registry")  # the list of repositories (distribution, token/scope.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +313,12 @@ class Authenticator:
 
 
 def _url(realm: Realm, wish: Mapping[str, str]) -> str:
-    """The realm's URL with `wish` in its query.
+    """The realm's URL with `wish` in its query; each of several scopes is a parameter of its own (token.md, `scope`).
 
     A scope that the realm brings along is left out: what is asked for is decided here (THREATS B12).
     """
     parts = urlsplit(realm.url)
     own = parse_qsl(parts.query, keep_blank_values=True)
     kept = [(key, value) for key, value in own if key != "scope" and key not in wish]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *wish.items()], quote_via=quote)))
+    wished = [(key, value) for key, text in wish.items() for value in (text.split(" ") if key == "scope" else (text,))]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *wished], quote_via=quote)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from puller.contracts.access import Endpoint
-from puller.registry.means import Means
+from puller.registry.means import HostManner, Means
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -39,11 +39,15 @@ class Replica:
         return self._repositories[hasty]
 
 
-def suited(means: Means, endpoint: Endpoint, *, hasty: bool) -> Means:
-    """The same as it suits one endpoint: with the proxy and the waits that are set up for it, and a mirror's patience.
+def suited(means: Means, endpoint: Endpoint, *, hasty: bool, manner: HostManner | None = None) -> Means:
+    """The same as it suits one endpoint: with the proxy, the waits and the `manner` that are set up for it, and a
+    mirror's patience.
 
     Raises InvalidConfig for what is no proxy.
     """
+    if manner is not None:
+        concurrency = means.concurrency if manner.concurrency is None else manner.concurrency
+        means = replace(means, rate=manner.rate, concurrency=concurrency)
     if hasty:
         means = hastened(means)
     if endpoint.connect_within is not None:

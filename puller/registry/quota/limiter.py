@@ -45,7 +45,8 @@ class Limiter:
         self._ledgers = Ledgers(folder, world.wall)
         self._sleeper = Sleeper(world, report)
         self._holder = Holder.this()
-        self._interval = None if request_rate is None else 1 / request_rate
+        self._rate = request_rate
+        self._rates: dict[str, float] = {}
         self._gates: dict[str, Gate] = {}
         self._away: dict[str, Gate] = {}
 
@@ -65,10 +66,17 @@ class Limiter:
 
     def _gate(self, host: str, ledger: Ledger) -> Gate:
         world, sleeper, holder = self._world, self._sleeper, self._holder
-        return Gate(host, ledger, world=world, sleeper=sleeper, holder=holder, interval=self._interval)
+        rate = self._rates.get(host, self._rate)
+        interval = None if rate is None else 1 / rate
+        return Gate(host, ledger, world=world, sleeper=sleeper, holder=holder, interval=interval)
 
-    def visitor(self, home: str, account: str, *, max_wait: float = MAX_WAIT) -> "Visitor":
-        """One who is `account` at the host `home`, "" for nobody, and nobody elsewhere."""
+    def visitor(self, home: str, account: str, *, max_wait: float = MAX_WAIT, rate: float | None = None) -> "Visitor":
+        """One who is `account` at the host `home`, "" for nobody, and nobody elsewhere.
+
+        `rate`: requests per second to `home`, for all who ask it, if nobody has asked it yet.
+        """
+        if rate is not None:
+            self._rates[home] = rate
         return Visitor(self, home, account_key(account), max_wait)
 
     def note_failure(self, host: str, seconds: float) -> None:

@@ -87,6 +87,7 @@ class Wire:
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
         with listening(self._trace, method, url, headers, str(proxy or "")) as ask, translated(url, proxy, _CUT_HINT):
+            self._means.census.count(Origin.of(url).netloc, method)
             async with _Deadline(self._patience.connect + wait, ask) as deadline:
                 response = await pool.request(
                     method,

@@ -5,7 +5,7 @@ is small, else as one stream that can be taken up again. Nothing exists there be
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import anyio
@@ -136,7 +136,8 @@ class Upload:
             query = f"mount={quote(str(self._digest), safe='')}&from={quote(source, safe='/')}"
             mount = URL(f"{url}?{query}", encoded=True)
             try:
-                result = await self._deliver(Parcel("POST", mount, self._what, self._place.scope, accepted))
+                scope = replace(self._place.scope, lender=source)
+                result = await self._deliver(Parcel("POST", mount, self._what, scope, accepted))
             except RegistryError:
                 return await self._open()  # not from there, or not by this identity: then the bytes are sent
         else:
