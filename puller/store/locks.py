@@ -65,14 +65,14 @@ class Locks:
     def __init__(self, files: Files, worker: Worker, *, sleep: Sleep) -> None:
         self._files = files
         self._worker = worker
-        self._sleep = sleep
+        self.sleep = sleep
         self._turns: defaultdict[Path, _Turn] = defaultdict(_Turn)
 
     @asynccontextmanager
     async def held(self, path: Path) -> AsyncIterator[None]:
         """Hold the lock at `path` for as long as the block runs; waits for it."""
         async with self._turn(path):
-            fd = await patiently(lambda: self._worker.run(try_lock, self._files, path), sleep=self._sleep)
+            fd = await patiently(lambda: self._worker.run(try_lock, self._files, path), sleep=self.sleep)
             try:
                 yield
             finally:

@@ -55,6 +55,16 @@ class Tags:
         """Add `entry`, which bears its name, in the place of all others of that name."""
         await self._change(lambda document: with_entry(document, entry))
 
+    async def list(self, entry: Descriptor) -> None:
+        """Add `entry`, which bears no name, unless its content is listed already."""
+
+        def change(document: Document) -> Document | None:
+            if any(known.digest == entry.digest for known in decode(document)[0]):
+                return None
+            return document | {"manifests": [*_entries(document), entry.encode()]}
+
+        await self._change(change)
+
     async def take(self, names: Sequence[str]) -> Descriptor:
         """Remove the first of `names` that is there; what it named. Raises ContentMissing."""
         found: list[Descriptor] = []

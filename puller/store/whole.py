@@ -25,7 +25,7 @@ class Nameable(Readable, Protocol):
         ...
 
 
-async def check_whole(store: Nameable, lease: Lease, reference: Reference, root: Descriptor) -> int:
+async def check_whole(store: Nameable, lease: Lease, reference: Reference | str, root: Descriptor) -> int:
     """The size of `root` in bytes, if it and all it needs are here; `lease` holds them from before that was asked.
 
     Only documents are read, of all else the size is compared. Entries of an index that nobody asked for may be absent
@@ -51,14 +51,14 @@ async def check_whole(store: Nameable, lease: Lease, reference: Reference, root:
     return sizes[root.digest]
 
 
-async def _size(store: Nameable, reference: Reference, descriptor: Descriptor) -> int:
+async def _size(store: Nameable, reference: Reference | str, descriptor: Descriptor) -> int:
     size = await store.settled(descriptor.digest)
     if size is None:
         raise _missing(reference, descriptor)
     return size
 
 
-def _missing(reference: Reference, descriptor: Descriptor) -> ContentMissing:
+def _missing(reference: Reference | str, descriptor: Descriptor) -> ContentMissing:
     return ContentMissing(
         "only content that is here can be named", reference=reference, digest=descriptor.digest, hint=HINT
     )
