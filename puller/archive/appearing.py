@@ -22,12 +22,12 @@ _SELF: Final = "/proc/self/fd"
 class Appearing:
     """The file of one block: `fd` is open for writing and reading; `appear` gives it its name."""
 
-    def __init__(self, target: Path, *, overwrite: bool) -> None:
+    def __init__(self, target: Path, *, overwrite: bool, nameless: bool) -> None:
         self._target = target
         self._overwrite = overwrite
         self._beside: Path | None = None
         with translated(target):
-            self.fd = self._nameless()
+            self.fd = self._nameless() if nameless else -1
             if self.fd < 0:
                 self._beside = self._unfinished()
                 self.fd = os.open(self._beside, _NEW, _MODE)
@@ -98,14 +98,15 @@ class Appearing:
 
 
 @contextmanager
-def appearing(target: Path, *, overwrite: bool = False) -> Iterator[Appearing]:
+def appearing(target: Path, *, overwrite: bool = False, nameless: bool = True) -> Iterator[Appearing]:
     """A file that is to become `target`. Blocking.
 
-    `overwrite`: it takes the place of a file that is there. Raises InvalidConfig where that is not wanted, and for what
-    can be no file, StoreError.
+    `overwrite`: it takes the place of a file that is there. `nameless` False: it has a name of its own until then, as
+    where the file system has no files without one. Raises InvalidConfig for what can be no file, and where one is there
+    already, StoreError.
     """
     check_free(target, overwrite=overwrite)
-    file = Appearing(target, overwrite=overwrite)
+    file = Appearing(target, overwrite=overwrite, nameless=nameless)
     try:
         yield file
     finally:

@@ -106,6 +106,7 @@ class GrowingArchive:
         pieces: list[Chunk] = []
         ArchiveWriter(pieces.append).finish()
         with self._busy:
+            self._check_free()
             self._put(b"".join(pieces), self._size)
             self._size += sum(map(len, pieces))
             with translated(self._where):
