@@ -1,10 +1,13 @@
 """Environment: what this machine and this user's settings say. The one place that reads `os.environ`."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import tzinfo
 from pathlib import Path
 
+from puller.cli.zone import local_zone
 from puller.errors import InvalidConfig
 from puller.model.platform import Platform
 from puller.settings.authfile import Place
@@ -127,6 +130,23 @@ def limits_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     return _absolute(environ, "XDG_STATE_HOME", home / ".local" / "state") / "puller" / "hosts"
 
 
+def mirror_state_path(config: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where syncs of a configuration keep what they remember, unless it is said.
+
+    A folder of its own in $XDG_STATE_HOME/puller/mirrors, else ~/.local/state/puller/mirrors, named by the file and by
+    where that lies. Raises InvalidConfig where there is no home.
+    """
+    state = environ.get("XDG_STATE_HOME")
+    base = Path(state) if state and Path(state).is_absolute() else _home(environ) / ".local" / "state"
+    place = hashlib.sha256(os.fsencode(config.resolve())).hexdigest()[:8]
+    return base / "puller" / "mirrors" / f"{config.stem or 'mirrors'}-{place}"
+
+
+def time_zone(environ: Mapping[str, str] = os.environ) -> tzinfo:
+    """The time zone of this user: $TZ, else the machine's. Raises InvalidConfig for one that is not known."""
+    return local_zone(environ.get("TZ"))
+
+
 def host_platform() -> Platform:
     """linux/<this machine's architecture>: what containers run here, whatever runs them."""
     return Platform.parse(f"linux/{os.uname().machine}")
@@ -164,5 +184,5 @@ def _absolute(environ: Mapping[str, str], name: str, otherwise: Path) -> Path:
 def _home(environ: Mapping[str, str]) -> Path:
     home = environ.get("HOME")
     if not home:
-        raise InvalidConfig("no home directory", hint="Set HOME, or give --store.")
+        raise InvalidConfig("no home directory", hint="Set HOME, or say where: --store, --state.")
     return Path(home)

@@ -17,20 +17,25 @@ from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
 from puller.cli.pushlines import delivered_line, pushed_line
+from puller.cli.synclines import failed_line, item_line, mirrored_line, stumbled_line, synced_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
     Advanced,
     Delivered,
     Event,
+    Mirrored,
     PassedOver,
     Planned,
     Pulled,
     Pushed,
     Registered,
     Retrying,
+    Settled,
     Started,
+    Stumbled,
     Subject,
+    Synced,
     Unpacking,
     Verified,
     Waiting,
@@ -93,6 +98,17 @@ class Quiet:
             self.note(debug_line(event))
         elif isinstance(event, Pulled | Pushed):
             click.echo(f"{event.reference}  {event.report.digest}")
+        elif isinstance(event, Settled | Stumbled):
+            self._synced(event)
+
+    def _synced(self, event: Settled | Stumbled) -> None:
+        """One tag of a sync that is not as it was: a result; or what failed."""
+        if isinstance(event, Stumbled):
+            self.note(stumbled_line(event.source, event.error))
+        elif event.item.error is not None:
+            self.note(failed_line(event.item))
+        elif line := item_line(event.item):
+            self.result(line)
 
     def problem(self, error: PullerError) -> None:
         click.echo(text_of(error), err=True)
@@ -146,6 +162,12 @@ class Told(Quiet):
                 self.note(self._prefix(event.reference) + delivered_line(event.blob))
             case Pushed():
                 self.result(pushed_line(event.report))
+            case Settled() | Stumbled():
+                self._synced(event)
+            case Mirrored():
+                self.note(mirrored_line(event))
+            case Synced():
+                self.note(synced_line(event.report))
             case _:
                 self.progress(event)
 

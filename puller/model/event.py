@@ -1,6 +1,6 @@
 """Events: progress told as small facts. Whoever listens never blocks, never raises and never decides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from puller.model.platform import Platform
 from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, ImageReport, LayerReport, PullReport
+from puller.model.sync import Item, SyncReport
 
 # What is worked on: an image by its name; by what was typed where it has none.
 Subject: TypeAlias = Reference | str
@@ -160,6 +161,44 @@ class PushFailed:
     report: PushReport
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One tag of a sync is done with: brought, found unchanged, pruned, or failed."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Stumbled:
+    """Something of a sync failed that is of no tag, such as the list of `source`; `error` are its facts."""
+
+    source: str
+    error: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """One mirror of a sync is through, the one of `line` of the configuration; bytes were `fetched` and `sent`.
+
+    `counts` are of tags by what became of them, `failed` of what failed, lists among it.
+    """
+
+    source: str
+    target: str
+    line: int
+    counts: Mapping[str, int]
+    failed: int
+    fetched: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A sync has ended, whole or not."""
+
+    report: SyncReport
+
+
 Event: TypeAlias = (
     Resolved
     | Planned
@@ -178,6 +217,10 @@ Event: TypeAlias = (
     | Delivered
     | Pushed
     | PushFailed
+    | Settled
+    | Stumbled
+    | Mirrored
+    | Synced
     | Traced
 )
 Report: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,134 @@
+"""Bringing: has the images of a sync carried to where they belong, and remembers what is there now."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import anyio
+
+from puller.errors import ContentCorrupt, ContentMissing, NotFound, PullerError, RateLimited, VerificationError
+from puller.mirror.known import Known, Tombstone, manner_text
+from puller.mirror.state import State
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.reference import Reference
+from puller.model.sync import Item, Manner, Transfer
+from puller.ops.syncing.carrier import Carrier
+from puller.ops.syncing.documents import read_document
+from puller.ops.syncing.places import Places
+
+# How many pulls a source (`host/repository`) still grants, as it has told; None: it has not.
+Left: TypeAlias = Callable[[str], int | None]
+AT_A_TIME = 3  # of the images of one registry whose pulls are counted: so many may not know of each other's
+
+
+def untold(source: str) -> int | None:
+    """Nobody knows how many pulls are left."""
+    return None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to bring one digest to one place; `wanted` by so many."""
+
+    lock: anyio.Lock
+    wanted: int = 0
+
+
+class Bringing:
+    """Of one run. `now` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        run: str,
+        places: Places,
+        carrier: Carrier,
+        state: State,
+        *,
+        now: Callable[[], float],
+        left: Left = untold,
+    ) -> None:
+        self._run = run
+        self._places = places
+        self._carrier = carrier
+        self._state = state
+        self._now = now
+        self._left = left
+        self._turns: dict[tuple[str, str], _Turn] = {}
+        self._counted: dict[str, anyio.CapacityLimiter] = {}
+
+    async def bring(self, item: Item, *, reserve: int) -> Item:
+        """Have an image brought, and remember it; the item with what became of it, also where it failed."""
+        transfer = item.transfer
+        assert transfer is not None
+        try:
+            async with self._turn(transfer), self._granted(transfer, reserve):
+                warnings: tuple[str, ...] = ()
+                if transfer.replaces is not None and transfer.tag is not None:
+                    warnings = await self._bury(transfer, transfer.tag, transfer.replaces)
+                carried = await self._carrier.carry(transfer)
+            item = replace(item, carried=replace(carried, warnings=(*carried.warnings, *warnings)))
+            self._remember(item, carried.root, transfer.media_type, transfer.size, transfer.manner)
+            self._state.release(item.target, item.name)
+        except PullerError as error:
+            return replace(item, error=error.facts())
+        return item
+
+    def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
+        """Remember what was there before anybody remembered it."""
+        self._remember(item, item.there or str(descriptor.digest), descriptor.media_type, descriptor.size, manner)
+
+    def _remember(self, item: Item, root: str, media_type: str, size: int | None, manner: Manner) -> None:
+        names = item.target, item.name, item.source, item.tag, item.digest or root
+        self._state.remember(Known(*names, media_type, size, root, manner_text(manner), self._now()))
+
+    @asynccontextmanager
+    async def _turn(self, transfer: Transfer) -> AsyncIterator[None]:
+        """One after the other where several tags name one digest: what the first has brought is there for the next."""
+        key = transfer.target, transfer.digest
+        turn = self._turns.setdefault(key, _Turn(anyio.Lock()))
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                self._turns.pop(key, None)
+
+    @asynccontextmanager
+    async def _granted(self, transfer: Transfer, reserve: int) -> AsyncIterator[None]:
+        """Begin only if the source grants more pulls than are to be left. Raises RateLimited."""
+        if not reserve:
+            yield
+            return
+        host = transfer.source.partition("/")[0]
+        limiter = self._counted.setdefault(host, anyio.CapacityLimiter(AT_A_TIME))
+        async with limiter:
+            left = self._left(transfer.source)
+            # Those that were just begun have not asked yet.
+            if left is not None and left - (limiter.borrowed_tokens - 1) < max(reserve, 1):
+                what = "left for a later run: fewer pulls are granted than are to be left"
+                raise RateLimited(what, wanted=f"{reserve} in reserve", got=f"{left} left", host=host)
+            yield
+
+    async def _bury(self, transfer: Transfer, name: str, root: str) -> tuple[str, ...]:
+        """Keep what a tag names before something else does, so that it can be undone; warnings where that is lost."""
+        known = self._state.known(transfer.target, name)
+        source, manner = (known.source, known.manner) if known is not None and known.root == root else ("", "")
+        try:
+            place = await self._places.source(transfer.target)
+            descriptor = await place.resolve(replace(_reference(transfer), digest=Digest.parse(root)))
+            raw = await read_document(place, descriptor)
+        except (NotFound, ContentMissing, ContentCorrupt, VerificationError) as error:
+            return (f"what {name} named before cannot be brought back: {error.what}",)
+        grave = transfer.target, name, root, descriptor.media_type, raw, self._now()
+        self._state.bury(Tombstone(self._run, *grave, "overwritten", source, manner))
+        return ()
+
+
+def _reference(transfer: Transfer) -> Reference:
+    """Any name at the target: one that is pinned to a digest stands for that wherever it is looked up."""
+    is_registry = not transfer.target.startswith(("oci:", "store:"))
+    return Reference.parse(transfer.target if is_registry else transfer.source)

@@ -1,0 +1,130 @@
+"""Forecast: what it would take to bring the images of a plan, by their manifests. What several need counts once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from puller.contracts.images import ImageSource, ImageTarget
+from puller.errors import InputError, PullerError
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.manifest import Index, Manifest, parse_manifest
+from puller.model.mediatype import SCHEMA1_MANIFESTS
+from puller.model.platform import Platform
+from puller.model.sync import Item, Manner, Transfer
+from puller.ops.syncing.abreast import abreast
+from puller.ops.syncing.documents import read_document
+from puller.ops.syncing.places import Places
+
+WIDTH = 8
+MAX_DEPTH = 4
+
+
+@dataclass(slots=True)
+class Sums:
+    """Requests and pulls (GETs of manifests) by host of the source, bytes to fetch there, bytes that are new at each
+    target; and how many images' sizes could not be told.
+    """
+
+    requests: dict[str, int] = field(default_factory=dict)
+    pulls: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+    disk: dict[str, int] = field(default_factory=dict)
+    unknown: int = 0
+
+
+class Forecasting:
+    """Looks at one image after the other; what several need is counted once."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.sums = Sums()
+        self._documents: dict[Digest, Manifest | Index | None] = {}
+        self._pulled: set[Digest] = set()
+        self._fetched: set[Digest] = set()
+        self._placed: set[tuple[str, Digest]] = set()
+
+    async def add(self, transfer: Transfer) -> None:
+        """Count what it takes to bring one image; where its manifests cannot be read it is `unknown`."""
+        try:
+            source = await self._places.source(transfer.source)
+            target = await self._places.target(transfer.target)
+            image = _Image(transfer, source, target)
+            root = Descriptor(transfer.media_type, Digest.parse(transfer.digest), transfer.size)
+            await self._document(image, root, 0)
+        except PullerError:
+            self.sums.unknown += 1
+
+    async def _document(self, image: "_Image", descriptor: Descriptor, depth: int) -> None:
+        key = image.transfer.target, descriptor.digest
+        if key in self._placed or depth > MAX_DEPTH:
+            return
+        self._placed.add(key)
+        # A manifest that is there stands on content that is there; an index may be there in part.
+        is_index = descriptor.media_type.endswith(("index.v1+json", "manifest.list.v2+json"))
+        if not is_index and await image.target.exists(descriptor):
+            return
+        document = await self._read(image, descriptor)
+        self._count(image, descriptor, is_document=True)
+        if document is None:
+            self.sums.unknown += 1
+            return
+        if isinstance(document, Index):
+            for child in _chosen(document, image.transfer.manner):
+                await self._document(image, child, depth + 1)
+            return
+        fresh = [child for child in document.children if (image.transfer.target, child.digest) not in self._placed]
+        self._placed |= {(image.transfer.target, child.digest) for child in fresh}
+
+        async def ask(child: Descriptor) -> None:
+            if not await image.target.exists(child):
+                self._count(image, child, is_document=False)
+
+        await abreast({child.digest: child for child in fresh}.values(), ask, width=WIDTH)
+
+    async def _read(self, image: "_Image", descriptor: Descriptor) -> Manifest | Index | None:
+        if descriptor.digest not in self._documents:
+            raw = await read_document(image.source, descriptor)
+            known: Manifest | Index | None = None
+            if descriptor.media_type not in SCHEMA1_MANIFESTS:
+                try:
+                    known = parse_manifest(raw, descriptor.media_type)
+                except InputError:  # of no kind that is known here
+                    known = None
+            self._documents[descriptor.digest] = known
+        return self._documents[descriptor.digest]
+
+    def _count(self, image: "_Image", descriptor: Descriptor, *, is_document: bool) -> None:
+        host, size = image.transfer.source.partition("/")[0], descriptor.size or 0
+        sums = self.sums
+        sums.disk[image.transfer.target] = sums.disk.get(image.transfer.target, 0) + size
+        if descriptor.digest in self._fetched:
+            return  # the run has it by then
+        self._fetched.add(descriptor.digest)
+        sums.requests[host] = sums.requests.get(host, 0) + 1
+        sums.bytes[host] = sums.bytes.get(host, 0) + size
+        if is_document:
+            sums.pulls[host] = sums.pulls.get(host, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    transfer: Transfer
+    source: ImageSource
+    target: ImageTarget
+
+
+def _chosen(index: Index, manner: Manner) -> Sequence[Descriptor]:
+    """The entries of an index that are brought."""
+    if not manner.platforms:
+        return index.manifests
+    return tuple(
+        {entry.digest: entry for entry in (index.choose(Platform.parse(text)) for text in manner.platforms)}.values()
+    )
+
+
+def counted(items: Sequence[Item]) -> Mapping[str, int]:
+    """How many tags each action has."""
+    found: dict[str, int] = {}
+    for item in items:
+        found[item.action] = found.get(item.action, 0) + 1
+    return found

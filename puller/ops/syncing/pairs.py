@@ -1,0 +1,176 @@
+"""Pairs: which repository goes to which place, once every `*` stands for something; and lanes, all that go to one."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from puller.errors import InvalidConfig, InvalidReference, PullerError
+from puller.mirror.config import Mirror
+from puller.model.reference import Reference
+from puller.model.sync import Manner
+from puller.model.text import printable
+from puller.ops.syncing.places import Places
+
+MAX_NAMED = 5  # names of a catalog that are no names, each with a warning of its own
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One repository and the place that it goes to, both as texts."""
+
+    mirror: Mirror
+    source: str
+    target: str
+
+    @property
+    def manner(self) -> Manner:
+        """How its images are brought."""
+        mirror = self.mirror
+        return Manner(tuple(map(str, mirror.platforms)), mirror.index, mirror.referrers, mirror.verify)
+
+    @property
+    def reference(self) -> Reference:
+        """The repository at the source."""
+        return Reference.parse(self.source)
+
+    def name_of(self, tag: str) -> str:
+        """What a tag, or a digest, is called at the target."""
+        return self.mirror.renamed or tag
+
+    def is_immutable(self, tag: str) -> bool:
+        """Whether it never names anything else: as said, or because it is a digest."""
+        return ":" in tag or any(pattern.fullmatch(tag) for pattern in self.mirror.immutable)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All that goes to one place, in the order of the configuration.
+
+    `others` go there too, and are not of this run: what they select is not pruned. `is_sure`: there is nothing that
+    could not be found out of what else goes there.
+    """
+
+    target: str
+    pairs: tuple[Pair, ...]
+    others: tuple[Pair, ...] = ()
+    is_sure: bool = True
+
+
+class Expansion:
+    """Makes lanes of mirrors. `warn` hears of what was passed over, `trouble` of mirrors whose catalog was not had."""
+
+    def __init__(self, places: Places, warn: Warn, trouble: Callable[[Mirror, PullerError], None]) -> None:
+        self._places = places
+        self._warn = warn
+        self._trouble = trouble
+        self._unknown: list[Mirror] = []
+
+    async def lanes(self, mirrors: Sequence[Mirror], chosen: Callable[[Mirror], bool]) -> list[Lane]:
+        """The lanes of the mirrors that are `chosen`. Others are looked at where one of these prunes."""
+        pairs = await self._pairs([mirror for mirror in mirrors if chosen(mirror)], silent=False)
+        by_target: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_target.setdefault(pair.target, []).append(pair)
+        pruned = {target for target, held in by_target.items() if any(pair.mirror.prune for pair in held)}
+        near = [m for m in mirrors if not chosen(m) and any(may_reach(m, target) for target in pruned)]
+        others = [pair for pair in await self._pairs(near, silent=True) if pair.target in pruned]
+        return [
+            Lane(
+                target,
+                tuple(held),
+                tuple(other for other in others if other.target == target),
+                not any(may_reach(mirror, target) for mirror in self._unknown),
+            )
+            for target, held in by_target.items()
+        ]
+
+    async def _pairs(self, mirrors: Sequence[Mirror], *, silent: bool) -> list[Pair]:
+        found: list[Pair] = []
+        for mirror in mirrors:
+            try:
+                found += [pair async for pair in self._of(mirror)]
+            except PullerError as error:
+                self._unknown.append(mirror)
+                if not silent:
+                    self._trouble(mirror, error.at(reference=mirror.source.name, phase="catalog"))
+        return found
+
+    async def _of(self, mirror: Mirror) -> AsyncIterator[Pair]:
+        """The pairs of one mirror. Raises InvalidConfig, RegistryError."""
+        name = mirror.source.name
+        if "*" not in name:
+            yield Pair(mirror, name, target_of(mirror, name, ""))
+            return
+        registry, _, pattern = name.partition("/")
+        if "*" in registry or pattern.count("*") != 1 or mirror.target.name.count("*") > 1:
+            what = "one `*` is all that a repository may hold, and none stands in a registry's name"
+            raise InvalidConfig(what, where=f"line {mirror.line}", got=name)
+        shape = re.compile("(.+)".join(map(re.escape, pattern.split("*"))))
+        strange = 0
+        unmatched = {rule.pattern for rule in mirror.repositories.allow}
+        seen: set[str] = set()
+        async for repository in self._places.catalog(registry):
+            match = shape.fullmatch(repository)
+            if match is None or repository in seen:
+                continue
+            unmatched -= {rule.pattern for rule in mirror.repositories.allow if rule.fullmatch(match[1])}
+            if not mirror.repositories.admits(match[1]):
+                continue
+            try:
+                source = Reference(registry, repository)
+                target = target_of(mirror, source.name, match[1])
+            except InvalidReference:
+                strange += 1
+                if strange <= MAX_NAMED:
+                    self._warn(f"the catalog of {registry} lists what is no name: {printable(repository)}")
+                continue
+            seen.add(repository)
+            yield Pair(mirror, source.name, target)
+        if strange > MAX_NAMED:
+            self._warn(f"the catalog of {registry} lists {strange} names that are none")
+        if not seen:
+            self._warn(f"{name} names no repository")
+        for pattern in sorted(unmatched):
+            self._warn(f"{name}: no repository is allowed by {pattern or repr('')}")
+
+
+def target_of(mirror: Mirror, source: str, stood: str) -> str:
+    """The place of a mirror's target for one repository, where its `*` stood for `stood`.
+
+    Raises InvalidReference where that makes no name.
+    """
+    place = mirror.target
+    if place.kind == "registry":
+        return Reference.parse(place.name.replace("*", stood)).name
+    directory = _absolute(place.name)
+    if place.kind == "store":
+        return f"store:{directory}#{source}"
+    if "*" in place.name:
+        return f"oci:{directory.replace('*', stood)}"
+    return f"oci:{directory}/{stood}" if stood else f"oci:{directory}"
+
+
+def may_reach(mirror: Mirror, target: str) -> bool:
+    """Whether a mirror may bring anything to a place, whatever its `*` stands for."""
+    if "*" not in mirror.source.name:
+        return target_of(mirror, mirror.source.name, "") == target
+    stars = re.compile(".+".join(map(re.escape, mirror.source.name.split("*"))))
+    kind, name = mirror.target.kind, mirror.target.name
+    directory = _absolute(name)
+    if kind == "store":
+        head, _, source = target.rpartition("#")
+        return head == f"store:{directory}" and stars.fullmatch(source) is not None
+    text = name if kind == "registry" else f"oci:{directory if '*' in name else directory + '/*'}"
+    return re.fullmatch(".+".join(map(re.escape, text.split("*"))), target) is not None
+
+
+def among(chosen: Collection[Mirror] | None) -> Callable[[Mirror], bool]:
+    """Whether a mirror is of this run; None: all are."""
+    return (lambda mirror: True) if chosen is None else (lambda mirror: mirror in chosen)
+
+
+def _absolute(directory: str) -> str:
+    """As it is remembered, wherever the next run begins; links in it stay what they are."""
+    return str(Path(directory).absolute()) if directory else ""

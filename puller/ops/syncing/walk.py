@@ -1,0 +1,199 @@
+"""Walk: one way through all that a configuration names; whoever walks it brings, or only tells."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from puller.errors import InvalidConfig, PullerError
+from puller.mirror.config import Prune
+from puller.mirror.selection import Verdict
+from puller.mirror.state import State
+from puller.model.descriptor import Descriptor
+from puller.model.sync import Item, Manner
+from puller.ops.syncing.abreast import abreast
+from puller.ops.syncing.deciding import Decider, blank, failed
+from puller.ops.syncing.ledger import Ledger
+from puller.ops.syncing.looking import Seen, look
+from puller.ops.syncing.pairs import Lane, Pair
+from puller.ops.syncing.places import Places
+
+# Of a hundred thousand tags so many are asked for at a time; the client's connections are what bounds requests.
+LANES, TAGS = 8, 16
+
+
+class Hands(Protocol):
+    """What is done on the way."""
+
+    async def bring(self, item: Item, *, reserve: int) -> Item:
+        """Do with an image that is new or has changed what is to be done; its item after that."""
+        ...
+
+    def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
+        """An image was there as it is wanted, and nobody remembers it."""
+        ...
+
+    async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
+        """Do with what is at a place and not `wanted` what is to be done. `whole`: all that is wanted is known.
+
+        Raises any PullerError.
+        """
+        ...
+
+
+class Walk:
+    """Of one run, at the time `now`. `tells_out`: with an item for each tag that is not wanted."""
+
+    def __init__(
+        self, places: Places, state: State, hands: Hands, ledger: Ledger, *, now: datetime, tells_out: bool = False
+    ) -> None:
+        self._places = places
+        self._state = state
+        self._hands = hands
+        self._ledger = ledger
+        self._now = now
+        self._tells_out = tells_out
+
+    async def run(self, lanes: Sequence[Lane]) -> None:
+        """Go through all of it, several lanes at a time."""
+        self._ledger.expect(pair for lane in lanes for pair in lane.pairs)
+        self._ledger.close_empty()
+        await abreast(lanes, self._lane, width=LANES)
+
+    async def _lane(self, lane: Lane) -> None:
+        """The pairs of one place one after the other: each name is of the first that wants it."""
+        names = _Names()
+        whole = lane.is_sure
+        for pair in lane.pairs:
+            whole = await self._pair(pair, names) and whole
+        pruning = [pair.mirror.prune for pair in lane.pairs if pair.mirror.prune is not None]
+        if pruning:
+            for other in lane.others:
+                whole = await self._select(other, names) and whole
+            await self._prune(lane, names, strictest(pruning), whole=whole)
+        self._ledger.done(lane.pairs)
+
+    async def _pair(self, pair: Pair, names: "_Names") -> bool:
+        """Whether all of it went well, and all that is wanted is known."""
+        try:
+            source = await self._places.source(pair.source)
+            decider = Decider(pair, source, await self._places.target(pair.target), self._state)
+            seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
+        except PullerError as error:
+            self._ledger.trouble(pair.mirror, error, pair.source)
+            return False
+        for text in seen.warnings:
+            self._ledger.warn(text, pair.source)
+        self._ledger.matched(pair, seen.unmatched)
+        todo = [verdict for verdict in seen.verdicts if self._tells_out or verdict.chosen]
+        todo, clashing = names.taken(pair, todo)
+        slots = self._ledger.room(len(todo))
+        whole = seen.is_whole
+
+        async def settle(entry: tuple[int, Verdict]) -> None:
+            nonlocal whole
+            position, verdict = entry
+            if verdict.tag in clashing:
+                item = failed(pair, verdict, clashing[verdict.tag])
+            else:
+                item = await self._tag(pair, decider, verdict, seen) if verdict.chosen else blank(pair, verdict)
+            slots[position] = item
+            whole = whole and item.error is None
+            self._ledger.settle(pair, item)
+
+        await abreast(enumerate(todo), settle, width=TAGS)
+        return whole
+
+    async def _tag(self, pair: Pair, decider: Decider, verdict: Verdict, seen: Seen) -> Item:
+        resolved = seen.resolved.get(verdict.tag)
+        try:
+            if isinstance(resolved, PullerError):
+                raise resolved
+            decision = await decider.decide(verdict, resolved)
+            if decision.adopted is not None:
+                self._hands.adopt(decision.item, decision.adopted, pair.manner)
+        except PullerError as error:
+            return failed(pair, verdict, error)
+        if decision.item.transfer is None:
+            return decision.item
+        return await self._hands.bring(decision.item, reserve=pair.mirror.reserve)
+
+    async def _select(self, pair: Pair, names: "_Names") -> bool:
+        """What another mirror wants at the same place, without bringing it; whether that is known."""
+        try:
+            source = await self._places.source(pair.source)
+            decider = Decider(pair, source, await self._places.target(pair.target), self._state)
+            seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
+        except PullerError as error:
+            self._ledger.warn(f"nothing is pruned at {pair.target}: {error}", pair.source)
+            return False
+        names.taken(pair, [verdict for verdict in seen.verdicts if verdict.chosen])
+        return seen.is_whole
+
+    async def _prune(self, lane: Lane, names: "_Names", prune: Prune, *, whole: bool) -> None:
+        pair = next(pair for pair in lane.pairs if pair.mirror.prune is not None)
+        try:
+            items = await self._hands.prune(lane, names.all(), prune, whole=whole)
+        except PullerError as error:
+            self._ledger.trouble(pair.mirror, error.at(phase="prune"), lane.target)
+            return
+        slots = self._ledger.room(len(items))
+        for position, item in enumerate(items):
+            slots[position] = item
+            self._ledger.settle(pair, item)
+
+
+class _Names:
+    """Who brings which name to one place."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, tuple[Pair, str]] = {}
+
+    def all(self) -> frozenset[str]:
+        """All names."""
+        return frozenset(self._owners)
+
+    def taken(self, pair: Pair, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], dict[str, PullerError]]:
+        """The verdicts that are `pair`'s to see to, and why it cannot for some of them, by tag.
+
+        What another one brings from the same tag in the same manner is seen to; anything else would make the name
+        change from one to the other.
+        """
+        todo: list[Verdict] = []
+        clashing: dict[str, PullerError] = {}
+        for verdict in verdicts:
+            if not verdict.chosen:
+                todo.append(verdict)
+                continue
+            owner, tag = self._owners.setdefault(pair.name_of(verdict.tag), (pair, verdict.tag))
+            if owner is pair and tag == verdict.tag:
+                todo.append(verdict)
+            elif (owner.source, owner.manner, tag) != (pair.source, pair.manner, verdict.tag):
+                todo.append(verdict)
+                clashing[verdict.tag] = _clash(owner, pair, verdict.tag)
+        return todo, clashing
+
+
+def _clash(owner: Pair, pair: Pair, tag: str) -> InvalidConfig:
+    if owner.source == pair.source:
+        what = "two mirrors bring one tag in two manners"
+    else:
+        what = "two mirrors bring other images under one name"
+    where = f"lines {owner.mirror.line} and {pair.mirror.line}"
+    return InvalidConfig(what, where=where, wanted=owner.source, got=pair.source, reference=f"{pair.target}:{tag}")
+
+
+def strictest(rules: Sequence[Prune]) -> Prune:
+    """The one rule that keeps to all of them."""
+    first = rules[0]
+    for rule in rules[1:]:
+        most = [limit for limit in (first.most, rule.most) if limit is not None]
+        share = [limit for limit in (first.share, rule.share) if limit is not None]
+        first = replace(
+            first,
+            keep=max(first.keep, rule.keep),
+            most=min(most, default=None),
+            share=min(share, default=None),
+            grace=max(first.grace, rule.grace),
+        )
+    return first
