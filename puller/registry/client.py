@@ -52,9 +52,9 @@ class RegistryClient:
     that may see credentials whichever registry sends there. `concurrency` caps the connections to a host,
     `request_rate` the requests a second; `manners` say otherwise of some registries, by their names in references.
     `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every request is
-    reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not got are fetched from the URLs of
-    their manifests. `proxies` are those to go through; `limit_rate` is in bytes per second, of the bodies of all
-    requests together.
+    reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not got are
+    fetched from the URLs of their manifests. `proxies` are those to go through; `limit_rate` is in bytes per second, of
+    the bodies of all requests together.
     """
 
     def __init__(
