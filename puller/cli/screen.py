@@ -101,14 +101,20 @@ class Quiet:
         elif isinstance(event, Settled | Stumbled):
             self._synced(event)
 
-    def _synced(self, event: Settled | Stumbled) -> None:
-        """One tag of a sync that is not as it was: a result; or what failed."""
-        if isinstance(event, Stumbled):
-            self.note(stumbled_line(event.source, event.error))
-        elif event.item.error is not None:
-            self.note(failed_line(event.item))
-        elif line := item_line(event.item):
-            self.result(line)
+    def _synced(self, event: Settled | Stumbled | Mirrored | Synced) -> None:
+        """One tag of a sync that is not as it was: a result; or what failed, and how far it is."""
+        match event:
+            case Settled() if event.item.error is not None:
+                self.note(failed_line(event.item))
+            case Settled():
+                if line := item_line(event.item):
+                    self.result(line)
+            case Stumbled():
+                self.note(stumbled_line(event.source, event.error))
+            case Mirrored():
+                self.note(mirrored_line(event))
+            case Synced():
+                self.note(synced_line(event.report))
 
     def problem(self, error: PullerError) -> None:
         click.echo(text_of(error), err=True)
@@ -155,24 +161,23 @@ class Told(Quiet):
             case Retrying() | Waiting() | PassedOver() | Traced():
                 self.note(wire_line(event))
             case Pulled():
-                self.result(pulled_line(event.report))
-                if event.report.status:
-                    self.note(f"Status: {event.report.status}")
+                self._pulled(event)
             case Delivered():
                 self.note(self._prefix(event.reference) + delivered_line(event.blob))
             case Pushed():
                 self.result(pushed_line(event.report))
-            case Settled() | Stumbled():
+            case Settled() | Stumbled() | Mirrored() | Synced():
                 self._synced(event)
-            case Mirrored():
-                self.note(mirrored_line(event))
-            case Synced():
-                self.note(synced_line(event.report))
             case _:
                 self.progress(event)
 
     def progress(self, event: Event) -> None:
         """Show what changes all the time."""
+
+    def _pulled(self, event: Pulled) -> None:
+        self.result(pulled_line(event.report))
+        if event.report.status:
+            self.note(f"Status: {event.report.status}")
 
     def _finished(self, event: Verified) -> None:
         is_signed = any(check.name == "signature" for check in event.blob.checks)
