@@ -6,6 +6,7 @@ GET requests only, unless a method is given. Counts are body bytes of the answer
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,8 +21,8 @@ from testregistry.journal import Request
 
 __all__ = [
     "Fault", "Match", "answer", "body", "close_delimited", "content_encoding", "cut", "cut_upload", "drip", "drop",
-    "endless", "expire_token", "flip", "hang", "headers", "ignore_range", "no_length", "pace", "redirect", "reset",
-    "stall", "status", "swap", "wrong_length", "wrong_range",
+    "empty_list", "endless", "expire_token", "flip", "half_list", "hang", "headers", "ignore_range", "no_length",
+    "pace", "redirect", "reset", "stall", "status", "swap", "wrong_length", "wrong_range",
 ]  # fmt: skip
 
 Target = str | Match | None
@@ -285,6 +286,27 @@ def endless(target: Target = None, /, *, block: bytes = b"\0" * 65536, **where: 
         )
     )
     return _fault("endless", target, where, act, method="GET")
+
+
+def empty_list(target: Target = None, /, **where: Unpack[Where]) -> Fault:
+    """List nothing, and say no word of it: 200, as if all tags (kind="catalog": all repositories) were gone."""
+    return _fault("empty_list", target, where, _changing(lambda answer: _listing(answer, 0)), method="GET", kind="tags")
+
+
+def half_list(target: Target = None, /, **where: Unpack[Where]) -> Fault:
+    """List the first half of what a page would hold, as if that were all: 200, without a next page."""
+
+    def change(answer: Answer) -> Answer:
+        return _listing(answer, None)
+
+    return _fault("half_list", target, where, _changing(change), method="GET", kind="tags")
+
+
+def _listing(answer: Answer, most: int | None) -> Answer:
+    document = json.loads(read(answer.body)) if answer.status == 200 else {}
+    for key in document.keys() & {"tags", "repositories", "manifests"}:
+        document[key] = document[key][: len(document[key]) // 2 if most is None else most]
+    return replace(answer.without("Link"), body=BytesBody(json.dumps(document).encode())) if document else answer
 
 
 def swap(target: Target, other: str, /, **where: Unpack[Where]) -> Fault:

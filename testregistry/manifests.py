@@ -81,6 +81,8 @@ def delete(storage: Storage, call: Call, manner: Manner) -> Answer:
     name, reference = call.name, call.reference
     if ":" in reference and not is_digest(reference):
         raise errors.digest_invalid(reference)
+    if manner.digests_only and ":" not in reference and "manifests" in manner.deletes:
+        raise errors.digest_invalid(reference)
     manner.check_delete("manifests" if ":" in reference else "tags")
     repository = storage.find(name)
     if repository is None:

@@ -15,13 +15,15 @@ WARNING_LIMIT = 4096  # bytes of all warnings of one answer together ("Warnings"
 class Manner:
     """A whole registry, unless told otherwise.
 
-    `deletes`: what may be deleted. `referrers`: the referrers API is there; without it subjects are stored and not
-    looked at, as registries before 1.1 did. `filters`: it applies `artifactType`. `referrers_page`, `list_page`: most
-    entries of one page, asked for or not. `chunk_min`: bytes of a chunk that is not the last. `single_post`, `mounts`:
-    what POST may do beside beginning an upload. `warnings`: texts told with every answer.
+    `deletes`: what may be deleted. `digests_only`: a tag is not deleted but refused as no digest, as by docker-registry
+    2. `referrers`: the referrers API is there; without it subjects are stored and not looked at, as registries before
+    1.1 did. `filters`: it applies `artifactType`. `referrers_page`, `list_page`: most entries of one page, asked for or
+    not. `chunk_min`: bytes of a chunk that is not the last. `single_post`, `mounts`: what POST may do beside beginning
+    an upload. `warnings`: texts told with every answer.
     """
 
     deletes: frozenset[Kind] = frozenset({"tags", "manifests", "blobs"})
+    digests_only: bool = False
     referrers: bool = True
     filters: bool = True
     referrers_page: int | None = None

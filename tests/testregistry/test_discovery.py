@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testregistry import images, serve
+from testregistry import faults, images, serve
 from testregistry.grammar import digest_of
 from tests.testregistry.asking import OCI_INDEX, absolute, ask, get
 
@@ -161,3 +161,33 @@ async def test_a_hostile_manifest_added_unchecked_can_still_be_a_referrer() -> N
         digest = registry.add_manifest("app", b"not json", "text/plain", subject=IMAGE.digest)
         (found,) = (await get(f"{registry.url}/v2/app/referrers/{IMAGE.digest}")).json()["manifests"]
     assert found["digest"] == digest
+
+
+@pytest.mark.parametrize(
+    ("fault", "tags", "repositories"),
+    [
+        (faults.empty_list(kind="tags", times=None), [], ["app", "b", "c", "d"]),
+        (faults.half_list(kind="tags", times=None), ["1"], ["app", "b", "c", "d"]),
+        (faults.empty_list(kind="catalog", times=None), ["1", "2", "3"], []),
+        (faults.half_list(kind="catalog", times=None), ["1", "2", "3"], ["app", "b"]),
+    ],
+)
+async def test_h3_a_list_may_be_empty_or_half_without_a_word(
+    fault: faults.Fault, tags: list[str], repositories: list[str]
+) -> None:
+    async with serve(faults=[fault]) as registry:
+        for reference in ("app:1", "app:2", "app:3", "b:1", "c:1", "d:1"):
+            registry.add(reference, images.image())
+        got = await get(f"{registry.url}/v2/app/tags/list")
+        assert (got.status, got.json()["tags"], "Link" in got.headers) == (200, tags, False)
+        got = await get(f"{registry.url}/v2/_catalog?n=10")
+        assert (got.status, got.json()["repositories"], "Link" in got.headers) == (200, repositories, False)
+
+
+@pytest.mark.parametrize("code", [404, 500])
+async def test_h3_a_list_may_be_refused(code: int) -> None:
+    refusals = [faults.status(code, kind=kind, times=None) for kind in ("tags", "catalog")]
+    async with serve(faults=refusals) as registry:
+        registry.add("app:1", images.image())
+        assert (await get(f"{registry.url}/v2/app/tags/list")).status == code
+        assert (await get(f"{registry.url}/v2/_catalog")).status == code

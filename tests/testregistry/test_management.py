@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testregistry import images, serve
+from testregistry import Manner, images, serve
 from testregistry.grammar import digest_of
 from tests.testregistry.asking import ask, get
 
@@ -52,3 +52,20 @@ async def test_deleting_in_an_unknown_repository_is_404(path: str) -> None:
     async with serve() as registry:
         got = await ask("DELETE", f"{registry.url}/v2/nobody/{path}")
     assert (got.status, got.codes()) == (404, ["NAME_UNKNOWN"])
+
+
+async def test_where_only_digests_are_deleted_a_tag_is_refused_as_docker_registry_2_does() -> None:
+    async with serve(manner=Manner(digests_only=True)) as registry:
+        registry.add("app:1", IMAGE)
+        got = await ask("DELETE", f"{registry.url}/v2/app/manifests/1")
+        assert (got.status, got.codes()) == (400, ["DIGEST_INVALID"])
+        assert (await get(f"{registry.url}/v2/app/manifests/1")).status == 200
+        assert (await ask("DELETE", f"{registry.url}/v2/app/manifests/{IMAGE.digest}")).status == 202
+        assert (await get(f"{registry.url}/v2/app/manifests/1")).status == 404
+
+
+async def test_where_nothing_is_deleted_neither_is_a_tag_that_would_be_taken_for_a_digest() -> None:
+    async with serve(manner=Manner(deletes=frozenset(), digests_only=True)) as registry:
+        registry.add("app:1", IMAGE)
+        got = await ask("DELETE", f"{registry.url}/v2/app/manifests/1")
+        assert (got.status, got.codes()) == (405, ["UNSUPPORTED"])
