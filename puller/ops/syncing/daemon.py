@@ -19,6 +19,7 @@ from puller.mirror.schedule import Schedule
 from puller.model.sync import SyncReport
 from puller.model.text import printable
 from puller.ops.syncing.brake import Brake
+from puller.ops.syncing.parts import rans_of
 from puller.ops.syncing.tallies import Tallies
 from puller.ops.syncing.turns import Ran, Turn, Turns, keyed, together, turns_of
 from puller.ops.tasks import one_error
@@ -31,14 +32,10 @@ Tell: TypeAlias = Callable[[str], object]
 
 
 class Memory(Protocol):
-    """When mirrors ran last, kept over restarts, by their keys. Raises PullerError."""
+    """When mirrors ran last, as runs note it (see `parts.note_runs`), also those of other processes."""
 
     def lasts(self, keys: Iterable[str]) -> Mapping[str, Ran]:
-        """Of those that ever ran."""
-        ...
-
-    def note(self, rans: Mapping[str, Ran]) -> None:
-        """Remember that these ran."""
+        """Of those that ever ran, by their keys. Raises PullerError."""
         ...
 
 
@@ -158,7 +155,7 @@ class Daemon:
         lasts = self._lasts([turn.key for turn in due])
         for turn in due:
             ran, known = lasts.get(turn.key), self._ran.get(turn.key)
-            if ran is not None and ran != known:
+            if ran is not None and (known is None or ran.started > known.started):
                 self._ran[turn.key] = ran
                 self.tallies.of(turn.key).ran_before(ran)
                 self._plan([turn], now)
@@ -185,7 +182,7 @@ class Daemon:
         else:
             self._is_busy = False
             if report is not None:
-                self._note(batch, report, started, max(started, self.clock()))
+                self._note(batch, report)
         finally:
             self.tallies.finish()
             self.tallies.beat = self.clock()
@@ -229,14 +226,10 @@ class Daemon:
             self._turns.postpone(turn, until)
         self.tallies.planned(self._turns.times)
 
-    def _note(self, batch: Sequence[tuple[str, Mirror]], report: SyncReport, started: float, ended: float) -> None:
-        parts = self.tallies.count(report, batch, started, ended)
-        rans = {key: Ran(started, ended, part.is_well) for key, part in parts.items()}
-        self._ran.update(rans)
-        try:
-            self.state.note(rans)
-        except PullerError as error:
-            self.tell(f"that {len(rans)} mirrors ran cannot be remembered: {error}")
+    def _note(self, batch: Sequence[tuple[str, Mirror]], report: SyncReport) -> None:
+        started, ended = report.started, max(report.started, report.ended)
+        parts = self.tallies.count(report, batch)
+        self._ran.update(rans_of(parts, report))
         ran = [turn for turn in self._turns.turns if turn.key in parts]
         for turn in ran:
             skipped = self._turns.skipped(turn, started, ended)

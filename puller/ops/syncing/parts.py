@@ -1,11 +1,13 @@
-"""Parts: what of a run's report is about which mirror. Pure."""
+"""Parts: what of a run's report is about which mirror, and that it ran."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from puller.mirror.config import Mirror
+from puller.mirror.state import State
 from puller.model.sync import Item, SyncReport
+from puller.ops.syncing.turns import Ran, keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ def parts_of(report: SyncReport, mirrors: Sequence[tuple[str, Mirror]]) -> dict[
         for key in items:
             failures[key].append(("the run", report.error))
     return {key: Part(tuple(items[key]), tuple(failures[key])) for key in items}
+
+
+def rans_of(parts: Mapping[str, Part], report: SyncReport) -> dict[str, Ran]:
+    """When each of them ran last after that run, and how it went."""
+    ended = max(report.started, report.ended)
+    return {key: Ran(report.started, ended, part.is_well) for key, part in parts.items()}
+
+
+def note_runs(
+    state: State, mirrors: Sequence[Mirror], report: SyncReport, only: Sequence[Mirror] | None = None
+) -> None:
+    """Remember when `only` those of a configuration's mirrors ran, None: all. Raises StoreError."""
+    chosen = [(key, mirror) for key, mirror in keyed(mirrors) if only is None or mirror in only]
+    for key, ran in rans_of(parts_of(report, chosen), report).items():
+        state.note_last(key, ran.started, ran.ended, ran.well)
 
 
 def _is_of(item: Item, mirror: Mirror) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from puller.mirror.config import Mirror
-from puller.model.event import Event, Waiting
+from puller.model.event import Event, Settled, Waiting
 from puller.model.sync import SyncReport
 from puller.ops.syncing.parts import Part, parts_of
 from puller.ops.syncing.turns import Ran
@@ -66,7 +66,8 @@ class MirrorTally:
 @dataclass(slots=True)
 class Tallies:
     """Of one daemon. `beat` is when its loop was last seen going round, `stirred` when the run under way last did
-    something; it may be still until `patient` where a quota has it wait. `running` are keys of mirrors.
+    something; it may be still until `patient` where a quota has it wait. `running` are keys of mirrors, `settled`
+    counts the tags that the run is through with, `quotas` what hosts said last of how many pulls are left.
     """
 
     since: float
@@ -79,6 +80,8 @@ class Tallies:
     runs: int = 0
     seconds: float = 0.0
     refused: int = 0
+    settled: int = 0
+    quotas: dict[str, int] = field(default_factory=dict)
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def of(self, key: str) -> MirrorTally:
@@ -97,27 +100,28 @@ class Tallies:
 
     def begin(self, keys: Sequence[str], now: float) -> None:
         """A run begins."""
-        self.running, self.began, self.stirred, self.patient = tuple(keys), now, now, now
+        self.running, self.began, self.stirred, self.patient, self.settled = tuple(keys), now, now, now, 0
 
     def stir(self, event: Event, now: float) -> None:
         """Something happened in the run under way."""
         self.stirred = now
         if isinstance(event, Waiting):
             self.patient = max(self.patient, event.until)
+        elif isinstance(event, Settled):
+            self.settled += 1
 
     def finish(self) -> None:
         """No run is under way any more."""
         self.running, self.began = (), None
 
-    def count(
-        self, report: SyncReport, mirrors: Sequence[tuple[str, Mirror]], started: float, ended: float
-    ) -> dict[str, Part]:
+    def count(self, report: SyncReport, mirrors: Sequence[tuple[str, Mirror]]) -> dict[str, Part]:
         """Count a run; each mirror's part of it."""
+        started, ended = report.started, max(report.started, report.ended)
         parts = parts_of(report, mirrors)
         for key, part in parts.items():
             self.of(key).ran_now(part, started, ended)
         self.runs += 1
-        self.seconds += max(0.0, ended - started)
+        self.seconds += ended - started
         for host, methods in report.requests.items():
             name = host if host in self.requests or len(self.requests) < MOST_HOSTS else OTHERS
             counted = self.requests.setdefault(name, {})

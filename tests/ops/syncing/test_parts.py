@@ -1,12 +1,15 @@
 """What of a report is about which mirror, and what is counted of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from puller.mirror.config import Mirror, Place
+from puller.mirror.known import Last
+from puller.mirror.state import State
 from puller.model.event import Waiting
 from puller.model.sync import Action, Carried, Item, SyncReport
 from puller.ops.syncing.health import OVERDUE, STILL, STUCK, ailments
-from puller.ops.syncing.parts import parts_of
+from puller.ops.syncing.parts import note_runs, parts_of
 from puller.ops.syncing.tallies import Tallies
 from puller.ops.syncing.turns import keyed
 from tests.ops.syncing.watchful import HOUR, NOON, key, mirror
@@ -58,12 +61,20 @@ def test_a_run_is_counted_by_mirror() -> None:
     tallies, every = Tallies(NOON), keyed([mirror("a"), mirror("b")])
     for _ in range(2):
         run = report(item("a", "1", sent=10), item("a", "2"), item("b", "1", error=ERROR), requests={"r": {"HEAD": 3}})
-        tallies.count(run, every, NOON, NOON + 60)
+        tallies.count(run, every)
     one, other = tallies.of(key("a")), tallies.of(key("b"))
     assert (one.well, one.failed, one.images) == (2, 0, {"new": 2, "unchanged": 2})
     assert (one.fetched, one.near, one.sent) == (40, 22, 20)
     assert (other.well, other.failed, other.failing, other.failures, other.succeeded) == (0, 2, 1, 2, None)
     assert (tallies.runs, tallies.seconds, tallies.requests) == (2, 120, {"r": {"HEAD": 6}})
+
+
+def test_runs_are_noted_by_mirror_those_that_ran_alone(tmp_path: Path) -> None:
+    every = [mirror("a"), mirror("b"), mirror("c")]
+    with State.open(tmp_path / "state") as state:
+        note_runs(state, every, report(item("a", "1"), item("b", "1", error=ERROR)), every[:2])
+        lasts = [state.last(key(name)) for name in "abc"]
+    assert lasts == [Last(NOON, NOON + 60, True), Last(NOON, NOON + 60, False), None]
 
 
 def test_a_daemon_that_waits_for_the_next_run_is_well() -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, tzinfo
 
 import anyio
 
-from puller.errors import PullerError
 from puller.mirror.config import Mirror, Place, Prune
 from puller.mirror.schedule import Schedule
 from puller.model.sync import SyncReport
 from puller.ops.syncing.brake import Brake
 from puller.ops.syncing.daemon import Daemon, Wishes
+from puller.ops.syncing.parts import parts_of, rans_of
 from puller.ops.syncing.tallies import Tallies
-from puller.ops.syncing.turns import Ran
+from puller.ops.syncing.turns import Ran, keyed
 
 NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC).timestamp()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -45,11 +45,6 @@ class Diary:
     def lasts(self, keys: Iterable[str]) -> Mapping[str, Ran]:
         return {key: self.last_runs[key] for key in keys if key in self.last_runs}
 
-    def note(self, rans: Mapping[str, Ran]) -> None:
-        if self.is_full:
-            raise PullerError("the disk is full")
-        self.last_runs.update(rans)
-
 
 @dataclass
 class World:
@@ -70,6 +65,7 @@ class World:
     at: dict[float, Callable[[], object]] = field(default_factory=dict)
     reread: Callable[[], Sequence[Mirror]] = tuple
     wishes: Wishes | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
     async def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
@@ -91,7 +87,11 @@ class World:
         end = self.outcome(mirrors)
         if isinstance(end, Exception):
             raise end
-        return end or SyncReport("run", "sync.yml", started, self.now)
+        report = end or SyncReport("run", "sync.yml", started, self.now)
+        if not self.state.is_full:
+            parts = parts_of(report, [one for one in keyed(self.mirrors) if one[1] in mirrors])
+            self.state.last_runs.update(rans_of(parts, report))
+        return report
 
     def ask_to_reread(self) -> None:
         """As SIGHUP does."""
@@ -102,7 +102,7 @@ class World:
         self, *mirrors: Mirror, jitter: float = 0.0, otherwise: Schedule | None = None, grace: float = 30.0
     ) -> None:
         """Run a daemon from `now` until `until`."""
-        self.wishes = Wishes()
+        self.wishes, self.mirrors = Wishes(), mirrors
         daemon = Daemon(
             run_once=self.run_once,
             state=self.state,
