@@ -36,6 +36,7 @@ VERBS = {
     "verify": "Hash the store again and say what is no longer right.",
     "digest": "Ask the registry which digest a name has now.",
     "tags": "List the tags of a repository.",
+    "lock": "Write down which digests names have now.",
     "ping": "Say what a registry offers, and what is wrong with how it is set up.",
     "login": "Log in to a registry, and keep the login as docker does.",
     "logout": "Forget the login to a registry.",

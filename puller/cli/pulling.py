@@ -19,6 +19,7 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.workbench import open_shelves
+from puller.contracts.content import Source
 from puller.contracts.lending import Lender
 from puller.errors import InvalidReference, NotFound, PullerError, Unauthorized
 from puller.model.descriptor import Descriptor
@@ -35,6 +36,7 @@ from puller.ops.unpacking.shelves import Shelves
 from puller.store.disk import DiskStore
 
 if TYPE_CHECKING:
+    from puller.mirror.lockfile import Lock
     from puller.registry.client import RegistryClient
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ class Order:
     verify_disk: bool = False
     places: tuple[Path, ...] = ()
     foreign_layers: bool = False
+    lock: Path | None = None
 
     def wish(self) -> Wish:
         """What is wanted of each reference."""
@@ -68,9 +71,20 @@ class Order:
         depth = Depth.DIGEST_ONLY if self.digest_only else Depth.FULL if self.tarsum else Depth.NO_TARSUM
         return Wish(platforms, depth, strong=self.strong, signed=self.signed, verify_disk=self.verify_disk)
 
-    def parsed(self) -> list[tuple[Reference, ...]]:
-        """What each word may stand for, each once. Raises InvalidReference before anything is fetched."""
+    def parsed(self, locked: "Lock | None" = None) -> list[tuple[Reference, ...]]:
+        """What each word may stand for, each once. Raises InvalidReference before anything is fetched.
+
+        With a lock each word stands for one name that is in it; without words, all of them are meant.
+        """
         names = short_names()
+        if locked is not None:
+            from puller.ops.lock import locked_name
+
+            if not self.references:
+                return [(name,) for name in locked.images]
+            file = str(self.lock)
+            wanted = (locked_name(names.to_ask(text), locked, file=file) for text in self.references)
+            return [(name,) for name in dict.fromkeys(wanted)]
         words = dict.fromkeys(map(names.to_ask, self.references))
         for reference, *_ in words:
             if self.all_tags and (reference.tag or reference.digest):
@@ -81,7 +95,8 @@ class Order:
 
 def pull_all(order: Order, *, store: Path | None, report_file: Path | None, style: Style) -> int:
     """Pull every reference of `order`, going on after failures; the exit code. Ctrl-C keeps what was received."""
-    references, wish = order.parsed(), order.wish()
+    locked = _lock(order.lock)
+    references, wish = order.parsed(locked), order.wish()
     check_report_file(report_file)
     reports: list[PullReport] = []
     with screen_for(style, several=len(references) > 1 or order.all_tags) as screen:
@@ -106,13 +121,21 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
                         order.access, jobs=order.jobs, report=listen, foreign_layers=order.foreign_layers
                     ) as client,
                 ):
-                    pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say, lenders)
+                    pulls = _Pulls(client, place, wish, screen, order, shelves, graph, say, lenders, locked)
                     return await pulls.run(references, report=listen)
 
         try:
             return interrupt.run(main, warn=say, left="what was received is kept for the next try")
         finally:
             write_report(report_file, {"schema": SCHEMA, "pulls": [report.encode() for report in reports]})
+
+
+def _lock(file: Path | None) -> "Lock | None":
+    if file is None:
+        return None
+    from puller.cli.locking import read_lock  # seldom needed
+
+    return read_lock(file)
 
 
 def _lenders(paths: Sequence[Path], store: DiskStore) -> AbstractAsyncContextManager[Sequence[Lender]]:
@@ -136,8 +159,10 @@ class _Pulls:
         graph: GraphDoor,
         say: Show,
         lenders: Sequence[Lender],
+        locked: "Lock | None",
     ) -> None:
         self._lenders = lenders
+        self._locked = locked
         self._say = say
         self._graph = graph
         self._client = client
@@ -190,7 +215,7 @@ class _Pulls:
     async def _one(self, reference: Reference, report: Report) -> None:
         async with self._images:
             try:
-                source = self._client.source(reference)
+                source = self._source(reference)
             except PullerError as error:  # settings forbid it, or cannot be read
                 self._not_begun(reference, error, report)
                 return
@@ -209,6 +234,14 @@ class _Pulls:
                 await self._discard(reference)
             except PullerError as error:
                 self._fail(doubted(reference, error))
+
+    def _source(self, reference: Reference) -> Source:
+        source = self._client.source(reference)
+        if self._locked is None:
+            return source
+        from puller.ops.lock import Vouched
+
+        return Vouched(source, self._locked.images)
 
     async def _discard(self, reference: Reference) -> None:
         if self._shelves is None or not self._order.discard:

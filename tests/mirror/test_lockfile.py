@@ -36,7 +36,7 @@ def test_a_lock_is_read_back_as_it_was_written() -> None:
 
 
 def test_the_same_lock_is_the_same_bytes_with_a_line_for_each_name() -> None:
-    turned = Lock(dict(reversed(LOCK.images.items())))
+    turned = Lock(dict(reversed(list(LOCK.images.items()))))
 
     assert turned.encode() == LOCK.encode()
     lines = LOCK.encode().decode().splitlines()

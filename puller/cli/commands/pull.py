@@ -9,7 +9,7 @@ from puller.cli.options import Access, Verb, driver_option, graph_option, regist
 
 
 @click.command("pull", cls=Verb, short_help="Pull images into the store, every byte verified, and unpack them there.")
-@click.argument("references", metavar="REF…", nargs=-1, required=True, shell_complete=completing.references)
+@click.argument("references", metavar="REF…", nargs=-1, shell_complete=completing.references)
 @click.option(
     "--platform",
     "platforms",
@@ -49,6 +49,17 @@ from puller.cli.options import Access, Verb, driver_option, graph_option, regist
     is_flag=True,
     help="Fetch foreign layers that a registry has not got from where their manifest says, without any secrets.",
 )
+@click.option(
+    "--locked", is_flag=True, help="Only what the lock file has, by the digests there; without REF all of it."
+)
+@click.option(
+    "--lock",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("puller.lock"),
+    show_default=True,
+    metavar="FILE",
+    help="The lock file of --locked.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
 @click.option(
     "--report",
@@ -76,6 +87,8 @@ def command(
     require_signature: bool,
     places: tuple[Path, ...],
     foreign_layers: bool,
+    locked: bool,
+    lock: Path,
     jobs: int,
     report: Path | None,
     as_json: bool,
@@ -91,6 +104,10 @@ def command(
 
     if all_platforms and platforms:
         raise click.UsageError("--platform and --all-platforms exclude each other")
+    if not (references or locked):
+        raise click.UsageError("Missing argument 'REF…'.")
+    if locked and all_tags:
+        raise click.UsageError("--locked and --all-tags exclude each other")
     unpack = not (no_unpack or all_platforms)
     if discard_blobs and not unpack:
         raise click.UsageError("--discard-blobs is for images that are unpacked")
@@ -104,6 +121,7 @@ def command(
         signed=require_signature,
         places=places,
         foreign_layers=foreign_layers,
+        lock=lock if locked else None,
         graph=graph,
         verify_disk=verify_disk,
         jobs=jobs,
