@@ -61,7 +61,7 @@ class State:
         return state
 
     @classmethod
-    def peek(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> Self:
         """The state in `folder`, to be read only, while a run may be at work; an empty one where there is none."""
         return cls(folder, *open_reading(folder))
 
