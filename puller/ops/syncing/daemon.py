@@ -21,7 +21,7 @@ from puller.model.text import printable
 from puller.ops.syncing.brake import Brake
 from puller.ops.syncing.parts import rans_of
 from puller.ops.syncing.tallies import Tallies
-from puller.ops.syncing.turns import Ran, Turn, Turns, keyed, together, turns_of
+from puller.ops.syncing.turns import Ran, Turn, Turns, keyed, turns_of
 from puller.ops.tasks import one_error
 
 SLICE = 30.0  # seconds of sleep at a time: clocks jump, and machines are suspended
@@ -93,7 +93,6 @@ class Daemon:
     jitter: float = 0.0
     grace: float = 30.0
     otherwise: Schedule | None = None
-    _mirrors: tuple[Mirror, ...] = ()
     _turns: Turns = field(init=False)
     _ran: dict[str, Ran] = field(default_factory=dict)
     _seen: float = float("-inf")
@@ -114,7 +113,6 @@ class Daemon:
                 await self._nap(SLICE if following is None else min(SLICE, following - now))
 
     def _arrange(self, mirrors: Sequence[Mirror]) -> None:
-        self._mirrors = tuple(mirrors)
         turns = turns_of(mirrors, self.otherwise)
         self._turns = Turns(turns, self.zone, jitter=self.jitter, random=self.random)
         keys = [key for key, _ in keyed(mirrors)]
@@ -172,7 +170,7 @@ class Daemon:
         await _first(lambda: self.sleep(seconds), self.wishes.woken)
 
     async def _run(self, due: Sequence[Turn]) -> None:
-        batch = together(due, self._mirrors)
+        batch = [(turn.key, turn.mirror) for turn in due]
         started = self.clock()
         self.tallies.begin([key for key, _ in batch], started)
         try:

@@ -61,7 +61,8 @@ def note_runs(
 def _is_of(item: Item, mirror: Mirror) -> bool:
     if item.line and mirror.line and item.line != mirror.line:
         return False
-    return _comes_from(item.source, mirror) and _goes_to(item.target, mirror)
+    # What is pruned comes from nowhere any more.
+    return (not item.source or _comes_from(item.source, mirror)) and _goes_to(item.target, mirror)
 
 
 def _comes_from(place: str, mirror: Mirror) -> bool:

@@ -6,9 +6,8 @@ All times are seconds since the epoch; a time zone decides only what a cron expr
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from fnmatch import fnmatchcase
 
-from puller.mirror.config import Mirror, Place
+from puller.mirror.config import Mirror
 from puller.mirror.schedule import Schedule
 
 MOST_MISSED = 10_000  # of one run; who missed more than a week of minutes need not be told how many
@@ -123,45 +122,6 @@ class Turns:
     def skipped(self, turn: Turn, started: float, ended: float) -> int:
         """How many times were due while a run of this mirror went on."""
         return passed(turn.schedule, started, ended, self._zone)[0]
-
-
-def together(due: Sequence[Turn], mirrors: Iterable[Mirror]) -> list[tuple[str, Mirror]]:
-    """What has to run: the mirrors due, and all that share a target with one that prunes, in the order given.
-
-    A run of one of them alone would take for unwanted what the others bring there.
-    """
-    everything = keyed(mirrors)
-    chosen = {turn.key for turn in due}
-    grew = True
-    while grew:
-        running = [mirror for key, mirror in everything if key in chosen]
-        more = {key for key, mirror in everything if key not in chosen and any(_share(mirror, one) for one in running)}
-        chosen |= more
-        grew = bool(more)
-    return [(key, mirror) for key, mirror in everything if key in chosen]
-
-
-def _share(one: Mirror, other: Mirror) -> bool:
-    if one.prune is None and other.prune is None:
-        return False
-    return overlap(one.target, other.target)
-
-
-def overlap(one: Place, other: Place) -> bool:
-    """Whether two targets may be one repository. A directory or store of a pattern has its repositories within it."""
-    if one.kind != other.kind:
-        return False
-    if one.kind != "registry":
-        first, second = one.name.rstrip("/"), other.name.rstrip("/")
-        return first == second or first.startswith(f"{second}/") or second.startswith(f"{first}/")
-    if "*" in one.name and "*" in other.name:
-        first, second = one.name.partition("*")[0], other.name.partition("*")[0]
-        return first.startswith(second) or second.startswith(first)
-    return fnmatchcase(one.name, _literal(other.name)) or fnmatchcase(other.name, _literal(one.name))
-
-
-def _literal(pattern: str) -> str:
-    return pattern.replace("[", "[[]").replace("?", "[?]")  # only the star is one
 
 
 def _after(schedule: Schedule, time: float, zone: tzinfo) -> float:

@@ -193,15 +193,6 @@ async def test_l6_half_hours_go_on_by_real_time_on_the_days_that_clocks_are_move
     assert [time - start for time, _ in world.runs] == [step * 30 * MINUTE for step in range(12)]
 
 
-async def test_what_prunes_runs_together_with_all_that_share_its_target() -> None:
-    world = World(until=NOON + HOUR - 1)
-    world.state.last_runs["up.example/new > down.example/all"] = ran(NOON - 1, NOON)
-    one = mirror("old", "every 12h", to="down.example/all", prune=True)
-    other = mirror("new", "every 12h", to="down.example/all")
-    await world.keep_syncing(one, other, mirror("else", "every 12h", to="down.example/else"))
-    assert world.runs[0][1] == ["old", "new", "else"]
-
-
 async def test_the_tallies_stay_as_small_as_the_configuration_however_many_runs() -> None:
     hosts = iter(range(10**6))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 import anyio
 
-from puller.mirror.config import Mirror, Place, Prune
+from puller.mirror.config import Mirror, Place
 from puller.mirror.schedule import Schedule
 from puller.model.sync import SyncReport
 from puller.ops.syncing.brake import Brake
@@ -19,10 +19,10 @@ NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC).timestamp()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-def mirror(name: str, schedule: str | None = None, *, to: str = "", prune: bool = False, line: int = 0) -> Mirror:
+def mirror(name: str, schedule: str | None = None, *, line: int = 0) -> Mirror:
     """A mirror of one repository."""
-    source, target = Place("registry", f"up.example/{name}"), Place("registry", to or f"down.example/{name}")
-    return Mirror(source, target, schedule=schedule, prune=Prune() if prune else None, line=line)
+    source, target = Place("registry", f"up.example/{name}"), Place("registry", f"down.example/{name}")
+    return Mirror(source, target, schedule=schedule, line=line)
 
 
 def key(name: str) -> str:
