@@ -42,12 +42,15 @@ async def list_referrers(session: Session, root: str, scope: Scope, subject: Dig
     except _NoSuchList:
         if found:
             raise ProtocolViolation(f"unreadable {_NOUN}", where="a later page", wanted=OCI_INDEX) from None
-        found += await _by_tag(session, f"{root}/manifests/{tag_of(subject)}", scope)
+        found.extend(await _by_tag(session, f"{root}/manifests/{tag_of(subject)}", scope))
     except (NotFound, ProtocolViolation) as error:
         if found or error.phase == "authentication" or status_told(error) not in _UNKNOWN:
             raise
-        found += await _by_tag(session, f"{root}/manifests/{tag_of(subject)}", scope)
-    return tuple({entry.digest: entry for entry in reversed(found)}.values())[::-1]
+        found.extend(await _by_tag(session, f"{root}/manifests/{tag_of(subject)}", scope))
+    once: dict[Digest, Descriptor] = {}
+    for entry in found:
+        once.setdefault(entry.digest, entry)
+    return tuple(once.values())
 
 
 class _NoSuchList(Exception):
