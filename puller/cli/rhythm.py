@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from puller.cli.quantities import Seconds
-from puller.cli.reportdir import KEEP
+from puller.cli.reportdir import KEEP, ReportDir
 
 GRACE = 30.0
 
@@ -29,6 +29,11 @@ class Rhythm:
     listen: str | None = None
     report_dir: Path | None = None
     keep_reports: int | None = None
+
+    @property
+    def reports(self) -> ReportDir | None:
+        """Where reports are kept."""
+        return None if self.report_dir is None else ReportDir(self.report_dir, self.keep_reports or KEEP)
 
     def check(self) -> None:
         """Raises UsageError for words that mean nothing together."""
