@@ -33,7 +33,8 @@ class GrowingArchive:
         self._where = where
         self._reserve = reserve
         self._size = 0  # bytes of whole members
-        self._end: int | None = None  # where the content of the open member ends so far
+        self._start = 0  # of the content of the open member
+        self._end: int | None = None  # where that ends so far
         self._look_at = 0
         self._closed = False
         # A task that is cancelled from outside any scope does not wait for its thread: whoever takes back does.
@@ -62,15 +63,17 @@ class GrowingArchive:
             self._put(b"".join(pieces), self._size)
             self._size += writer.size
 
-    def begin(self, size: int | None) -> None:
+    def begin(self, size: int | None, *, name: str = "") -> None:
         """Leave room for the header of a file; `size` in bytes, None where it is not known yet.
 
-        Raises NoSpace before a byte is written where the disk could not hold it.
+        `name` is needed here only where it is longer than 100 bytes. Raises NoSpace before a byte is written where the
+        disk could not hold it.
         """
         with self._busy:
             self._check_free()
             self._look(size or 0)
-            self._end = self._size + BLOCK
+            self._start = self._size + len(header_of(name, 0))
+            self._end = self._start
 
     def append(self, chunk: Chunk) -> None:
         """The next bytes of the content."""
@@ -83,13 +86,16 @@ class GrowingArchive:
             self._end += len(chunk)
 
     def end(self, name: str, mtime: int = 0) -> None:
-        """The content is whole: now it has a name, of 100 bytes at most. `mtime` in seconds since 1970."""
+        """The content is whole: now it has a name. `mtime` in seconds since 1970."""
         with self._busy:
             if self._end is None:
                 raise StoreUnusable("no member of the archive is open", where=self._where)
-            size = self._end - self._size - BLOCK
+            size = self._end - self._start
+            head = header_of(name, size, mtime)
+            if len(head) != self._start - self._size:
+                raise StoreUnusable("no room was left for so long a name", where=self._where, got=name)
             self._put(bytes(padding(size)), self._end)
-            self._put(block_of(name, size, mtime), self._size)
+            self._put(head, self._size)
             self._size = self._end + padding(size)
             self._end = None
 
@@ -147,17 +153,17 @@ class GrowingArchive:
         self._look_at = (self._end or self._size) + min(_LOOK, free)
 
 
-def block_of(name: str, size: int, mtime: int = 0) -> bytes:
-    """The header of a file in one block, however large the file is.
+def header_of(name: str, size: int, mtime: int = 0) -> bytes:
+    """The header of a file, of the same length however large the file is: one block, or three for a long name.
 
-    A size of more than eleven octal digits is a binary number with the highest bit set, as GNU tar and star write it
-    (star(5), "Base-256"); a pax record would want blocks of its own. Raises Unsupported for too long a name.
+    In one block a size of more than eleven octal digits is a binary number with the highest bit set, as GNU tar and
+    star write it (star(5), "Base-256"); a pax record would want blocks of its own.
     """
     block = header(file_entry(name, min(size, _MOST_OCTAL), mtime))
-    if len(block) != BLOCK:
-        raise StoreUnusable("a name too long for an archive", got=name)
     if size <= _MOST_OCTAL:
         return block
+    if len(block) != BLOCK:
+        return header(file_entry(name, size, mtime))
     fields = bytearray(block)
     fields[_SIZE] = b"\x80" + size.to_bytes(11, "big")
     fields[_SUM] = b" " * 8

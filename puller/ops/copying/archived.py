@@ -13,7 +13,7 @@ from puller.archive.appearing import appearing
 from puller.archive.growing import GrowingArchive
 from puller.archive.opened import opened
 from puller.archive.spool import RESERVE
-from puller.errors import InputError, InvalidConfig, LayerError
+from puller.errors import InvalidConfig, PullerError
 from puller.model.reference import Reference
 from puller.ops.copying.archivecontent import content_of
 from puller.ops.copying.archivesource import ArchiveSource
@@ -89,7 +89,7 @@ def _opened(stack: ExitStack, path: Path, place: str, folder: Path) -> ArchiveSo
         archive = stack.enter_context(opened(fd, folder, pulse=stop_when_cancelled))
         form = "oci" if place.startswith(_OCI) else "docker"
         content = content_of(archive, form=form, pulse=stop_when_cancelled)
-    except (InputError, LayerError) as error:
+    except PullerError as error:
         error.where = place if error.where is None else f"{place}: {error.where}"
         raise
     return ArchiveSource(place, archive, content, folder)

@@ -175,7 +175,7 @@ class _Blob:
     def __init__(self, archive: GrowingArchive, expected: Descriptor) -> None:
         self._archive = archive
         self._digest = expected.digest
-        archive.begin(expected.size)
+        archive.begin(expected.size, name=_path(expected.digest))
 
     def write(self, chunk: Chunk, /) -> None:
         self._archive.append(chunk)

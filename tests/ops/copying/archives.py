@@ -3,13 +3,12 @@
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from puller.contracts.images import ImageSource, ImageTarget
-from puller.errors import ContentMissing
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -21,7 +20,6 @@ from puller.model.report import Origin
 from puller.ops.pulling.transfer import copy_blob
 from puller.stream.sink import Chunk
 from testregistry.content import Root
-from tests.archive.building import Part, packed
 
 HERE = Reference("localhost", "here")
 
@@ -95,12 +93,6 @@ async def tags(source: ImageSource) -> list[str]:
     return [tag async for tag in source.tags()]
 
 
-def written(path: Path, parts: Sequence[Part]) -> Path:
-    """An archive of these members."""
-    path.write_bytes(packed(parts))
-    return path
-
-
 def members(path: Path) -> dict[str, bytes]:
     """The files of an archive, by name, links followed, as Python's reader sees them."""
     with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as archive:
@@ -117,10 +109,6 @@ def index_of(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-class Nothing:
-    """A source that has nothing."""
-
-    @asynccontextmanager
-    async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[Body]:
-        raise ContentMissing("nothing is here", digest=wanted.digest)
-        yield Body(b"")
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
