@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from puller.contracts.images import ImageSource, ImageTarget
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -17,8 +19,11 @@ from puller.model.manifest import parse_manifest
 from puller.model.mediatype import INDEXES, MANIFESTS
 from puller.model.reference import Reference
 from puller.model.report import Origin
+from puller.ops.copying.archived import ArchiveTarget, open_archive_target
 from puller.ops.pulling.transfer import copy_blob
+from puller.ops.saving.modernise import Form
 from puller.stream.sink import Chunk
+from testregistry import images
 from testregistry.content import Root
 
 HERE = Reference("localhost", "here")
@@ -112,3 +117,39 @@ def index_of(path: Path) -> list[dict[str, Any]]:
 def names(folder: Path) -> list[str]:
     """What lies in a folder."""
     return sorted(path.name for path in folder.iterdir())
+
+
+BASE = images.layer({"etc/motd": b"hello\n" * 3000})
+TOP = images.layer({"srv/app": b"app\n"}, compression="zstd")
+PLAIN = images.raw_layer(images.tar({"etc/motd": b"hello\n" * 3000}), compression="none")  # BASE as it unpacks
+IMAGE = images.image(BASE, TOP)
+OTHER = images.image(BASE, images.layer({"x": b"y"}), platform=("linux", "arm64"))
+INDEX = images.index(IMAGE, OTHER)
+SIGNATURE = images.artifact(images.blob(b"signed"), subject=IMAGE, annotations={"who": "me"})
+FORMS: tuple[Form, ...] = ("oci", "docker")
+BIG = 1 << 60
+
+both = pytest.mark.parametrize("form", FORMS)
+
+
+def place_of(form: Form) -> str:
+    """What the archive of these tests is called."""
+    return f"{form}-archive:a.tar"
+
+
+@asynccontextmanager
+async def target_at(folder: Path, form: Form, **words: Any) -> AsyncIterator[ArchiveTarget]:
+    """A new archive in `folder`."""
+    async with open_archive_target(folder / "a.tar", place_of(form), form, **{"repository": HERE, **words}) as target:
+        yield target
+
+
+def ref_names(path: Path) -> list[str | None]:
+    """What its entries are called, by the layout's own rule."""
+    return [entry.get("annotations", {}).get("org.opencontainers.image.ref.name") for entry in index_of(path)]
+
+
+def children(image: Any) -> list[Descriptor]:
+    """What a manifest names, config first."""
+    document = json.loads(image.raw)
+    return [Descriptor.decode(one, what="child") for one in (document["config"], *document["layers"])]
