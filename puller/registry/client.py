@@ -167,6 +167,10 @@ class RegistryClient:
         """How many requests went out so far, by `host[:port]`, then by method."""
         return self._means.census.counts
 
+    def pulls_left(self, reference: Reference) -> int | None:
+        """How many pulls the registry of `reference` still grants us, as it has told; None: it has not."""
+        return self._session(self._routes.home(reference)).pulls_left
+
     async def introduce(self, reference: Reference) -> bool:
         """Show the account for `reference` to its registry (GET /v2/); False: nobody wanted to see its secret.
 

@@ -106,6 +106,11 @@ class Session:
         """Whether the account's secret has been sent to anybody."""
         return self._authenticator.has_shown_credentials
 
+    @property
+    def pulls_left(self) -> int | None:
+        """How many pulls the registry still grants, as it has told; None: it has not."""
+        return self._visitor.remaining()
+
     async def read(self, request: Request, *, limit: int) -> tuple[Answer, bytes]:
         """A whole small body with its answer, after as many attempts as it takes.
 

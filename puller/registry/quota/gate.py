@@ -76,6 +76,12 @@ class Gate:
         ticket.sent = self._world.wall()
         return ticket
 
+    def remaining(self, account: str) -> int | None:
+        """How many pulls the account has, less those under way; None: that was never told, or is of another window."""
+        now = self._world.wall()
+        known = self.ledger.peek().at(now).accounts.get(account)
+        return None if known is None or now >= known.opening else max(0, known.remaining - len(known.holds))
+
     async def left(self, ticket: Ticket, *, failed: bool = False) -> None:
         """Nothing was learnt by the request; it may have `failed`. Gives back what it holds, even while cancelled."""
         if failed and ticket.kind is Kind.PULL:

@@ -147,6 +147,10 @@ class Visitor:
             self._refused[response] = gate, ticket
         return response
 
+    def remaining(self) -> int | None:
+        """How many pulls the account has left at home, as far as that was told."""
+        return self._limiter.gate(self._home).remaining(self._account)
+
     async def explained(self, response: aiohttp.ClientResponse, body: bytes) -> bool:
         """After a 429, with the first bytes of its body: whether the end is known of what has to be waited for.
 
