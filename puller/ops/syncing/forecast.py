@@ -1,16 +1,18 @@
 """Forecast: what it would take to bring the images of a plan, by their manifests. What several need counts once."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from puller.contracts.images import ImageSource, ImageTarget
 from puller.errors import InputError, PullerError
+from puller.mirror.plan import Forecast
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Index, Manifest, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
-from puller.model.sync import Item, Manner, Transfer
+from puller.model.sync import Manner, Transfer
 from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.documents import read_document
 from puller.ops.syncing.places import Places
@@ -19,29 +21,24 @@ WIDTH = 8
 MAX_DEPTH = 4
 
 
-@dataclass(slots=True)
-class Sums:
-    """Requests and pulls (GETs of manifests) by host of the source, bytes to fetch there, bytes that are new at each
-    target; and how many images' sizes could not be told.
-    """
-
-    requests: dict[str, int] = field(default_factory=dict)
-    pulls: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
-    disk: dict[str, int] = field(default_factory=dict)
-    unknown: int = 0
-
-
 class Forecasting:
     """Looks at one image after the other; what several need is counted once."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self.sums = Sums()
+        self._requests: Counter[str] = Counter()
+        self._pulls: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._disk: Counter[str] = Counter()
+        self._unknown = 0
         self._documents: dict[Digest, Manifest | Index | None] = {}
-        self._pulled: set[Digest] = set()
         self._fetched: set[Digest] = set()
         self._placed: set[tuple[str, Digest]] = set()
+
+    def forecast(self) -> Forecast:
+        """All of it so far."""
+        requests, pulls, size, disk = (dict(one) for one in (self._requests, self._pulls, self._bytes, self._disk))
+        return Forecast(requests, pulls, size, disk, self._unknown)
 
     async def add(self, transfer: Transfer) -> None:
         """Count what it takes to bring one image; where its manifests cannot be read it is `unknown`."""
@@ -52,7 +49,7 @@ class Forecasting:
             root = Descriptor(transfer.media_type, Digest.parse(transfer.digest), transfer.size)
             await self._document(image, root, 0)
         except PullerError:
-            self.sums.unknown += 1
+            self._unknown += 1
 
     async def _document(self, image: "_Image", descriptor: Descriptor, depth: int) -> None:
         key = image.transfer.target, descriptor.digest
@@ -66,7 +63,7 @@ class Forecasting:
         document = await self._read(image, descriptor)
         self._count(image, descriptor, is_document=True)
         if document is None:
-            self.sums.unknown += 1
+            self._unknown += 1
             return
         if isinstance(document, Index):
             for child in _chosen(document, image.transfer.manner):
@@ -95,15 +92,13 @@ class Forecasting:
 
     def _count(self, image: "_Image", descriptor: Descriptor, *, is_document: bool) -> None:
         host, size = image.transfer.source.partition("/")[0], descriptor.size or 0
-        sums = self.sums
-        sums.disk[image.transfer.target] = sums.disk.get(image.transfer.target, 0) + size
+        self._disk[image.transfer.target] += size
         if descriptor.digest in self._fetched:
             return  # the run has it by then
         self._fetched.add(descriptor.digest)
-        sums.requests[host] = sums.requests.get(host, 0) + 1
-        sums.bytes[host] = sums.bytes.get(host, 0) + size
-        if is_document:
-            sums.pulls[host] = sums.pulls.get(host, 0) + 1
+        self._requests[host] += 1
+        self._bytes[host] += size
+        self._pulls[host] += is_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +115,3 @@ def _chosen(index: Index, manner: Manner) -> Sequence[Descriptor]:
     return tuple(
         {entry.digest: entry for entry in (index.choose(Platform.parse(text)) for text in manner.platforms)}.values()
     )
-
-
-def counted(items: Sequence[Item]) -> Mapping[str, int]:
-    """How many tags each action has."""
-    found: dict[str, int] = {}
-    for item in items:
-        found[item.action] = found.get(item.action, 0) + 1
-    return found

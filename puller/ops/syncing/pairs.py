@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 
 from puller.errors import InvalidConfig, InvalidReference, PullerError
@@ -107,7 +108,7 @@ class Expansion:
         if "*" in registry or pattern.count("*") != 1 or mirror.target.name.count("*") > 1:
             what = "one `*` is all that a repository may hold, and none stands in a registry's name"
             raise InvalidConfig(what, where=f"line {mirror.line}", got=name)
-        shape = re.compile("(.+)".join(map(re.escape, pattern.split("*"))))
+        shape = re.compile("(.+)".join(map(re.escape, pattern.split("*"))), re.DOTALL)
         strange = 0
         unmatched = {rule.pattern for rule in mirror.repositories.allow}
         seen: set[str] = set()
@@ -173,4 +174,4 @@ def among(chosen: Collection[Mirror] | None) -> Callable[[Mirror], bool]:
 
 def _absolute(directory: str) -> str:
     """As it is remembered, wherever the next run begins; links in it stay what they are."""
-    return str(Path(directory).absolute()) if directory else ""
+    return normpath(Path(directory).absolute()) if directory else ""
