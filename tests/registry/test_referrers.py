@@ -59,7 +59,7 @@ async def test_the_api_tells_digest_type_kind_and_annotations_in_one_request() -
         stocked(registry)
         (first, *rest) = sorted(await found(registry), key=lambda one: one.annotations["n"])
         assert len(registry.journal.requests) == 1
-    assert (str(first.digest), first.media_type, first.size) == (SIGNATURES[0].digest, OCI_MANIFEST, len(SIGNATURES[0].raw))
+    assert first == Descriptor(OCI_MANIFEST, Digest.parse(SIGNATURES[0].digest), len(SIGNATURES[0].raw))
     assert (first.artifact_type, first.annotations) == ("a/sig", {"n": "0"})
     assert len(rest) == 4
 
@@ -116,7 +116,7 @@ async def test_a_referrer_that_is_listed_twice_is_one_as_first_described() -> No
 
 async def test_a_later_page_that_is_missing_is_not_left_out() -> None:
     path = f"/v2/app/referrers/{SUBJECT}?page=2"
-    for last in (answer(404), answer(headers=[("Content-Type", "text/html")], body=b"<html>")):
+    for last in (answer("404 Not Found"), answer(headers=[("Content-Type", "text/html")], body=b"<html>")):
         with pytest.raises(Exception, match=r"not found|unreadable"):
             await answered([page(entry(1), link=path), last, page(entry(2))])
 
@@ -166,7 +166,7 @@ async def test_c20_a_hundred_thousand_referrers_are_refused_when_it_is_clear() -
 async def test_c20_a_hundred_thousand_entries_under_the_tag_are_refused() -> None:
     raw = index(*[{"mediaType": OCI_MANIFEST, "digest": f"sha256:{n:064x}", "size": 9} for n in range(30_000)])
     with pytest.raises(ProtocolViolation):
-        await answered([answer(404), answer(headers=[("Content-Type", OCI_INDEX)], body=raw)])
+        await answered([answer("404 Not Found"), answer(headers=[("Content-Type", OCI_INDEX)], body=raw)])
 
 
 async def test_c20_an_endless_list_is_cut_off() -> None:
@@ -201,7 +201,7 @@ async def test_b9_a_next_page_elsewhere_is_refused_and_shown_nothing() -> None:
 
 async def test_a_sha512_subject_is_found_under_the_cut_tag() -> None:
     subject = Digest.of(b"x", "sha512")
-    script = [answer(404), page(entry(1))]
+    script = [answer("404 Not Found"), page(entry(1))]
     async with serve_script(script) as raw, opened(f"{raw.host}/app") as repository:
         assert len(await repository.referrers(subject)) == 1
         assert raw.requests[1].path == f"/v2/app/manifests/sha512-{subject.hex[:64]}"

@@ -230,7 +230,7 @@ async def test_two_tags_have_marks_of_their_own() -> None:
 
 async def test_a_registry_that_answers_nonsense_to_a_delete_is_not_believed() -> None:
     head = answer(headers=[("Docker-Content-Digest", IMAGE.digest), ("Content-Type", OCI_MANIFEST)])
-    async with serve_script([head, answer(302, headers=[("Location", "/elsewhere")])]) as raw:
+    async with serve_script([head, answer("302 Found", headers=[("Location", "/elsewhere")])]) as raw:
         async with opened(f"{raw.host}/app") as repository:
             with pytest.raises(Exception, match="elsewhere"):
                 await repository.untag("old", DIGEST)
