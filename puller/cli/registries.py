@@ -73,9 +73,16 @@ def open_client(
         limit_rate=access.limit_rate,
         request_rate=access.request_rate,
         max_wait=access.max_wait,
-        manners={name: HostManner(host.rate, host.concurrency) for name, host in (hosts or {}).items()},
+        manners={name: _manner(host, access) for name, host in (hosts or {}).items()},
         foreign_layers=foreign_layers,
         limits=limits_path(),
+    )
+
+
+def _manner(host: Host, access: Access) -> HostManner:
+    """What a configuration says of one registry, where no option speaks of them all."""
+    return HostManner(
+        host.rate if access.request_rate is None else None, host.concurrency if access.connections is None else None
     )
 
 
