@@ -32,6 +32,18 @@ def trees(context: click.Context, parameter: click.Parameter, incomplete: str) -
     return [*images(context, parameter, incomplete), CompletionItem(incomplete, type="dir")]
 
 
+def places(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Places of images: names that are here, or after the word for a kind of place what can follow it."""
+    kind, colon, rest = incomplete.partition(":")
+    if colon and kind == "oci":
+        return [CompletionItem(incomplete, type="dir")]
+    if colon and kind in ("oci-archive", "docker-archive"):
+        return [CompletionItem(incomplete, type="file")]
+    if colon and kind == "store":
+        return [CompletionItem(f"store:{word}") for word in _spelled(_names(context), rest)]
+    return references(context, parameter, incomplete)
+
+
 def repositories(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Repositories of which there are images here."""
     bare = [Reference(one.registry, one.repository) for one in _names(context)]

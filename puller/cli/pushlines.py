@@ -1,6 +1,7 @@
 """Pushlines: facts of a push as text for people."""
 
 from puller.cli.lines import counted, short, size_text
+from puller.model.copy import CopyReport
 from puller.model.push import PushedBlob, PushReport
 from puller.model.text import printable
 
@@ -19,3 +20,14 @@ def pushed_line(report: PushReport) -> str:
     told += [f"{counted(mounted, 'blob')} mounted"] if mounted else []
     took = ", ".join([*told, f"{report.seconds:.1f} s"])
     return f"pushed {report.reference}  {report.digest}  {took}"
+
+
+def copied_line(report: CopyReport) -> str:
+    """The result: what is where now, under which digest, and what it took."""
+    carried = report.carried
+    told = []
+    if carried is not None:
+        counts = {"brought": carried.brought, "mounted": carried.mounted, "there already": carried.present}
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        told += [f"{size_text(carried.sent)} sent" if carried.sent else "nothing to send", f"{carried.seconds:.1f} s"]
+    return f"copied {printable(report.target, limit=2000)}  {report.root}  {', '.join(told)}"

@@ -16,12 +16,13 @@ import click
 from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
-from puller.cli.pushlines import delivered_line, pushed_line
+from puller.cli.pushlines import copied_line, delivered_line, pushed_line
 from puller.cli.synclines import failed_line, item_line, mirrored_line, stumbled_line, synced_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
     Advanced,
+    Copied,
     Delivered,
     Event,
     Mirrored,
@@ -98,6 +99,8 @@ class Quiet:
             self.note(debug_line(event))
         elif isinstance(event, Pulled | Pushed):
             click.echo(f"{event.reference}  {event.report.digest}")
+        elif isinstance(event, Copied):
+            click.echo(f"{printable(event.report.target, limit=2000)}  {event.report.root}")
         elif isinstance(event, Settled | Stumbled):
             self._synced(event)
 
@@ -164,8 +167,8 @@ class Told(Quiet):
                 self._pulled(event)
             case Delivered():
                 self.note(self._prefix(event.reference) + delivered_line(event.blob))
-            case Pushed():
-                self.result(pushed_line(event.report))
+            case Pushed() | Copied():
+                self.result(pushed_line(event.report) if isinstance(event, Pushed) else copied_line(event.report))
             case Settled() | Stumbled() | Mirrored() | Synced():
                 self._synced(event)
             case _:

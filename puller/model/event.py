@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from puller.model.copy import CopyReport
 from puller.model.descriptor import Descriptor
 from puller.model.exchange import Traced
 from puller.model.platform import Platform
@@ -162,6 +163,22 @@ class PushFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """An image is at the place that it was to be copied to, and called so."""
+
+    reference: Subject
+    report: CopyReport
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFailed:
+    """A copy has ended without its name; `report.error` says why."""
+
+    reference: Subject
+    report: CopyReport
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """One tag of a sync is done with: brought, found unchanged, pruned, or failed."""
 
@@ -217,6 +234,8 @@ Event: TypeAlias = (
     | Delivered
     | Pushed
     | PushFailed
+    | Copied
+    | CopyFailed
     | Settled
     | Stumbled
     | Mirrored

@@ -5,6 +5,7 @@ made of the digest of the subject.
 """
 
 import json
+import re
 from typing import Any
 
 from puller.errors import InvalidManifest
@@ -16,11 +17,17 @@ from puller.model.mediatype import OCI_INDEX
 
 MAX_REF = 64  # characters of the digest that go into the tag
 _WHAT = "list of referrers"
+_LIST = re.compile(rf"sha(?:256|512)-[0-9a-f]{{{MAX_REF}}}", re.ASCII)
 
 
 def tag_of(subject: Digest) -> str:
     """The tag under which the referrers of `subject` are listed."""
     return f"{subject.algorithm}-{subject.hex[:MAX_REF]}"
+
+
+def is_list_tag(tag: str) -> bool:
+    """Whether `tag` is made like that, and nothing is added."""
+    return _LIST.fullmatch(tag) is not None
 
 
 def entry_of(document: Manifest | Index, descriptor: Descriptor) -> dict[str, Any]:

@@ -162,7 +162,9 @@ class PlainLayout(OpenedLayout):
         """Of an index or manifest that is about to be put: what it names and was not brought, by choice."""
         await self._leased()
         facts = Facts(absent=tuple(absent)) if is_index(document.media_type) else Facts(discarded=tuple(absent))
-        await self._store.prove(document.digest, facts)
+        known = await self._store.facts(document.digest)
+        if absent or known.absent or known.discarded:
+            await self._store.prove(document.digest, facts)
 
     async def keep(self, descriptor: Descriptor) -> None:
         """Have it stay under its digest alone: index.json lists it without a name. Raises ContentUnknown."""

@@ -1,6 +1,5 @@
 """Refers: who refers to what in an image layout, by lists under fallback tags and by what index.json lists itself."""
 
-import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -10,10 +9,9 @@ from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, parse_manifest
 from puller.model.mediatype import INDEXES, MANIFESTS, OCI_ARTIFACT, OCI_INDEX
-from puller.model.referrer import tag_of
+from puller.model.referrer import is_list_tag, tag_of
 from puller.store.naming import REF_NAME, by_name
 
-_LIST: Final = re.compile(r"sha(256|512)-[0-9a-f]{64}", re.ASCII)
 _REFERRING: Final = INDEXES | MANIFESTS | {OCI_ARTIFACT}
 
 
@@ -27,8 +25,7 @@ class Readable(Protocol):
 
 def is_list(entry: Descriptor) -> bool:
     """Whether an entry of index.json is the list of somebody's referrers ("Referrers Tag Schema")."""
-    name = entry.annotations.get(REF_NAME, "")
-    return entry.media_type == OCI_INDEX and _LIST.fullmatch(name) is not None
+    return entry.media_type == OCI_INDEX and is_list_tag(entry.annotations.get(REF_NAME, ""))
 
 
 class Refers:

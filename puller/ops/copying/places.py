@@ -29,8 +29,8 @@ T = TypeVar("T")
 Kind: TypeAlias = Literal["registry", "oci", "oci-archive", "docker-archive", "store"]
 # DIR of a `store:` place, empty for the store of this user.
 OpenStore: TypeAlias = Callable[[str], Awaitable[ContentStore]]
-# The name of a repository, in the registry of a place, that has a blob for certain, to be mounted from.
-Lenders: TypeAlias = Callable[[str, Digest], str | None]
+# The name of a repository of a registry that has a blob for certain, to be mounted from; None: it is not known of any.
+Lender: TypeAlias = Callable[[str, Digest], str | None]
 
 
 class RegistryPlace(ImageSource, ImageTarget, TagKeeper, Protocol):
@@ -96,14 +96,13 @@ def _repository(text: str, place: str) -> Reference:
 class Places:
     """An async context manager: leaving it ends what was written, archives among it; after an error they are not there.
 
-    One object for each place, as source and as target; safe to use from many tasks. `lenders` may know blobs that need
-    not be brought; without it those of the one source in the same registry are tried.
+    One object for each place, as source and as target; safe to use from many tasks.
     """
 
-    def __init__(self, registries: Registries, *, stores: OpenStore, lenders: Lenders | None = None) -> None:
+    def __init__(self, registries: Registries, *, stores: OpenStore) -> None:
         self._registries = registries
         self._open_store = stores
-        self._lenders = lenders
+        self._lender: Lender | None = None
         self._stack = AsyncExitStack()
         self._locks: dict[object, anyio.Lock] = {}
         self._opened: dict[object, object] = {}
@@ -133,6 +132,10 @@ class Places:
     async def keeper(self, place: str) -> TagKeeper:
         """A place whose tags can be taken away. Raises any PullerError; Unsupported for archives."""
         return await self._kept(Spot.parse(place))
+
+    def borrow_from(self, lender: Lender) -> None:
+        """Have `lender` asked who can lend a blob; else the only source in the same registry is tried."""
+        self._lender = lender
 
     def catalog(self, registry: str) -> AsyncIterator[str]:
         """The names of all repositories of a registry. Raises RegistryError."""
@@ -186,11 +189,10 @@ class Places:
         return store, await self._stack.enter_async_context(store.lease())
 
     def _lender_for(self, target: Reference) -> Callable[[Digest], str | None]:
-        place = target.name
-
         def lender(digest: Digest) -> str | None:
-            if self._lenders is not None:
-                return self._lenders(place, digest)
+            known = None if self._lender is None else self._lender(target.registry, digest)
+            if known not in (None, target.repository):
+                return known
             others = self._sources.get(target.registry, set()) - {target.repository}
             return next(iter(others)) if len(others) == 1 else None
 

@@ -200,7 +200,10 @@ async def test_blobs_are_lent_by_the_only_source_in_the_same_registry(tmp_path: 
 
 async def test_whoever_knows_who_lends_is_asked(tmp_path: Path) -> None:
     desk = Desk()
-    told = Places(desk, stores=opener(tmp_path), lenders=lambda place, digest: f"{place} {digest.short}")
-    async with told as opened:
+    known = {APP.config.digest: "third", APP.manifest.digest: "to"}
+    async with places(tmp_path, desk) as opened:
+        opened.borrow_from(lambda registry, digest: known.get(digest) if registry == "h.example" else None)
         await opened.target("h.example/to")
-        assert desk.lenders[0](APP.config.digest) == f"h.example/to {APP.config.digest.short}"
+        await opened.source("h.example/from")
+        (lender,) = desk.lenders
+        assert [lender(one.digest) for one in APP.blobs] == ["third", "from", "from"]
