@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import anyio
 
+from puller.contracts.images import ImageTarget
 from puller.errors import ContentMissing, InvalidReference, PullerError, Unsupported
 from puller.model.event import Report, unheard
 from puller.model.push import Form, PushReport
@@ -18,14 +19,13 @@ from puller.ops.pulling.hints import hint_for
 from puller.ops.pushing.content import ContentPush
 from puller.ops.pushing.graph import GraphPush
 from puller.ops.pushing.ledger import PushLedger
-from puller.ops.pushing.uploading import Registry
 from puller.ops.tasks import apart
 
 _NAMES = "`puller images` lists the names that there are, and `puller tag` gives another one."
 DEFAULT_JOBS = 3  # as docker does
 
 # The repository of a reference, and one beside it that may lend blobs.
-OpenRegistry: TypeAlias = Callable[[Reference, Reference | None], Registry]
+OpenRegistry: TypeAlias = Callable[[Reference, Reference | None], ImageTarget]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import pytest
 
 from puller.errors import (
     ContentMissing,
+    ContentUnknown,
     InvalidReference,
-    NotFound,
     PullerError,
     Unauthorized,
     Unsupported,
@@ -93,7 +93,7 @@ async def test_a_sparse_index_is_left_to_the_registry_to_take(tmp_path: Path) ->
     async with old_story(tmp_path) as s:
         s.story.registry.add("app:1", INDEX)
         await s.story.pull()
-        with pytest.raises(NotFound, match="lacks blobs that the manifest names"):
+        with pytest.raises(ContentUnknown, match="lacks blobs that the manifest names"):
             await pushed(s, name="other:2", sparse=True)
         assert s.story.registry.journal.count("PUT", kind="manifest", status=201) == 1
 

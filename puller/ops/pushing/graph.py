@@ -13,6 +13,7 @@ import anyio
 from puller.archive.item import Stream
 from puller.contracts.content import Lease
 from puller.contracts.graph import GraphImage
+from puller.contracts.images import ImageTarget
 from puller.errors import ContentCorrupt, InvalidDigest
 from puller.graph.checksum import layer_digest
 from puller.graph.keyfile import signing_key
@@ -25,13 +26,12 @@ from puller.model.facts import Facts
 from puller.model.mediatype import DOCKER_PLAIN_LAYER, OCTETS, SCHEMA1_SIGNED
 from puller.model.push import Arrival, Form
 from puller.model.reference import Reference
+from puller.ops.copying.sending import put_once, send_blob, send_bytes, send_stream
 from puller.ops.graphs.graph import Graph
 from puller.ops.graphs.held import held_line
 from puller.ops.graphs.layers import GraphLayers, blob_of
 from puller.ops.pulling.watch import stop_when_cancelled
-from puller.ops.pushing.content import put_once
 from puller.ops.pushing.ledger import PushLedger
-from puller.ops.pushing.uploading import Registry, send_blob, send_bytes, send_stream
 from puller.ops.saving.modernise import Modern, graph_chain, modernised
 from puller.ops.tasks import one_error
 
@@ -50,7 +50,7 @@ class GraphPush:
         reference: Reference,
         graph: Graph,
         lease: Lease,
-        registry: Registry,
+        registry: ImageTarget,
         ledger: PushLedger,
         *,
         limiter: anyio.CapacityLimiter,
@@ -125,7 +125,8 @@ class GraphPush:
         descriptor, raw = self._signed(line, digests, texts, key)
         ledger.root, ledger.image_id = descriptor, line[0].image_id
         name = self._reference.tag or "latest"
-        ledger.add("manifest", descriptor, *await put_once(self._registry, descriptor, raw, name, ledger))
+        started = ledger.now()
+        ledger.add("manifest", descriptor, await put_once(raw, self._registry, descriptor, name), started)
 
     def _signed(
         self, line: Sequence[GraphImage], digests: dict[str, Digest], texts: dict[str, bytes], key: SigningKey
@@ -193,8 +194,9 @@ class GraphPush:
         arrival = await send_bytes(modern.config_raw, self._registry, modern.config, report=ledger.tell)
         ledger.add("config", modern.config, arrival, started)
         name = self._reference.tag or "latest"
-        put = await put_once(self._registry, modern.descriptor, modern.manifest, name, ledger)
-        ledger.add("manifest", modern.descriptor, *put)
+        started = ledger.now()
+        put = await put_once(modern.manifest, self._registry, modern.descriptor, name)
+        ledger.add("manifest", modern.descriptor, put, started)
 
     # --- layers ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+"""copy_image: one image from any place to any other; verified on the way, what refers to it with it, its names last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import anyio
+
+from puller.contracts.images import Claims, ImageSource, ImageTarget
+from puller.model.descriptor import Descriptor
+from puller.model.digest import Digest
+from puller.model.event import Planned, Report
+from puller.model.manifest import Index
+from puller.model.platform import Platform
+from puller.model.sync import Carried, Manner
+from puller.ops.copying.bringing import Bringing, Recorder
+from puller.ops.copying.choice import Choice, choose, platforms_of, rewritten
+from puller.ops.copying.document import decoded
+from puller.ops.copying.gathering import Choosing, Gathered, Gathering
+from puller.ops.copying.looking import Looking
+from puller.ops.copying.referrers import Referring
+from puller.ops.copying.tally import CopyTally
+
+
+async def copy_image(
+    source: ImageSource,
+    target: ImageTarget,
+    root: Descriptor,
+    names: Sequence[str],
+    manner: Manner,
+    *,
+    claims: Claims,
+    limiter: anyio.CapacityLimiter,
+    report: Report,
+    replaces: Mapping[str, Digest | None] | None = None,
+) -> Carried:
+    """Bring `root` of `source` to `target` under `names`, tags, or by its digest if there are none.
+
+    `claims` see to it that each digest is fetched once among all who share them; `limiter` bounds the blobs that flow
+    at once. `replaces`: what names are known to name before; where one has moved meanwhile, that is told. Content stays
+    as it is but where `manner` asks for another index; a name is put only when all it needs is there. What was brought
+    stays when it fails, so that a second try brings the rest. Raises any PullerError, of several the gravest.
+    """
+    tally = CopyTally(f"{target.place}:{names[0]}" if names else f"{target.place}@{root.digest}", report)
+    gathering = Gathering(source, target, claims, tally.warn, tally.took, tally.took_near)
+    looking = Looking(tarsum=isinstance(target, Recorder)) if manner.verify == "deep" else None
+    bringing = Bringing(gathering, tally, limiter, report, looking)
+    platforms = platforms_of(manner)
+    gathered = await gathering.gather(root, _choosing(manner, platforms))
+    if platforms:
+        gathered = _in_its_place(gathered, manner, tally)
+    if looking is not None:
+        await looking.learn(gathered, gathering)
+    report(Planned(tally.subject, gathered.root.descriptor, platforms, tuple(gathered.blobs.values())))
+    await bringing.bring(gathered)
+    if manner.referrers:
+        await Referring(gathering, bringing, tally.warn).bring(gathered)
+    before = await bringing.name(gathered, names)
+    for name, known in (replaces or {}).items():
+        found = before.get(name)
+        if found not in (known, gathered.root.digest):
+            tally.warn(f"{name} had been moved meanwhile, to {found or 'nothing'}; it names {gathered.root.digest} now")
+    return tally.carried(gathered.root.digest)
+
+
+def _choosing(manner: Manner, platforms: Sequence[Platform]) -> Choosing:
+    def sparse(index: Index, level: int) -> Choice:
+        return choose(index, platforms)
+
+    def rewriting(index: Index, level: int) -> Choice:
+        return choose(index, platforms if level == 0 else ())
+
+    def single(index: Index, level: int) -> Choice:
+        return replace(choose(index, platforms), brought=(index.choose(platforms[0]),))
+
+    if manner.index == "single" and platforms:
+        return single
+    return rewriting if manner.index == "rewritten" else sparse
+
+
+def _in_its_place(gathered: Gathered, manner: Manner, tally: CopyTally) -> Gathered:
+    """What goes in the place of an index of which only some images are brought; said aloud."""
+    root = gathered.root
+    chosen = ", ".join(manner.platforms)
+    if not isinstance(root.manifest, Index):
+        return gathered
+    if manner.index == "single":
+        leaf = gathered.documents[0]
+        tally.warn(f"the index {root.digest} was not brought, but its image for {chosen}: {leaf.digest}")
+        return gathered.rooted(leaf)
+    if not root.absent:
+        return gathered
+    if manner.index == "sparse":
+        tally.warn(
+            f"of the index {root.digest} only {chosen} was brought: {len(root.absent)} of its entries are not there"
+        )
+        return gathered
+    raw = rewritten(root.manifest, [entry for _, entry in root.entries])
+    digest = Digest.of(raw, root.digest.algorithm)
+    index = decoded("", replace(root.descriptor, digest=digest, size=len(raw)), raw)
+    tally.warn(f"the index {root.digest} was rewritten for {chosen}: it is {digest} now")
+    return gathered.rooted(replace(index, role=root.role, entries=root.entries))
