@@ -13,14 +13,21 @@ DISTRIBUTIONS = ("aiohttp", "anyio", "isal", "backports.zstd")
 
 def machine() -> list[str]:
     """A few lines for the head of a report; nothing in them names the machine itself."""
+    return [
+        *interpreter(),
+        f"{run(['skopeo', '--version']).strip()}, {_registry_version()}, {run(['curl', '--version']).split(' (')[0]}",
+        *filter(None, [unpackers()]),
+    ]
+
+
+def interpreter() -> list[str]:
+    """The lines of it that need no program of others."""
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in DISTRIBUTIONS if _installed(name))
     return [
         f"{_processor()}, {cores} of {os.cpu_count()} cores, {memory / 2**30:.0f} GiB, Linux {_kernel()}",
         f"Python {platform.python_version()}, {packages}",
-        f"{run(['skopeo', '--version']).strip()}, {_registry_version()}, {run(['curl', '--version']).split(' (')[0]}",
-        *filter(None, [unpackers()]),
     ]
 
 
