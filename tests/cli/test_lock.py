@@ -205,3 +205,53 @@ def test_names_come_back_out_of_the_file_as_references(puller: Puller, registry:
 
     (name,) = Lock.decode(Path("puller.lock").read_bytes(), "puller.lock").images
     assert name == Reference.parse(registry.name("team/app:1"))
+
+
+def test_every_tag_that_a_configuration_selects_is_locked_by_one_list_and_one_head_each(
+    puller: Puller, registry: TestRegistry
+) -> None:
+    for tag in ("1.0", "1.1", "1.2", "edge"):
+        registry.add(f"team/app:{tag}", IMAGE)
+    registry.add("team/tool:stable", OTHER)
+    Path("mirrors.yaml").write_text(f"""
+puller: 1
+mirrors:
+  - {{from: {registry.host}/team/app, to: "oci:app", tags: {{semver: ">=1", newest: 2}}}}
+  - {{from: {registry.host}/team/tool, to: "oci:tool", tags: [stable, "{OTHER.digest}"]}}
+""")
+
+    end = puller("lock", "mirrors.yaml")
+
+    assert end.code == 0, end.err
+    assert locked() == {
+        registry.name("team/app:1.1"): IMAGE.digest,
+        registry.name("team/app:1.2"): IMAGE.digest,
+        registry.name("team/tool:stable"): OTHER.digest,
+    }
+    asked = [(r.method, r.path.rpartition("/")[2].partition("?")[0]) for r in registry.journal.requests]
+    assert sorted(asked) == [("GET", "list"), ("HEAD", "1.1"), ("HEAD", "1.2"), ("HEAD", "stable")]
+    assert not Path("app").exists()
+
+
+def test_files_of_skopeo_are_locked_without_saying_where_images_go(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("team/app:1", IMAGE)
+    Path("skopeo.yaml").write_text(f"{registry.host}:\n  images:\n    team/app: ['1']\n")
+
+    assert puller("lock", "skopeo.yaml").code == 0
+    assert locked() == {registry.name("team/app:1"): IMAGE.digest}
+
+
+def test_a_repository_that_cannot_be_listed_leaves_the_lock_as_it_was(puller: Puller, registry: TestRegistry) -> None:
+    registry.add("team/app:1", IMAGE)
+    Path("mirrors.yaml").write_text(f"""
+puller: 1
+mirrors:
+  - {{from: {registry.host}/team/app, to: "oci:app"}}
+  - {{from: {registry.host}/team/none, to: "oci:none"}}
+""")
+
+    end = puller("lock", "mirrors.yaml")
+
+    assert end.code == 1
+    assert "no lock file was written" in end.err
+    assert not Path("puller.lock").exists()
