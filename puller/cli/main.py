@@ -27,6 +27,7 @@ VERBS = {
     "save": "Write images as one archive that docker load reads.",
     "convert": "Make an image of today from one of schema 1.",
     "push": "Bring an image of the store to a registry.",
+    "copy": "Copy images between registries, directories, archives and the store.",
     "history": "Show how an image came to be.",
     "inspect": "Show an image of the store.",
     "tag": "Give an image of the store another name.",
