@@ -18,6 +18,7 @@ from puller.errors import InputError, StoreUnusable
 from puller.mirror.known import UNDO_WINDOW, Kind, Tombstone, Undoable
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES, load_document
+from puller.model.mediatype import SCHEMA1_MANIFESTS
 
 NAME: Final = "tombstones.jsonl"
 _LONGEST: Final = 2 * MAX_BYTES  # a manifest in base64, and what is said of it
@@ -162,8 +163,9 @@ def _decoded(document: Mapping[str, Any]) -> Tombstone | None:
         is_number = type(tombstone.at) in (int, float)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    is_whole = is_text and is_number and tombstone.kind in get_args(Kind) and Digest.of(raw, root.algorithm) == root
-    return tombstone if is_whole else None
+    # A signed manifest of schema 1 has the digest of its payload.
+    is_its = tombstone.media_type in SCHEMA1_MANIFESTS or Digest.of(raw, root.algorithm) == root
+    return tombstone if is_text and is_number and is_its and tombstone.kind in get_args(Kind) else None
 
 
 def _demand_file(fd: int, path: Path) -> None:

@@ -23,9 +23,14 @@ from puller.model.sync import SyncReport
 
 RUNS_KEPT: Final = 1000
 REPORTS_KEPT: Final = 20
-_DROP_RUNS: Final = "DELETE FROM runs WHERE run NOT IN (SELECT run FROM runs ORDER BY started DESC LIMIT ?)"
+# The last run of each schedule stays, however often others ran since: `status` tells how it went.
+_DROP_RUNS: Final = (
+    "DELETE FROM runs WHERE run NOT IN (SELECT run FROM runs ORDER BY started DESC LIMIT ?)"
+    " AND started NOT IN (SELECT started FROM last)"
+)
 _DROP_REPORTS: Final = (
-    "UPDATE runs SET report = NULL WHERE run NOT IN (SELECT run FROM runs ORDER BY started DESC LIMIT ?)"
+    "DELETE FROM reports WHERE number NOT IN (SELECT number FROM reports ORDER BY number DESC LIMIT ?)"
+    " AND run NOT IN (SELECT run FROM runs WHERE started IN (SELECT started FROM last))"
 )
 _REPORT_LIMIT: Final = 1 << 30  # bytes of one report as it is read back
 
@@ -178,7 +183,6 @@ class State:
         with self._together():
             self._do("INSERT OR REPLACE INTO runs (run, config, started) VALUES (?, ?, ?)", run, config, now)
             self._do(_DROP_RUNS, RUNS_KEPT)
-            self._do(_DROP_REPORTS, REPORTS_KEPT)
         with translated(self._folder):
             self._graveyard.sweep(now)
 
@@ -186,13 +190,12 @@ class State:
         """Note how a run has ended, and keep its report."""
         document = json.dumps(report.encode(), separators=(",", ":")).encode()
         counts = json.dumps(report.counts)
-        self._do(
-            "INSERT INTO runs (run, config, started, ended, well, counts, report) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (run) DO UPDATE SET ended = excluded.ended, well = excluded.well, counts = excluded.counts,"
-            " report = excluded.report",
-            *(report.run, report.config, report.started, report.ended, int(report.is_well), counts),
-            zlib.compress(document, 1),
-        )
+        row = report.run, report.config, report.started, report.ended, int(report.is_well), counts
+        with self._together():
+            self._do("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", *row)
+            self._do("DELETE FROM reports WHERE run = ?", report.run)
+            self._do("INSERT INTO reports (run, report) VALUES (?, ?)", report.run, zlib.compress(document, 1))
+            self._do(_DROP_REPORTS, REPORTS_KEPT)
 
     def runs(self, limit: int) -> list[RunRow]:
         """The last runs, the latest first."""
@@ -203,7 +206,7 @@ class State:
 
     def report(self, run: str) -> dict[str, Any] | None:
         """The report of a run as plain data; None where it is not kept."""
-        for (raw,) in self._rows("SELECT report FROM runs WHERE run = ? AND report IS NOT NULL", run):
+        for (raw,) in self._rows("SELECT report FROM reports WHERE run = ?", run):
             try:
                 return load_document(_inflated(raw), what="report of a run", limit=_REPORT_LIMIT)
             except (zlib.error, InputError, TypeError):

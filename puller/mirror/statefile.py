@@ -20,13 +20,15 @@ VERSION: Final = 1
 _MARK: Final = 0x70756C6C  # the application_id of its header
 _BUSY: Final = 5.0  # seconds that a writer waits for a reader at most, where the file system has no WAL
 _MOST_ASIDE: Final = 1000
+# No table has an index beside it: one that does not fit its table is not found by a quick check.
 _SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE known (target TEXT, name TEXT, value TEXT NOT NULL, sum INTEGER NOT NULL,"
     " PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE created (digest TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE runs (run TEXT PRIMARY KEY, config TEXT NOT NULL, started REAL NOT NULL, ended REAL, well INTEGER,"
-    " counts TEXT, report BLOB)",
+    " counts TEXT) WITHOUT ROWID",
+    "CREATE TABLE reports (number INTEGER PRIMARY KEY, run TEXT NOT NULL, report BLOB NOT NULL)",
     "CREATE TABLE unwanted (target TEXT, name TEXT, since REAL NOT NULL, PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE held (target TEXT, name TEXT, digest TEXT NOT NULL, PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE last (key TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL NOT NULL, well INTEGER NOT NULL)"
@@ -43,7 +45,7 @@ def translated(where: Path) -> Iterator[None]:
     """Raise what SQLite and the disk say as a StoreError."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _state_error(error, where) from error
     except OSError as error:
         raise disk_error(error, where=error.filename or where) from error
@@ -59,7 +61,7 @@ def open_writing(folder: Path) -> tuple[sqlite3.Connection, list[str]]:
         path = folder / NAME
         try:
             return _opened(path), []
-        except (Damaged, sqlite3.DatabaseError) as error:
+        except (Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             warning = _set_aside(path)
@@ -76,7 +78,7 @@ def open_reading(folder: Path) -> tuple[sqlite3.Connection, list[str]]:
         try:
             connection.execute("PRAGMA query_only = ON")
             _check(connection, path)
-        except (Damaged, sqlite3.DatabaseError) as error:
+        except (Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             connection.close()
             if not is_damage(error):
                 raise
@@ -90,8 +92,9 @@ def open_reading(folder: Path) -> tuple[sqlite3.Connection, list[str]]:
 
 def is_damage(error: Exception) -> bool:
     """Whether this is what a damaged file gives, and neither a full disk nor another process."""
-    if isinstance(error, Damaged) or not isinstance(error, sqlite3.Error):
-        return isinstance(error, Damaged)
+    if not isinstance(error, sqlite3.Error):
+        # What SQLite says of a damaged schema may quote it, which Python cannot always read.
+        return isinstance(error, Damaged | UnicodeDecodeError)
     # Of an extended code the low byte is the kind; a schema that has been tampered with gives SQLITE_ERROR.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR)
@@ -106,7 +109,13 @@ def own_folder(folder: Path) -> None:
 
 def _opened(path: Path) -> sqlite3.Connection:
     # Made by us first: SQLite would make it for all to read, and gives its other files the mode of this one.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        # With other numbers than these SQLite opens it, and lets nothing be written (fileformat2, 1.3.3).
+        if os.pread(fd, 2, 18) not in (b"", b"\1\1", b"\2\2"):
+            raise Damaged
+    finally:
+        os.close(fd)
     connection = _connected(path)
     try:
         if _is_empty(connection):
@@ -122,6 +131,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # and then it is not what was written
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     return connection
@@ -185,7 +195,7 @@ def _set_aside(path: Path) -> str:
     )
 
 
-def _state_error(error: sqlite3.Error, where: Path) -> PullerError:
+def _state_error(error: Exception, where: Path) -> PullerError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     said = str(error)
     if code == sqlite3.SQLITE_FULL:
