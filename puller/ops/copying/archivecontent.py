@@ -20,12 +20,12 @@ from puller.legacy import tarball
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
-from puller.model.manifest import Index, Manifest, kind_of
-from puller.model.mediatype import OCTETS
+from puller.model.manifest import Index, Manifest, kind_of, parse_manifest
+from puller.model.mediatype import OCI_CONFIG, OCI_MANIFEST, OCTETS
 from puller.model.reference import Reference, is_tag
 from puller.model.referrer import tag_of
 from puller.ops.loading.blame import said_by_archive
-from puller.ops.saving.modernise import Old, Plain, modernised
+from puller.ops.saving.modernise import LAYER, Form, Old, Plain, encode_manifest, modernised
 from puller.stream.inflate import Compression
 from puller.stream.sink import Pulse, Sink, unwatched
 
@@ -75,9 +75,10 @@ class Content(Protocol):
         ...
 
 
-def content_of(archive: Archive, *, form: str, pulse: Pulse = unwatched) -> Content:
-    """The content of an archive that is said to be of this form, `oci` or `docker`. Raises InvalidConfig for another,
-    and what is wrong with its documents.
+def content_of(archive: Archive, *, form: Form, made: Form, pulse: Pulse = unwatched) -> Content:
+    """The content of an archive that is said to be of this `form`; where it has no manifests, these are `made`.
+
+    Raises InvalidConfig for another form, and what is wrong with its documents.
     """
     if form == "oci" and not is_layout(archive):
         raise InvalidConfig("the archive is no OCI image layout", hint="An archive of Docker's is `docker-archive:`.")
@@ -85,9 +86,9 @@ def content_of(archive: Archive, *, form: str, pulse: Pulse = unwatched) -> Cont
         if form == "oci":
             return LayoutContent(archive)
         if is_docker(archive):
-            return DockerContent(archive, pulse)
+            return DockerContent(archive, made, pulse)
         if not is_layout(archive) and image_folders(archive):
-            return OldContent(archive, pulse)
+            return OldContent(archive, made, pulse)
     hint = "An OCI image layout is `oci-archive:`." if is_layout(archive) else ""
     raise InvalidConfig("the archive is none of docker save", wanted=tarball.MANIFEST, hint=hint)
 
@@ -230,12 +231,12 @@ class _Proved:
 class DockerContent(_Proved):
     """An archive of `docker save` since 1.10, of podman or skopeo."""
 
-    def __init__(self, archive: Archive, pulse: Pulse = unwatched) -> None:
+    def __init__(self, archive: Archive, made: Form, pulse: Pulse = unwatched) -> None:
         prover = Prover(archive, pulse=pulse)
         # Images that a graph would keep under their old IDs are of today as well, by the config that is listed.
         listed = list(_by_image(replace(one, graph_id=None) for one in read_listed(archive)))
         names = [(name, place) for place, one in enumerate(listed) for name in one.entry.names]
-        super().__init__(names, [_Docker(archive, one, prover) for one in listed])
+        super().__init__(names, [_Docker(archive, one, prover, made) for one in listed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +244,23 @@ class _Docker:
     archive: Archive
     one: Listed
     prover: Prover
+    made: Form
 
     def __call__(self) -> ContentImage:
         (image,) = read_images(self.archive, [self.one], self.prover)
-        return image
+        return _as_oci(image) if image.is_made and self.made == "oci" else image
+
+
+def _as_oci(image: ContentImage) -> ContentImage:
+    """The same with a manifest of OCI's, as `puller convert` makes it; config and layers stay the bytes they are."""
+    kept = {piece.descriptor.digest: piece for piece in image.pieces}
+    manifest = parse_manifest(kept.pop(image.root.digest).content or b"", image.root.media_type)
+    assert isinstance(manifest, Manifest)
+    layers = [replace(layer, media_type=LAYER["oci"][_COMPRESSIONS[layer.media_type]]) for layer in manifest.layers]
+    config = Descriptor(OCI_CONFIG, image.image_id, kept[image.image_id].descriptor.size)
+    raw = encode_manifest("oci", config, layers)
+    root = Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw))
+    return replace(image, root=root, pieces=(*kept.values(), Piece(root, raw)))
 
 
 def _by_image(listed: Iterable[Listed]) -> Iterable[Listed]:
@@ -263,7 +277,7 @@ def _by_image(listed: Iterable[Listed]) -> Iterable[Listed]:
 class OldContent(_Proved):
     """An archive of `docker save` before 1.10: its images are turned into those that `puller convert` makes."""
 
-    def __init__(self, archive: Archive, pulse: Pulse = unwatched) -> None:
+    def __init__(self, archive: Archive, made: Form, pulse: Pulse = unwatched) -> None:
         prover = Prover(archive, pulse=pulse)
         folders = read_folders(archive, image_folders(archive))
         parents = {image_id: folder.image.parent for image_id, folder in folders.items()}
@@ -275,7 +289,7 @@ class OldContent(_Proved):
         below = set(parents.values())
         tops = list(dict.fromkeys([*named.values(), *(one for one in folders if one not in below)]))
         names = [(reference, tops.index(image_id)) for reference, image_id in named.items()]
-        super().__init__(names, [_OldImage(_line(top, folders), prover) for top in tops])
+        super().__init__(names, [_OldImage(_line(top, folders), prover, made) for top in tops])
 
 
 def _line(image_id: str, folders: dict[str, Folder]) -> list[Folder]:
@@ -291,6 +305,7 @@ def _line(image_id: str, folders: dict[str, Folder]) -> list[Folder]:
 class _OldImage:
     line: Sequence[Folder]
     prover: Prover
+    made: Form
 
     def __call__(self) -> ContentImage:
         pieces: dict[Digest, Piece] = {}
@@ -303,7 +318,7 @@ class _OldImage:
             plain = Plain(_COMPRESSIONS[piece.descriptor.media_type], Stream(size, digest, _unfed), piece.facts.diff_id)
             chain.append(Old(folder.image.id, folder.image.encode(), plain))
             pieces[digest] = piece
-        modern = modernised(chain, "docker")
+        modern = modernised(chain, self.made)
         layers = [pieces[digest] for digest in modern.blobs]
         documents = [Piece(modern.config, modern.config_raw), Piece(modern.descriptor, modern.manifest)]
         return ContentImage(modern.descriptor, modern.config.digest, (), (*layers, *documents), is_made=True)

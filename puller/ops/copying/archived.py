@@ -30,16 +30,19 @@ ArchiveTarget: TypeAlias = OciArchiveTarget | DockerArchiveTarget
 
 
 @asynccontextmanager
-async def open_archive_source(path: Path, place: str, *, folder: Path | None = None) -> AsyncIterator[ArchiveSource]:
+async def open_archive_source(
+    path: Path, place: str, *, made: Form = "docker", folder: Path | None = None
+) -> AsyncIterator[ArchiveSource]:
     """The archive at `path` as an ImageSource, until the block ends. `place` says which kind it is: `oci-archive:/file`
     is an image layout, `docker-archive:/file` of `docker save` (old or new), podman or skopeo.
 
-    A compressed archive is unpacked into a file without a name in `folder`, else beside it, else in /var/tmp. Raises
-    InvalidConfig for what is no such archive, LayerError for a broken one, StoreError where there is no room.
+    `made`: of which kind the manifests are that archives of Docker's lack. A compressed archive is unpacked into a file
+    without a name in `folder`, else beside it, else in /var/tmp. Raises InvalidConfig for what is no such archive,
+    LayerError for a broken one, StoreError where there is no room.
     """
     stack = ExitStack()
     try:
-        yield await to_thread.run_sync(_opened, stack, path, place, folder or _roomy(path))
+        yield await to_thread.run_sync(_opened, stack, path, place, made, folder or _roomy(path))
     finally:
         stack.close()
 
@@ -77,7 +80,7 @@ async def open_archive_target(
         stack.close()
 
 
-def _opened(stack: ExitStack, path: Path, place: str, folder: Path) -> ArchiveSource:
+def _opened(stack: ExitStack, path: Path, place: str, made: Form, folder: Path) -> ArchiveSource:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
@@ -87,8 +90,8 @@ def _opened(stack: ExitStack, path: Path, place: str, folder: Path) -> ArchiveSo
         raise InvalidConfig("the archive is no regular file", where=place)
     try:
         archive = stack.enter_context(opened(fd, folder, pulse=stop_when_cancelled))
-        form = "oci" if place.startswith(_OCI) else "docker"
-        content = content_of(archive, form=form, pulse=stop_when_cancelled)
+        form: Form = "oci" if place.startswith(_OCI) else "docker"
+        content = content_of(archive, form=form, made=made, pulse=stop_when_cancelled)
     except PullerError as error:
         error.where = place if error.where is None else f"{place}: {error.where}"
         raise

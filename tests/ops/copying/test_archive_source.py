@@ -130,6 +130,18 @@ async def test_an_image_before_docker_1_10_is_what_load_and_convert_make_of_it(t
         assert {hex_of(BASE), hex_of(TOP)} < {text.partition(":")[2] for text in await whole(source, root)}
 
 
+async def test_a_manifest_of_ocis_is_what_convert_makes(tmp_path: Path) -> None:
+    for name, parts in (("new", ONE), ("old", OLD)):
+        async with loader(tmp_path / name) as s:
+            await s.load(parts)
+            converted = await convert("app:1", "oci", s.store, s.graph)
+        async with opened(tmp_path, parts, made="oci") as source:
+            root = await source.resolve(Reference.parse("app:1"))
+            assert root == converted.manifest
+            assert len(await whole(source, root)) == 4
+            assert (await config_of(source, Reference.parse("app:1")))["digest"] == str(converted.image_id)
+
+
 async def test_a_graph_image_that_was_saved_with_a_config_goes_by_that(tmp_path: Path) -> None:
     parts = [*folder(A, layer=BASE), *docker([BASE], id=A)]
     async with opened(tmp_path, parts) as source:
