@@ -20,7 +20,6 @@ from puller.contracts.images import ImageSource, ImageTarget, TagKeeper
 from puller.errors import InvalidConfig, InvalidReference, Unsupported
 from puller.model.digest import Digest
 from puller.model.reference import Reference
-from puller.ops.copying.archived import open_archive_source, open_archive_target
 from puller.ops.copying.stored import StoredImages
 from puller.store.opened import OpenedLayout
 from puller.store.plain import PlainLayout
@@ -160,9 +159,13 @@ class Places:
         path = Path(spot.path)
         if spot.kind == "oci":
             return await OpenedLayout.open(path)
+        from puller.ops.copying.archived import open_archive_source  # only now: syncs need nothing of archives
+
         return await self._stack.enter_async_context(open_archive_source(path, str(spot)))
 
     async def _archive(self, spot: Spot) -> ImageTarget:
+        from puller.ops.copying.archived import open_archive_target
+
         form: Literal["oci", "docker"] = "oci" if spot.kind == "oci-archive" else "docker"
         return await self._stack.enter_async_context(open_archive_target(Path(spot.path), str(spot), form))
 

@@ -12,10 +12,10 @@ from puller.mirror.known import Known, Tombstone, manner_text
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.reference import Reference
 from puller.model.sync import Item, Manner, Transfer
+from puller.ops.copying.place import repository_of
+from puller.ops.copying.reading import read_document
 from puller.ops.syncing.carrier import Carrier
-from puller.ops.syncing.documents import read_document
 from puller.ops.syncing.places import Places
 
 # How many pulls a source (`host/repository`) still grants, as it has told; None: it has not.
@@ -65,15 +65,16 @@ class Bringing:
         try:
             async with self._turn(transfer), self._granted(transfer, reserve):
                 warnings: tuple[str, ...] = ()
-                if transfer.replaces is not None and transfer.tag is not None:
-                    warnings = await self._bury(transfer, transfer.tag, transfer.replaces)
+                before, name = transfer.replaces, transfer.tag
+                if before is not None and name is not None and before != transfer.digest:
+                    warnings = await self._bury(transfer, name, before)
                 carried = await self._carrier.carry(transfer)
             item = replace(item, carried=replace(carried, warnings=(*carried.warnings, *warnings)))
             self._remember(item, carried.root, transfer.media_type, transfer.size, transfer.manner)
             self._state.release(item.target, item.name)
         except PullerError as error:
             return replace(item, error=error.facts())
-        return item
+        return _found(item)
 
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
         """Remember what was there before anybody remembered it."""
@@ -119,7 +120,7 @@ class Bringing:
         source, manner = (known.source, known.manner) if known is not None and known.root == root else ("", "")
         try:
             place = await self._places.source(transfer.target)
-            descriptor = await place.resolve(replace(_reference(transfer), digest=Digest.parse(root)))
+            descriptor = await place.resolve(repository_of(transfer.target).with_digest(Digest.parse(root)))
             raw = await read_document(place, descriptor)
         except (NotFound, ContentMissing, ContentCorrupt, VerificationError) as error:
             return (f"what {name} named before cannot be brought back: {error.what}",)
@@ -128,7 +129,9 @@ class Bringing:
         return ()
 
 
-def _reference(transfer: Transfer) -> Reference:
-    """Any name at the target: one that is pinned to a digest stands for that wherever it is looked up."""
-    is_registry = not transfer.target.startswith(("oci:", "store:"))
-    return Reference.parse(transfer.target if is_registry else transfer.source)
+def _found(item: Item) -> Item:
+    """One that was brought again and is as it was, with all that refers to it, is unchanged."""
+    carried = item.carried
+    if carried is None or carried.brought or carried.mounted or carried.root != item.there:
+        return item
+    return replace(item, action="unchanged", why="as it was brought")

@@ -13,8 +13,8 @@ from puller.model.digest import Digest
 from puller.model.manifest import ATTESTATION, Index, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
+from puller.ops.copying.reading import read_document
 from puller.ops.syncing.abreast import abreast
-from puller.ops.syncing.documents import read_document
 
 MAX_DEPTH = 3  # of an index within an index
 

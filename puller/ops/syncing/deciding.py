@@ -13,6 +13,10 @@ from puller.model.sync import Item, Manner, Transfer
 from puller.ops.syncing.pairs import Pair
 
 
+# What refers to an image comes after it: signatures, mostly. What tells of them costs the image's manifests.
+REFERRERS_AGAIN = 86400.0  # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What is to become of a tag. `adopted`: it was there unchanged as this, and nothing was remembered of it."""
@@ -29,13 +33,18 @@ class _There:
 
 
 class Decider:
-    """Of one pair. A tag costs one HEAD at its source, none where it is immutable and there; one at the target."""
+    """Of one pair. A tag costs one HEAD at its source, none where it is immutable and there; one at the target.
 
-    def __init__(self, pair: Pair, source: ImageSource, target: ImageTarget, state: State) -> None:
+    Where referrers are brought, an image whose tag is not immutable is brought again after a day for new ones. `now` is
+    in seconds since the epoch.
+    """
+
+    def __init__(self, pair: Pair, source: ImageSource, target: ImageTarget, state: State, *, now: float) -> None:
         self._pair = pair
         self._source = source
         self._target = target
         self._state = state
+        self._now = now
         self._reference = pair.reference
         self._manner = pair.manner
         self._manner_text = manner_text(pair.manner)
@@ -74,7 +83,8 @@ class Decider:
         known = self._state.known(pair.target, name)
         if known is None and self._is_plain and there.root == digest:
             return Decision(self._unchanged(verdict, digest, digest, "there already"), descriptor)
-        if known is not None and known.digest == digest and self._fits(known) and there.root == known.root:
+        is_there = known is not None and known.digest == digest and there.root == known.root
+        if known is not None and is_there and self._fits(known) and not self._is_stale(known):
             return Decision(self._unchanged(verdict, digest, known.root, "as it was brought"))
         return Decision(self._to_bring(verdict, descriptor, there.root, known))
 
@@ -82,6 +92,11 @@ class Decider:
     def _is_plain(self) -> bool:
         """Whether an image that is there under its own digest is all that was asked for."""
         return self._manner == Manner()
+
+    def _is_stale(self, known: Known) -> bool:
+        """Whether something may refer to it by now that did not."""
+        is_old = not known.at <= self._now < known.at + REFERRERS_AGAIN
+        return self._manner.referrers and is_old and not self._pair.is_immutable(known.tag)
 
     def _fits(self, known: Known | None) -> bool:
         return known is not None and known.manner == self._manner_text
@@ -137,6 +152,8 @@ class Decider:
             return f"somebody else moved it there, to {_short(there)}"
         if known.digest != digest:
             return f"moved from {_short(known.digest)} to {_short(digest)}"
+        if self._fits(known):
+            return "looked at again for what refers to it, after a day"
         return "to be brought in another manner than before"
 
 

@@ -13,8 +13,8 @@ from puller.model.manifest import Index, Manifest, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.sync import Manner, Transfer
+from puller.ops.copying.reading import read_document
 from puller.ops.syncing.abreast import abreast
-from puller.ops.syncing.documents import read_document
 from puller.ops.syncing.places import Places
 
 WIDTH = 8

@@ -1,12 +1,13 @@
 """Walk: one way through all that a configuration names; whoever walks it brings, or only tells."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from puller.contracts.images import ImageSource
 from puller.errors import InvalidConfig, PullerError
 from puller.mirror.config import Prune
+from puller.mirror.pruning import strictest
 from puller.mirror.selection import Verdict
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
@@ -77,7 +78,7 @@ class Walk:
         """Whether all of it went well, and all that is wanted is known."""
         try:
             source = await self._places.source(pair.source)
-            decider = Decider(pair, source, await self._places.target(pair.target), self._state)
+            decider = await self._decider(pair, source)
             seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
         except PullerError as error:
             self._ledger.trouble(pair.mirror, error, pair.source)
@@ -104,6 +105,10 @@ class Walk:
         await abreast(enumerate(todo), settle, width=TAGS)
         return whole
 
+    async def _decider(self, pair: Pair, source: ImageSource) -> Decider:
+        target = await self._places.target(pair.target)
+        return Decider(pair, source, target, self._state, now=self._now.timestamp())
+
     async def _tag(self, pair: Pair, decider: Decider, verdict: Verdict, seen: Seen) -> Item:
         resolved = seen.resolved.get(verdict.tag)
         try:
@@ -122,7 +127,7 @@ class Walk:
         """What another mirror wants at the same place, without bringing it; whether that is known."""
         try:
             source = await self._places.source(pair.source)
-            decider = Decider(pair, source, await self._places.target(pair.target), self._state)
+            decider = await self._decider(pair, source)
             seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
         except PullerError as error:
             self._ledger.warn(f"nothing is pruned at {pair.target}: {error}", pair.source)
@@ -181,19 +186,3 @@ def _clash(owner: Pair, pair: Pair, tag: str) -> InvalidConfig:
         what = "two mirrors bring other images under one name"
     where = f"lines {owner.mirror.line} and {pair.mirror.line}"
     return InvalidConfig(what, where=where, wanted=owner.source, got=pair.source, reference=f"{pair.target}:{tag}")
-
-
-def strictest(rules: Sequence[Prune]) -> Prune:
-    """The one rule that keeps to all of them."""
-    first = rules[0]
-    for rule in rules[1:]:
-        most = [limit for limit in (first.most, rule.most) if limit is not None]
-        share = [limit for limit in (first.share, rule.share) if limit is not None]
-        first = replace(
-            first,
-            keep=max(first.keep, rule.keep),
-            most=min(most, default=None),
-            share=min(share, default=None),
-            grace=max(first.grace, rule.grace),
-        )
-    return first

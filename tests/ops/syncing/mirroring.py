@@ -196,6 +196,7 @@ class Porter:
     faults: dict[str, PullerError] = field(default_factory=dict)
     busy: int = 0
     most: int = 0
+    brings: int = 3  # blobs of each image
 
     async def carry(self, transfer: Transfer) -> Carried:
         self.busy += 1
@@ -210,4 +211,4 @@ class Porter:
         if transfer.tag is not None:
             digest = Digest.parse(transfer.digest)
             target.names[transfer.tag] = Descriptor(transfer.media_type, digest, transfer.size)
-        return Carried(transfer.digest, fetched=100, sent=100, brought=3)
+        return Carried(transfer.digest, fetched=100, sent=100, brought=self.brings)

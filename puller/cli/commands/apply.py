@@ -1,0 +1,48 @@
+"""`puller apply`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from puller.cli import completing
+from puller.cli.options import Access, Verb, registry_options
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
+
+
+@click.command("apply", cls=Verb, short_help="Do what stands in a plan, and nothing else.")
+@click.argument("file", metavar="PLAN", type=click.Path(path_type=Path), shell_complete=completing.files)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="What runs remember; else that of the configuration the plan was made of.",
+)
+@click.option("--jobs", type=click.IntRange(1, 64), help="Images at a time; else 3.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only what was changed, and what failed.")
+@registry_options
+def command(
+    file: Path,
+    state: Path | None,
+    jobs: int | None,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    access: Access,
+) -> int:
+    """Do what `puller plan -o PLAN` has written down, by digest, and nothing else.
+
+    What does not fit any more, because a tag was moved at the target since, is refused, each by itself.
+    """
+    from puller.cli.syncing import Order, apply_plan
+
+    if as_json and quiet:
+        raise click.UsageError("--json and --quiet exclude each other")
+    style: Style = "json" if as_json else "quiet" if quiet else "people"
+    return apply_plan(Order(file, access, state, report, jobs=jobs, style=style))

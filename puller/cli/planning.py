@@ -1,0 +1,95 @@
+"""Planning: what `puller plan` does with its words; plans as text and as files."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from puller.cli import interrupt
+from puller.cli.failure import gravest
+from puller.cli.lines import size_text
+from puller.cli.logs import unheard_of
+from puller.cli.reporting import check_report_file
+from puller.cli.screen import screen_for
+from puller.cli.syncing import Order, kind_code, listener, opened
+from puller.cli.synclines import counts_text, failed_line, plan_rows
+from puller.cli.table import aligned
+from puller.errors import InvalidConfig
+from puller.mirror.plan import Forecast, Plan
+from puller.mirror.state import State
+from puller.model.event import Event, Mirrored, Settled, Stumbled, Warned
+from puller.ops.sync import plan
+
+
+def plan_all(order: Order, output: Path | None, *, everything: bool) -> int:
+    """Print what a sync would do, and why; the exit code. It is written to `output` too, for `puller apply`."""
+    config = order.config()
+    check_report_file(output)
+    codes = {0}
+    with screen_for(order.style, several=True) as screen:
+        show = listener(screen, order.style)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Stumbled):
+                codes.add(kind_code(event.error))
+            if not isinstance(event, Settled | Mirrored):  # nothing is, yet
+                show(event)
+
+        async def main() -> Plan:
+            with State.read(order.folder) as state:
+                for text in state.warnings:
+                    listen(Warned(order.called, text))
+                async with opened(order, config, state, listen) as session:
+                    called, places = session.called, session.places
+                    return await plan(config, called, places=places, state=state, now=time.time, report=listen)
+
+        warn = unheard_of if order.style == "quiet" else screen.note
+        made = interrupt.run(main, warn=warn, left="no plan was made")
+        for item in made.items:
+            if item.error is not None:
+                codes.add(kind_code(item.error))
+                if order.style != "json":
+                    screen.note(failed_line(item))
+        if output is not None:
+            _write(output, made.encode())
+        if order.style == "json":
+            screen.result(made.encode().decode().rstrip("\n"))
+        elif order.style == "people":
+            for line in plan_lines(made, everything=everything):
+                screen.result(line)
+    return gravest(codes)
+
+
+def plan_lines(made: Plan, *, everything: bool) -> Iterator[str]:
+    """A plan as text: a line for each tag of which something becomes, then in sum, then what it takes."""
+    rows = plan_rows(made.items, everything=everything)
+    if rows:
+        yield from aligned(rows)
+        yield ""
+    counts: dict[str, int] = {}
+    for item in made.items:
+        counts[item.action] = counts.get(item.action, 0) + 1
+    yield counts_text(counts) or "nothing is selected"
+    yield from forecast_lines(made.forecast)
+
+
+def forecast_lines(forecast: Forecast) -> Iterator[str]:
+    """What it takes: `docker.io: 12 requests, 4 of them pulls, 310.2 MB`, and what is new at each place."""
+    for host in sorted(forecast.requests):
+        pulls, size = forecast.pulls.get(host, 0), forecast.bytes.get(host, 0)
+        yield f"from {host}: {forecast.requests[host]} requests, {pulls} of them pulls, {size_text(size)}"
+    for place in sorted(forecast.disk):
+        yield f"at {place}: {size_text(forecast.disk[place])} more"
+    if forecast.unknown:
+        yield f"of {forecast.unknown} it is not known what they take"
+
+
+def _write(file: Path, raw: bytes) -> None:
+    """A file that appears whole or not at all. Raises InvalidConfig."""
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        unfinished.write_bytes(raw)
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InvalidConfig("the plan cannot be written", where=file, got=error.strerror) from error

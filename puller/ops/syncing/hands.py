@@ -1,0 +1,68 @@
+"""Hands: what is done on the way through a configuration: all of it, or nothing but telling."""
+
+from collections.abc import Callable, Sequence
+
+from puller.errors import Unsupported
+from puller.mirror.config import Prune
+from puller.mirror.plan import Forecast
+from puller.mirror.state import State
+from puller.model.descriptor import Descriptor
+from puller.model.sync import Item, Manner
+from puller.ops.syncing.bringing import Bringing
+from puller.ops.syncing.forecast import Forecasting
+from puller.ops.syncing.pairs import Lane
+from puller.ops.syncing.places import Places
+
+
+class Doing:
+    """Brings and prunes."""
+
+    def __init__(self, run: str, bringing: Bringing, places: Places, state: State, now: Callable[[], float]) -> None:
+        self._run = run
+        self._bringing = bringing
+        self._places = places
+        self._state = state
+        self._now = now
+
+    async def bring(self, item: Item, *, reserve: int) -> Item:
+        """See Hands."""
+        return await self._bringing.bring(item, reserve=reserve)
+
+    def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
+        """See Hands."""
+        self._bringing.adopt(item, descriptor, manner)
+
+    async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
+        """See Hands."""
+        raise Unsupported("nothing is pruned yet", where=lane.target)
+
+    async def remove(self, item: Item) -> Item:
+        """Prune one tag, as a plan says."""
+        raise Unsupported("nothing is pruned yet", where=item.target)
+
+
+class Telling:
+    """Says what would be done, and what that would take."""
+
+    def __init__(self, places: Places, state: State, now: Callable[[], float]) -> None:
+        self._places = places
+        self._state = state
+        self._now = now
+        self._forecasting = Forecasting(places)
+
+    def forecast(self) -> Forecast:
+        """What it takes to bring all that was told so far."""
+        return self._forecasting.forecast()
+
+    async def bring(self, item: Item, *, reserve: int) -> Item:
+        """See Hands."""
+        assert item.transfer is not None
+        await self._forecasting.add(item.transfer)
+        return item
+
+    def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
+        """See Hands."""
+
+    async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
+        """See Hands."""
+        raise Unsupported("nothing is pruned yet", where=item.target)
