@@ -39,6 +39,7 @@ FILE_METHODS = frozenset({"open", "open_code", "fdopen"})
 HOMES = {
     "aiohttp": ("puller/registry/", "puller/web/"),
     "aiofiles": ("puller/store/files.py",),
+    "distributed": ("puller/ops/syncing/sharing.py", "puller/ops/syncing/crew.py", "puller/ops/syncing/cluster.py"),
     "click": ("puller/cli/",),
     "rich": ("puller/cli/",),
     "rich_click": ("puller/cli/",),

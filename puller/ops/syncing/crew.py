@@ -1,0 +1,72 @@
+"""Crew: what runs on every worker of a cluster. The registries are opened once for a run, and images brought as asked.
+
+Workers are given no secret: who to be at a registry is looked up where they run.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, TypeAlias
+
+from distributed import Worker, WorkerPlugin, get_client, get_worker
+
+from puller.errors import PullerError, StoreError
+from puller.model.sync import Transfer
+from puller.ops.syncing.carrier import Carrier
+from puller.ops.syncing.sharing import Scheduler
+
+# Opens who brings images, with claims that are shared through this scheduler in the run of this name. It is pickled.
+OpenCarrier: TypeAlias = Callable[[Scheduler, str], AbstractAsyncContextManager[Carrier]]
+
+
+class Crew(WorkerPlugin):
+    """One on each worker process, also on those that join later. `name` is what dask knows it by."""
+
+    def __init__(self, run: str, opened: OpenCarrier) -> None:
+        self.name = crew_name(run)
+        self._run = run
+        self._opened = opened
+
+    async def setup(self, worker: Worker) -> None:
+        """The worker has it now; nothing is opened before an image is to be brought."""
+        self._ready: asyncio.Future[Carrier] | None = None
+        self._over = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def teardown(self, worker: Worker) -> None:
+        """The run or the worker ends: close what was opened."""
+        self._over.set()
+        if self._keeping is not None:
+            with suppress(PullerError):
+                await self._keeping
+
+    async def carrier(self) -> Carrier:
+        """Who brings images here. Raises what opening it does, to everybody who asks."""
+        if self._ready is None:
+            self._ready = asyncio.get_running_loop().create_future()
+            self._keeping = asyncio.create_task(self._keep(self._ready, get_client()))
+        return await asyncio.shield(self._ready)
+
+    async def _keep(self, ready: "asyncio.Future[Carrier]", scheduler: Scheduler) -> None:
+        """Open and close in one task, as the scopes of tasks inside want it."""
+        try:
+            async with self._opened(scheduler, self._run) as carrier:
+                ready.set_result(carrier)
+                await self._over.wait()
+        except PullerError as error:
+            if not ready.done():
+                ready.set_exception(error)
+
+
+def crew_name(run: str) -> str:
+    """What dask knows the crew of a run by."""
+    return f"puller-{run}"
+
+
+async def carry_here(transfer: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Bring one image on the worker that this runs on; Transfer and Carried as plain data. Raises any PullerError."""
+    crew = get_worker().plugins.get(crew_name(run))
+    if not isinstance(crew, Crew):
+        raise StoreError("the worker does not take part in this run", where=crew_name(run))
+    carried = await (await crew.carrier()).carry(Transfer.decode(transfer))
+    return carried.encode()
