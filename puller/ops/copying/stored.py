@@ -130,7 +130,7 @@ class StoredImages:
 
     async def untag(self, tag: str, expected: Digest) -> None:
         """Take the tag away; the content stays until it is collected. Raises DigestMismatch where it names other."""
-        async with self._store.locked("naming"):
+        async with self._store.locked("image-naming"):
             found = await self.named(tag)
             if found is None:
                 return
@@ -169,7 +169,7 @@ class StoredImages:
         if document.subject is None:
             return
         subject = document.subject.digest
-        async with self._store.locked("referrers"):
+        async with self._store.locked("image-referrers"):
             changed = with_referrer(await self._list_of(subject), entry_of(document, descriptor))
             if changed is None:
                 return
