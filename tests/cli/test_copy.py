@@ -190,6 +190,26 @@ def test_of_all_tags_one_that_fails_stops_no_other(
     assert f"copying {registry.name('app:2')} to oci:{tmp_path}/images:2" in end.err
 
 
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "store", "registry"])
+def test_what_refers_to_an_image_comes_with_it_from_any_place_to_any(
+    puller: Puller, registry: TestRegistry, other: TestRegistry, tmp_path: Path, kind: str
+) -> None:
+    registry.add("app:1", IMAGE)
+    signature = images.artifact(artifact_type="application/x.signature", subject=IMAGE)
+    registry.add("app", signature)
+    between = {
+        "oci": f"oci:{tmp_path}/images:1",
+        "oci-archive": f"oci-archive:{tmp_path}/a.tar:1",
+        "store": f"store:{other.name('kept:1')}",
+        "registry": other.name("between:1"),
+    }[kind]
+    end = puller("copy", registry.name("app:1"), between, "--referrers")
+    assert end.code == 0, end.err
+    end = puller("copy", between, other.name("copy:2"), "--referrers")
+    assert end.code == 0, end.err
+    assert other.storage.manifest("copy", signature.digest) is not None
+
+
 def test_the_report_says_what_came_of_it(puller: Puller, source: str, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     assert puller("copy", source, f"oci:{tmp_path}/images", "--report", str(report)).code == 0
