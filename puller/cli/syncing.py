@@ -25,6 +25,7 @@ from puller.cli.screen import Screen, Style, screen_for
 from puller.errors import InvalidConfig, InvalidReference, PullerError
 from puller.mirror.config import Config, Mirror, Place
 from puller.mirror.formats import read
+from puller.mirror.lockfile import Lock
 from puller.mirror.plan import MAX_BYTES as MAX_PLAN
 from puller.mirror.plan import Plan
 from puller.mirror.runlock import only_run
@@ -49,6 +50,7 @@ from puller.ops.copying.places import Places
 from puller.ops.sync import Run, apply, sync
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.parts import note_runs
+from puller.ops.syncing.places import Places as Opener
 from puller.registry.client import RegistryClient
 from puller.store.disk import DiskStore
 
@@ -63,7 +65,8 @@ class Order:
     """The words of one `puller sync`, `plan` or `apply`. `file` is the configuration, or the plan.
 
     `jobs` None: as the configuration says. `to` and `scoped` are for files of skopeo. `reports`: where one of each run
-    is kept. `cluster` is the address of a scheduler whose workers are to bring the images.
+    is kept. `cluster` is the address of a scheduler whose workers are to bring the images. `lock` is the file in which
+    stands what tags name.
     """
 
     file: Path
@@ -76,6 +79,7 @@ class Order:
     style: Style = "people"
     reports: ReportDir | None = None
     cluster: str | None = None
+    lock: Path | None = None
 
     @property
     def called(self) -> str:
@@ -89,9 +93,26 @@ class Order:
 
     def config(self) -> Config:
         """The configuration, in any of the three formats. Raises InvalidConfig with file and line."""
+        return self.locked(self.read_lock())[0]
+
+    def read_lock(self) -> Lock | None:
+        """What tags name, where that is not asked for. Raises InvalidConfig."""
+        if self.lock is None:
+            return None
+        from puller.cli.locking import read_lock
+
+        return read_lock(self.lock)
+
+    def locked(self, lock: Lock | None) -> tuple[Config, list[str]]:
+        """The configuration as far as it is locked, and warnings of what is not."""
         to = None if self.to is None else place_of(self.to)
         raw = read_bounded(self.file, MAX_CONFIG)
-        return read(raw, str(self.file), to, scoped=self.scoped, environment=surroundings())
+        config = read(raw, str(self.file), to, scoped=self.scoped, environment=surroundings())
+        if lock is None:
+            return config, []
+        from puller.ops.syncing.locked import locked_config
+
+        return locked_config(config, lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,7 @@ class Session:
     config: Config
     called: str
     client: RegistryClient
-    places: Places
+    places: Opener
     carrier: Carrier
     state: State
     report: Report
@@ -130,15 +151,28 @@ async def opened(order: Order, config: Config, state: State, report: Report) -> 
         async with Places(client, stores=store) as places:
             claims = LocalClaims(places)
             places.borrow_from(claims.lender)
+            opener = _locked(order, places, report)
             if order.cluster is None:
                 carrier = LocalCarrier(places, claims=claims, jobs=jobs, report=report)
-                yield Session(config, order.called, client, places, carrier, state, report)
+                yield Session(config, order.called, client, opener, carrier, state, report)
                 return
             from puller.cli.crew import Crew, open_crew  # not everybody has installed what it needs
 
             crew = Crew(order.cluster, order.access, config.hosts, jobs)
             async with open_crew(crew, places, claims, report) as spread:
-                yield Session(config, order.called, client, places, spread, state, report)
+                yield Session(config, order.called, client, opener, spread, state, report)
+
+
+def _locked(order: Order, places: Places, report: Report) -> Opener:
+    """The places that a run looks at: with a lock, their sources have what is in that."""
+    lock = order.read_lock()
+    if lock is None:
+        return places
+    from puller.ops.syncing.locked import LockedPlaces
+
+    for text in order.locked(lock)[1]:
+        report(Warned(order.called, text))
+    return LockedPlaces(places, lock)
 
 
 async def run_once(session: Session, only: Sequence[Mirror] | None = None) -> SyncReport:

@@ -11,6 +11,8 @@ from testregistry import TestRegistry, faults, images
 from tests.cli.conftest import Puller
 from tests.cli.picture import IMAGE
 
+pytestmark = pytest.mark.slow  # many small tests: for `make test`
+
 OTHER = images.image(images.layer({"etc/motd": b"another\n"}))
 
 

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 )
 @click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
 @click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
+@click.option(
+    "--locked",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Only what this lock file has, by the digests there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only what failed.")
 @registry_options
@@ -40,6 +46,7 @@ def command(
     state: Path | None,
     to: str | None,
     scoped: bool,
+    locked: Path | None,
     as_json: bool,
     quiet: bool,
     access: Access,
@@ -54,5 +61,5 @@ def command(
     if as_json and quiet:
         raise click.UsageError("--json and --quiet exclude each other")
     style: Style = "json" if as_json else "quiet" if quiet else "people"
-    order = Order(file, access, state, to=to, scoped=scoped, style=style)
+    order = Order(file, access, state, to=to, scoped=scoped, style=style, lock=locked)
     return plan_all(order, output, everything=everything)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Change nothing, and tell what would be done: as `puller plan`.")
 @click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
 @click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
+@click.option(
+    "--locked",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Only what this lock file has, by the digests there.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), help="Images at a time; else as the file says, or 3.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
@@ -39,6 +45,7 @@ def command(
     dry_run: bool,
     to: str | None,
     scoped: bool,
+    locked: Path | None,
     jobs: int | None,
     report: Path | None,
     as_json: bool,
@@ -57,7 +64,7 @@ def command(
     if as_json and quiet:
         raise click.UsageError("--json and --quiet exclude each other")
     style: Style = "json" if as_json else "quiet" if quiet else "people"
-    order = Order(file, access, state, report, to, scoped, jobs, style, rhythm.reports, cluster)
+    order = Order(file, access, state, report, to, scoped, jobs, style, rhythm.reports, cluster, locked)
     rhythm.check()
     if rhythm.schedule:
         if dry_run or report is not None:
