@@ -124,6 +124,11 @@ class State:
         rows = self._rows("SELECT since FROM unwanted WHERE target = ? AND name = ?", target, name)
         return next((float(since) for (since,) in rows if isinstance(since, int | float)), None)
 
+    def unwanted(self, target: str) -> dict[str, float]:
+        """All tags of a place that are not selected, and since when."""
+        rows = self._rows("SELECT name, since FROM unwanted WHERE target = ?", target)
+        return {str(name): float(since) for name, since in rows if isinstance(since, int | float)}
+
     def unwanted_since(self, target: str, name: str, now: float) -> float:
         """As `unwanted_at`; noted now if it was not. A time to come, of a clock that was set back, is now as well."""
         since = self.unwanted_at(target, name)
