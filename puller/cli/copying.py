@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -23,6 +23,7 @@ from puller.model.copy import SCHEMA, CopyReport
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Copied, CopyFailed, Event, Report
+from puller.model.mediatype import is_index
 from puller.model.reference import Reference, is_tag
 from puller.model.referrer import is_list_tag
 from puller.model.sync import Manner
@@ -39,13 +40,15 @@ LEFT = "what has arrived stays, and is not brought again"
 
 
 @asynccontextmanager
-async def open_places(client: "RegistryClient", store: Path | None = None) -> AsyncIterator[Places]:
-    """Places over `client`; `store:` without a directory is that of this user, or `store`."""
+async def open_places(
+    client: "RegistryClient", store: Path | None = None, *, made: Literal["docker", "oci"] = "docker"
+) -> AsyncIterator[Places]:
+    """Places over `client`; `store:` without a directory is that of this user, or `store`. `made`: see Places."""
 
     async def opened(folder: str) -> DiskStore:
         return await open_store(Path(folder) if folder else store)
 
-    async with Places(client, stores=opened) as places:
+    async with Places(client, stores=opened, made=made) as places:
         yield places
 
 
@@ -95,7 +98,7 @@ def copy_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             from puller.cli.registries import open_client
 
             async with open_client(order.access, jobs=order.jobs, report=listen) as client:
-                async with open_places(client, store) as places:
+                async with open_places(client, store, made=_made_for(target)) as places:
                     return await _Copies(order, source, sink, places, store, screen, listen).run()
 
         try:
@@ -103,6 +106,11 @@ def copy_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             return interrupt.run(main, warn=warn, left=LEFT)
         finally:
             write_report(report_file, {"schema": SCHEMA, "copies": [report.encode() for report in reports]})
+
+
+def _made_for(target: Word) -> Literal["docker", "oci"]:
+    # skopeo finds images of other types by name in no layout (containers/image, oci/layout/oci_transport.go).
+    return "oci" if target.kind in ("oci", "oci-archive") else "docker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,9 @@ class _Sink:
         """One image to be brought here. Raises InvalidReference where it could have no name."""
         if self.digest is not None and self.digest != root.digest:
             raise InvalidReference("an image goes by its own digest", wanted=root.digest, got=self.word.text)
+        if self.word.kind == "docker-archive" and is_index(root.media_type) and manner.index != "single":
+            hint = "Choose one: --platform linux/amd64"
+            raise Unsupported("an archive of docker save holds single images", got=source.called(text, tag), hint=hint)
         name = self.name
         if name is None and self.digest is None:
             name = self._inherited(source, tag)

@@ -3,6 +3,7 @@
 Its names are plain tags, as skopeo, umoci and crane write them: `org.opencontainers.image.ref.name` (image-layout.md).
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from puller.store.worker import Worker
 
 OWN: Final = ".puller"  # where a target keeps what other tools need not see
 _AGAIN: Final = "Copy it into the directory again: what is whole there is not brought twice."
+_STORE: Final = re.compile(r"\b([Tt])he store\b")
 _TOLD = 8  # names in a hint
 
 
@@ -180,8 +182,14 @@ class OpenedLayout:
         except PullerError as error:
             if isinstance(error, StoreError):
                 error.where = error.where or self.place
-                error.hint = _AGAIN if error.hint in (naming.REPAIR, whole.HINT) else error.hint
+                error.what = _of_directories(error.what)
+                error.hint = _AGAIN if error.hint in (naming.REPAIR, whole.HINT) else _of_directories(error.hint)
             raise
+
+
+def _of_directories(text: str) -> str:
+    """What is said of a store, said of a directory that somebody keeps images in."""
+    return _STORE.sub(r"\1he directory", text.replace(" for the store", ""))
 
 
 def _there(names: dict[str, Descriptor]) -> str:

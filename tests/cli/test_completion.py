@@ -160,6 +160,14 @@ def test_files_and_directories_are_left_to_the_shell(bash: Complete, store: Path
     assert bash("puller changes al") == [*plain("alpine:3.20"), "dir,al"]
 
 
+def test_places_of_a_copy_are_completed_by_their_kind(bash: Complete, store: Path) -> None:
+    assert bash("puller copy al") == plain("alpine:3.20")
+    assert bash("puller copy store:al") == plain("alpine:3.20")
+    assert bash("puller copy store:al", breaks=" ") == plain("store:alpine:3.20")
+    assert bash("puller copy alpine:3.20 oci:im") == ["dir,im"]
+    assert bash("puller copy alpine:3.20 docker-archive:im") == ["file,im"]
+
+
 def test_registries_and_repositories_are_completed(bash: Complete, store: Path) -> None:
     assert bash("puller login ") == plain("127.0.0.1:5000", "docker.io")
     assert bash("puller tags al") == plain("alpine")

@@ -301,6 +301,15 @@ def test_wrong_words_are_told_before_anything_is_done(
     assert not Path("/x").exists()
 
 
+def test_an_archive_of_dockers_holds_no_index_but_an_image_of_it(puller: Puller, source: str, tmp_path: Path) -> None:
+    words = "copy", source, f"docker-archive:{tmp_path}/a.tar"
+    end = puller(*words)
+    assert (end.code, (tmp_path / "a.tar").exists()) == (1, False)
+    assert "--platform linux/amd64" in end.err
+    assert puller(*words, "--platform", "/".join(PLATFORM)).code == 0
+    assert (tmp_path / "a.tar").exists()
+
+
 def test_an_archive_that_is_there_is_not_overwritten(puller: Puller, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("mine")
     end = puller("copy", source, f"oci-archive:{tmp_path}/a.tar")

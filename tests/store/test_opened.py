@@ -90,6 +90,7 @@ async def test_what_is_not_there_or_of_another_size_is_not_held(tmp_path: Path) 
     with pytest.raises(ContentMissing) as raised:
         await read(layout, Descriptor(OCTETS, Digest.of(b"nowhere"), 7))
     assert raised.value.where == layout.place
+    assert raised.value.what == "the directory does not hold this blob"
 
 
 @pytest.mark.parametrize("wrong", ["", "{", '{"imageLayoutVersion": "2.0.0"}', '{"imageLayoutVersion": 1}'])

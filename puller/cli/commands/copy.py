@@ -26,7 +26,9 @@ from puller.cli.options import Access, Verb, registry_options, store_option
 @click.option(
     "--rewrite-index", "index", flag_value="rewritten", help="With --platform: a new index of these, by its own digest."
 )
-@click.option("--single", "index", flag_value="single", help="With --platform: the image alone, without an index.")
+@click.option(
+    "--single", "index", flag_value="single", help="With --platform: the image alone (to docker-archive: the default)."
+)
 @click.option("--referrers", is_flag=True, help="Bring signatures, attestations and what else refers to it, too.")
 @click.option(
     "--verify",
@@ -81,6 +83,8 @@ def command(
         raise click.UsageError("--platform and --all-platforms exclude each other")
     if index is not None and not platforms:
         raise click.UsageError(f"--{'rewrite-index' if index == 'rewritten' else index} wants --platform")
-    manner = Manner(platforms, index or "sparse", referrers, verify)
+    # An archive of docker save has single images only.
+    usual: Literal["sparse", "single"] = "single" if platforms and target.startswith("docker-archive:") else "sparse"
+    manner = Manner(platforms, index or usual, referrers, verify)
     order = Order(source, target, manner, access, all_tags, jobs)
     return copy_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
