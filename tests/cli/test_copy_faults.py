@@ -69,7 +69,7 @@ def test_skopeo_and_puller_use_one_directory(puller: Puller, registry: TestRegis
     assert_right(folder)
 
 
-async def test_c27_two_processes_copy_into_one_directory_and_lose_no_tag(tmp_path: Path) -> None:
+async def test_two_processes_copy_into_one_directory_and_lose_no_tag(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     many = {number: images.image(images.layer({"n": str(number).encode()})) for number in range(16)}
     async with serve() as registry:

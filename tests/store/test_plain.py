@@ -151,7 +151,7 @@ async def test_a_manifest_that_is_not_what_its_digest_says_is_refused(layout: Pl
     assert listed(tmp_path / "images") == {}
 
 
-async def test_c21_a_tag_goes_and_others_of_its_digest_stay(layout: PlainLayout) -> None:
+async def test_a_tag_goes_and_others_of_its_digest_stay(layout: PlainLayout) -> None:
     await put(layout, APP, "1.0")
     await put(layout, APP, "1")
     await layout.untag("1.0", APP.manifest.digest)
@@ -160,7 +160,7 @@ async def test_c21_a_tag_goes_and_others_of_its_digest_stay(layout: PlainLayout)
     assert await layout.exists(APP.manifest.descriptor)
 
 
-async def test_c21_a_tag_that_has_moved_is_not_taken_away(layout: PlainLayout) -> None:
+async def test_a_tag_that_has_moved_is_not_taken_away(layout: PlainLayout) -> None:
     await put(layout, APP, "1.0")
     await put(layout, NEXT, "1.0")
     with pytest.raises(DigestMismatch):
@@ -199,7 +199,7 @@ async def test_many_who_refer_at_once_are_all_listed(layout: PlainLayout) -> Non
     assert found == {one.digest for one in many}
 
 
-async def test_c27_two_who_copy_into_one_directory_lose_no_tag(tmp_path: Path) -> None:
+async def test_two_who_copy_into_one_directory_lose_no_tag(tmp_path: Path) -> None:
     images = [image(blob(500, number), seed=number) for number in range(12)]
 
     async def copy(numbers: range) -> None:
