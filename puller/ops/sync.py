@@ -18,6 +18,7 @@ from puller.ops.syncing.hands import Doing, Telling
 from puller.ops.syncing.ledger import Ledger
 from puller.ops.syncing.pairs import Expansion, among
 from puller.ops.syncing.places import Places
+from puller.ops.syncing.pruning import Pruning
 from puller.ops.syncing.walk import Walk
 from puller.ops.tasks import apart
 
@@ -59,7 +60,7 @@ async def sync(
     mirrors = [mirror for mirror in config.mirrors if among(only)(mirror)]
     ledger = Ledger(mirrors, report)
     bringing = Bringing(run.name, places, carrier, state, now=run.now, left=run.left)
-    doing = Doing(run.name, bringing, places, state, run.now)
+    doing = Doing(bringing, Pruning(run.name, places, state, run.now, ledger.warn), state)
     walk = Walk(places, state, doing, ledger, now=_date(run.now()))
     account = _Account(run, state, ledger, report)
 
@@ -106,8 +107,8 @@ async def apply(
     ledger = Ledger((), report)
     bringing = Bringing(run.name, places, carrier, state, now=run.now, left=run.left)
     account = _Account(run, state, ledger, report)
-    doing = Doing(run.name, bringing, places, state, run.now)
-    applying = Applying(bringing, doing.remove, places, state, ledger)
+    pruning = Pruning(run.name, places, state, run.now, ledger.warn)
+    applying = Applying(bringing, pruning.remove, places, state, ledger)
     with account:
         await apart(lambda: applying.run(plan.items))
     return account.done

@@ -34,7 +34,7 @@ class Applying:
         await self._each([item for item in items if item.action == "pruned"], self._prune)
 
     async def _each(self, items: Sequence[Item], work: Callable[[Item], Awaitable[Item]]) -> None:
-        slots = self._ledger.room(len(items))
+        slots = self._ledger.room("", len(items))
 
         async def one(entry: tuple[int, Item]) -> None:
             position, item = entry

@@ -8,13 +8,12 @@ from typing import TypeAlias
 import anyio
 
 from puller.errors import ContentCorrupt, ContentMissing, NotFound, PullerError, RateLimited, VerificationError
-from puller.mirror.known import Known, Tombstone, manner_text
+from puller.mirror.known import Known, manner_text
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.sync import Item, Manner, Transfer
-from puller.ops.copying.place import repository_of
-from puller.ops.copying.reading import read_document
+from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.places import Places
 
@@ -49,8 +48,7 @@ class Bringing:
         now: Callable[[], float],
         left: Left = untold,
     ) -> None:
-        self._run = run
-        self._places = places
+        self._undertaker = Undertaker(run, places, state, now)
         self._carrier = carrier
         self._state = state
         self._now = now
@@ -115,17 +113,11 @@ class Bringing:
             yield
 
     async def _bury(self, transfer: Transfer, name: str, root: str) -> tuple[str, ...]:
-        """Keep what a tag names before something else does, so that it can be undone; warnings where that is lost."""
-        known = self._state.known(transfer.target, name)
-        source, manner = (known.source, known.manner) if known is not None and known.root == root else ("", "")
+        """Keep what a tag names before something else does; a warning where that cannot be had any more."""
         try:
-            place = await self._places.source(transfer.target)
-            descriptor = await place.resolve(repository_of(transfer.target).with_digest(Digest.parse(root)))
-            raw = await read_document(place, descriptor)
+            await self._undertaker.bury(transfer.target, name, Digest.parse(root), "overwritten")
         except (NotFound, ContentMissing, ContentCorrupt, VerificationError) as error:
             return (f"what {name} named before cannot be brought back: {error.what}",)
-        grave = transfer.target, name, root, descriptor.media_type, raw, self._now()
-        self._state.bury(Tombstone(self._run, *grave, "overwritten", source, manner))
         return ()
 
 

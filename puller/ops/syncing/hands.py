@@ -2,27 +2,26 @@
 
 from collections.abc import Callable, Sequence
 
-from puller.errors import Unsupported
 from puller.mirror.config import Prune
 from puller.mirror.plan import Forecast
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
+from puller.model.referrer import is_list_tag
 from puller.model.sync import Item, Manner
 from puller.ops.syncing.bringing import Bringing
 from puller.ops.syncing.forecast import Forecasting
 from puller.ops.syncing.pairs import Lane
 from puller.ops.syncing.places import Places
+from puller.ops.syncing.pruning import Pruning, foresee
 
 
 class Doing:
     """Brings and prunes."""
 
-    def __init__(self, run: str, bringing: Bringing, places: Places, state: State, now: Callable[[], float]) -> None:
-        self._run = run
+    def __init__(self, bringing: Bringing, pruning: Pruning, state: State) -> None:
         self._bringing = bringing
-        self._places = places
+        self._pruning = pruning
         self._state = state
-        self._now = now
 
     async def bring(self, item: Item, *, reserve: int) -> Item:
         """See Hands."""
@@ -34,18 +33,13 @@ class Doing:
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
         """See Hands."""
-        raise Unsupported("nothing is pruned yet", where=lane.target)
-
-    async def remove(self, item: Item) -> Item:
-        """Prune one tag, as a plan says."""
-        raise Unsupported("nothing is pruned yet", where=item.target)
+        return await self._pruning.prune(lane, wanted | _lists(lane, self._state), prune, whole=whole)
 
 
 class Telling:
     """Says what would be done, and what that would take."""
 
     def __init__(self, places: Places, state: State, now: Callable[[], float]) -> None:
-        self._places = places
         self._state = state
         self._now = now
         self._forecasting = Forecasting(places)
@@ -65,4 +59,12 @@ class Telling:
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
         """See Hands."""
-        raise Unsupported("nothing is pruned yet", where=item.target)
+        known = wanted | _lists(lane, self._state)
+        return foresee(lane, known, prune, whole=whole, state=self._state, now=self._now())
+
+
+def _lists(lane: Lane, state: State) -> frozenset[str]:
+    """Lists of referrers at a place where these are brought: an earlier run may have brought them as tags."""
+    if not any(pair.mirror.referrers for pair in (*lane.pairs, *lane.others)):
+        return frozenset()
+    return frozenset(known.name for known in state.known_at(lane.target) if is_list_tag(known.name))

@@ -36,19 +36,20 @@ class Ledger:
     def __init__(self, mirrors: Sequence[Mirror], report: Report) -> None:
         self._report = report
         self._shares = {mirror: _Share(mirror) for mirror in mirrors}
-        self._slots: list[list[Item | None]] = []
+        self._slots: dict[str, list[list[Item | None]]] = {}
         self.problems: list[tuple[str, dict[str, object]]] = []
         self.warnings: list[str] = []
 
     def items(self) -> tuple[Item, ...]:
-        """All items so far, in the order of their slots."""
-        return tuple(item for slots in self._slots for item in slots if item is not None)
+        """All items so far: place by place as these were expected, then in the order of their slots."""
+        rooms = (room for rooms in self._slots.values() for room in rooms)
+        return tuple(item for room in rooms for item in room if item is not None)
 
-    def room(self, size: int) -> list[Item | None]:
-        """Slots for so many tags, whose items come in any order."""
-        slots: list[Item | None] = [None] * size
-        self._slots.append(slots)
-        return slots
+    def room(self, target: str, size: int) -> list[Item | None]:
+        """Slots for so many tags of one place, whose items come in any order."""
+        room: list[Item | None] = [None] * size
+        self._slots.setdefault(target, []).append(room)
+        return room
 
     def settle(self, pair: Pair, item: Item) -> None:
         """One tag of a mirror is done with."""
@@ -80,6 +81,7 @@ class Ledger:
         """These are to come."""
         for pair in pairs:
             self._shares[pair.mirror].pairs += 1
+            self._slots.setdefault(pair.target, [])
 
     def close_empty(self) -> None:
         """Tell of the mirrors that nothing is to come of."""

@@ -88,7 +88,7 @@ class Walk:
         self._ledger.matched(pair, seen.unmatched)
         todo = [verdict for verdict in seen.verdicts if self._tells_out or verdict.chosen]
         todo, clashing = names.taken(pair, todo)
-        slots = self._ledger.room(len(todo))
+        slots = self._ledger.room(pair.target, len(todo))
         whole = seen.is_whole
 
         async def settle(entry: tuple[int, Verdict]) -> None:
@@ -142,7 +142,7 @@ class Walk:
         except PullerError as error:
             self._ledger.trouble(pair.mirror, error.at(phase="prune"), lane.target)
             return
-        slots = self._ledger.room(len(items))
+        slots = self._ledger.room(lane.target, len(items))
         for position, item in enumerate(items):
             slots[position] = item
             self._ledger.settle(pair, item)

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from puller.mirror.config import Config, Mirror, Place
+from puller.mirror.config import Config, Mirror, Place, Prune
 from puller.mirror.plan import Plan
 from puller.mirror.selection import TagRule
 from puller.mirror.state import State
@@ -127,6 +127,4 @@ def item(report: SyncReport | Plan, tag: str) -> Item:
 
 
 def with_prune(one: Mirror, **more: Any) -> Mirror:
-    from puller.mirror.config import Prune
-
     return replace(one, prune=Prune(**more))

@@ -328,3 +328,12 @@ def test_what_refers_to_an_image_is_looked_for_again_after_a_day(told: Story) ->
     assert told.state.tombstones("r3") == []
     told.sync(one)
     assert told.carried() == []
+
+
+def test_lists_of_referrers_are_no_tags_where_these_come_with_their_images(told: Story) -> None:
+    name = f"sha256-{ONE.descriptor.digest.hex}"
+    told.up.put(THREE, name, f"{name}.sig")
+    report = told.sync(mirror(referrers=True))
+    assert sorted(actions(report)) == ["1", "2", f"{name}.sig"]
+    assert item(told.plan(mirror(referrers=True)), name).why == "a list of what refers to an image, and comes with that"
+    assert name in actions(told.sync(mirror()))
