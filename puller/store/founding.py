@@ -11,7 +11,7 @@ from puller.model.digest import HEX_LENGTH
 from puller.model.document import load_document
 from puller.store.failure import translated
 from puller.store.files import Files
-from puller.store.layout import Layout
+from puller.store.layout import OWN, Layout
 from puller.store.locks import Sleep, patiently
 from puller.store.spare import set_aside
 from puller.store.worker import Worker
@@ -88,6 +88,9 @@ async def _complete(layout: Layout, files: Files, worker: Worker) -> None:
         await worker.run(_sync_ancestors, files, layout.root)
         with translated():
             await files.replace(layout.mark, MARK, scratch=scratch, mode=0o644)
+    elif OWN in names and not layout.own:
+        hint = f"It is oci:{layout.root}, or choose another directory for the store."
+        raise StoreUnusable("images are copied to this directory by their tags", where=layout.root, hint=hint)
     await worker.run(_make_directories, files, layout)
     if "index.json" not in names:
         await worker.run(_check_no_blobs, files, layout)

@@ -14,6 +14,8 @@ from puller.model.digest import HEX_LENGTH, Digest
 # image-spec descriptor.md, "Digests", narrowed to what cannot climb a path.
 _FOREIGN = re.compile(r"([a-z0-9]+):([0-9a-f]{32,256})", re.ASCII)
 
+OWN = ".puller"  # below a directory of images, what other tools need not see
+
 _LOCK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+", re.ASCII)
 
 # Founding writes an index.json of its own under another lock, and only while nobody can have opened the store.

@@ -25,13 +25,12 @@ from puller.store.body import StoredBody
 from puller.store.disk import RESERVE, WORKERS, DiskStore
 from puller.store.files import Files
 from puller.store.founding import check_mark
-from puller.store.layout import Layout
+from puller.store.layout import OWN, Layout
 from puller.store.locks import Sleep
 from puller.store.refers import Refers, is_list
 from puller.store.tags import Tags
 from puller.store.worker import Worker
 
-OWN: Final = ".puller"  # where a target keeps what other tools need not see
 _AGAIN: Final = "Copy it into the directory again: what is whole there is not brought twice."
 _STORE: Final = re.compile(r"\b([Tt])he store\b")
 _TOLD = 8  # names in a hint

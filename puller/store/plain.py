@@ -39,11 +39,11 @@ from puller.store.files import Files
 from puller.store.founding import found
 from puller.store.gc import Collected
 from puller.store.grace import DAY, collect_plain
-from puller.store.layout import Layout
+from puller.store.layout import OWN, Layout
 from puller.store.leases import DiskLease
 from puller.store.locks import Sleep
 from puller.store.naming import REF_NAME, by_name
-from puller.store.opened import OWN, OpenedLayout
+from puller.store.opened import OpenedLayout
 from puller.store.reach import DOCUMENTS
 from puller.store.whole import check_whole
 from puller.store.worker import Worker

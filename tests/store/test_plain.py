@@ -81,6 +81,16 @@ async def test_a_store_of_this_program_keeps_its_own_places(tmp_path: Path) -> N
         assert await store.leased() >= APP.digests  # so that both see what the other needs
 
 
+async def test_a_directory_of_images_is_no_store_whose_locks_would_be_others(
+    layout: PlainLayout, tmp_path: Path
+) -> None:
+    await put(layout, APP, "1.0")
+    with pytest.raises(StoreUnusable, match="by their tags"):
+        await DiskStore.open(tmp_path / "images")
+    assert ".puller" in names_in(tmp_path / "images")
+    assert "locks" not in names_in(tmp_path / "images")
+
+
 async def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     async with await PlainLayout.at(tmp_path) as layout:

@@ -95,11 +95,13 @@ def _repository(text: str, place: str) -> Reference:
 class Places:
     """An async context manager: leaving it ends what was written, archives among it; after an error they are not there.
 
-    One object for each place, as source and as target; safe to use from many tasks.
+    One object for each place, as source and as target; safe to use from many tasks. `made`: of which kind the manifests
+    are that archives of Docker's lack.
     """
 
-    def __init__(self, registries: Registries, *, stores: OpenStore) -> None:
+    def __init__(self, registries: Registries, *, stores: OpenStore, made: Literal["docker", "oci"] = "docker") -> None:
         self._registries = registries
+        self._made = made
         self._open_store = stores
         self._lender: Lender | None = None
         self._stack = AsyncExitStack()
@@ -140,13 +142,6 @@ class Places:
         """The names of all repositories of a registry. Raises RegistryError."""
         return self._registries.catalog(registry)
 
-    async def layout(self, place: str) -> PlainLayout:
-        """An `oci:` place as what it is, to be collected. Raises InvalidConfig for another."""
-        kept = await self._kept(Spot.parse(place))
-        if not isinstance(kept, PlainLayout):
-            raise InvalidConfig("no directory of images", where=place, wanted="oci:/directory")
-        return kept
-
     # --- inside ---
 
     async def _source(self, spot: Spot) -> ImageSource:
@@ -161,7 +156,7 @@ class Places:
             return await OpenedLayout.open(path)
         from puller.ops.copying.archived import open_archive_source  # only now: syncs need nothing of archives
 
-        return await self._stack.enter_async_context(open_archive_source(path, str(spot)))
+        return await self._stack.enter_async_context(open_archive_source(path, str(spot), made=self._made))
 
     async def _archive(self, spot: Spot) -> ImageTarget:
         from puller.ops.copying.archived import open_archive_target

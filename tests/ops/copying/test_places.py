@@ -8,7 +8,7 @@ import pytest
 
 from puller.contracts.content import ContentStore
 from puller.contracts.images import ImageSource
-from puller.errors import ContentMissing, InputError, InvalidConfig, Unsupported
+from puller.errors import ContentMissing, InputError, Unsupported
 from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.ops.copying.places import Places, RegistryPlace, Spot
@@ -138,7 +138,6 @@ async def test_a_directory_is_copied_to_and_from_in_one_run(tmp_path: Path) -> N
         target = await opened.target(place)
         assert isinstance(target, PlainLayout)
         assert target is await opened.keeper(place)
-        assert target is await opened.layout(place)
         await put(target, APP, "1.0")
         source = await opened.source(place)
         assert await source.resolve(Reference.parse("x:1.0")) == APP.manifest.descriptor
@@ -160,8 +159,6 @@ async def test_tags_of_archives_are_not_taken_away(tmp_path: Path) -> None:
     async with places(tmp_path) as opened:
         with pytest.raises(Unsupported):
             await opened.keeper(f"oci-archive:{tmp_path}/a.tar")
-        with pytest.raises(InvalidConfig):
-            await opened.layout(NAME)
 
 
 async def test_an_archive_does_not_appear_after_an_error(tmp_path: Path) -> None:
