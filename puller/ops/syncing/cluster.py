@@ -14,7 +14,7 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from puller.contracts.images import Claims
-from puller.errors import Unavailable
+from puller.errors import InvalidConfig, Unavailable
 from puller.model.sync import Carried, Transfer
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.crew import Crew, OpenCarrier, carry_here, crew_name
@@ -22,22 +22,25 @@ from puller.ops.syncing.sharing import ClusterClaims, is_shared
 
 _HINT = "Look into the workers' logs: among others, dask ends workers that use too much memory."
 PATIENCE = 30.0  # seconds until a scheduler that does not answer is given up
+_MEASURED = 20  # images between two looks at how many workers there are
 _AHEAD = 2  # images given to the cluster for each of its threads, so that none waits for us
 
 
 class ClusterCarrier:
     """Hands images to a cluster, those of this machine's directories to `here`."""
 
-    def __init__(self, scheduler: Client, run: str, here: Carrier, *, width: int) -> None:
+    def __init__(self, scheduler: Client, run: str, here: Carrier) -> None:
         self._scheduler = scheduler
         self._run = run
         self._here = here
-        self._places = anyio.CapacityLimiter(width)
+        self._places = anyio.CapacityLimiter(1)
+        self._given = 0
 
     async def carry(self, transfer: Transfer) -> Carried:
         """See Carrier. Raises Unavailable where the cluster is lost, or several workers died over this image."""
         if not (is_shared(transfer.source) and is_shared(transfer.target)):
             return await self._here.carry(transfer)
+        await self._measure()
         async with self._places:
             future = self._scheduler.submit(carry_here, transfer.encode(), self._run, pure=False)
             try:
@@ -53,19 +56,34 @@ class ClusterCarrier:
                         await future.cancel(force=True)
                 future.release()
 
+    async def _measure(self) -> None:
+        """Now and then: how many images the cluster can take, since workers come and go."""
+        if self._given % _MEASURED == 0:
+            threads = sum((await self._scheduler.nthreads()).values())
+            self._places.total_tokens = max(1, threads * _AHEAD)
+        self._given += 1
+
 
 @asynccontextmanager
 async def cluster(
-    address: str, run: str, opened: OpenCarrier, *, here: Callable[[Claims], Carrier], local: Claims
+    address: str,
+    run: str,
+    opened: OpenCarrier,
+    *,
+    here: Callable[[Claims], Carrier],
+    local: Claims,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[ClusterCarrier]:
     """A carrier over the cluster at `address` (`tcp://host:8786`, `tls://…`) for as long as the block runs.
 
     `opened` is run on each worker, `here` makes who brings images in this process, whose own claims are `local`. Raises
-    Unavailable where nobody answers, or no worker is there.
+    Unavailable where nobody answers, or no worker is there; InvalidConfig for what is no address.
     """
+    if not address.startswith(("tcp://", "tls://")):
+        raise InvalidConfig("no address of a scheduler", wanted="tcp://HOST:8786, or tls://", got=address)
     async with AsyncExitStack() as stack:
         try:
-            scheduler = await stack.enter_async_context(Client(address, asynchronous=True, timeout=PATIENCE))
+            scheduler = await stack.enter_async_context(Client(address, asynchronous=True, timeout=patience))
         except (OSError, TimeoutError, CommClosedError, ValueError) as error:
             hint = "Start one with `dask scheduler`, and workers with `dask worker tcp://HOST:8786`."
             raise Unavailable("no scheduler answers", where=address, got=str(error)[:200], hint=hint) from error
@@ -73,10 +91,12 @@ async def cluster(
         stack.push_async_callback(_quietly, claims.forget)
         await scheduler.register_plugin(Crew(run, opened))
         stack.push_async_callback(_quietly, lambda: scheduler.unregister_worker_plugin(crew_name(run)))
-        threads = sum((await scheduler.nthreads()).values())
-        if not threads:
-            raise Unavailable("the cluster has no workers", where=address, hint=f"Start some: `dask worker {address}`.")
-        yield ClusterCarrier(scheduler, run, here(claims), width=threads * _AHEAD)
+        try:
+            await scheduler.wait_for_workers(1, timeout=patience)
+        except TimeoutError as error:
+            hint = f"Start some: `dask worker {address}`."
+            raise Unavailable("the cluster has no workers", where=address, hint=hint) from error
+        yield ClusterCarrier(scheduler, run, here(claims))
 
 
 async def _quietly(parting: Callable[[], Awaitable[object]]) -> None:
