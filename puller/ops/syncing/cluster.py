@@ -17,7 +17,7 @@ from puller.contracts.images import Claims
 from puller.errors import InvalidConfig, Unavailable
 from puller.model.sync import Carried, Transfer
 from puller.ops.syncing.carrier import Carrier
-from puller.ops.syncing.crew import Crew, OpenCarrier, carry_here, crew_name
+from puller.ops.syncing.crew import Crew, OpenCarrier, carry_here, crew_name, told
 from puller.ops.syncing.sharing import ClusterClaims, is_shared
 
 _HINT = "Look into the workers' logs: among others, dask ends workers that use too much memory."
@@ -44,7 +44,7 @@ class ClusterCarrier:
         async with self._places:
             future = self._scheduler.submit(carry_here, transfer.encode(), self._run, pure=False)
             try:
-                return Carried.decode(await future)
+                return told(await future)
             except KilledWorker as error:
                 what = "several workers died while they brought this image"
                 raise Unavailable(what, reference=transfer.source, hint=_HINT) from error

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from distributed import Worker, WorkerPlugin, get_client, get_worker
 
+from puller import errors
 from puller.errors import PullerError, StoreError
-from puller.model.sync import Transfer
+from puller.model.sync import Carried, Transfer
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.sharing import Scheduler
 
@@ -64,9 +65,27 @@ def crew_name(run: str) -> str:
 
 
 async def carry_here(transfer: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """Bring one image on the worker that this runs on; Transfer and Carried as plain data. Raises any PullerError."""
+    """Bring one image on the worker that this runs on. Transfer and Carried go as plain data, and so do failures, under
+    `failed`: dask hands on an exception only if all that hangs on it can be pickled.
+    """
     crew = get_worker().plugins.get(crew_name(run))
     if not isinstance(crew, Crew):
         raise StoreError("the worker does not take part in this run", where=crew_name(run))
-    carried = await (await crew.carrier()).carry(Transfer.decode(transfer))
+    try:
+        carried = await (await crew.carrier()).carry(Transfer.decode(transfer))
+    except PullerError as error:
+        return {"failed": error.facts()}
     return carried.encode()
+
+
+def told(answer: Mapping[str, Any]) -> Carried:
+    """What `carry_here` gave, here again. Raises the PullerError that was raised there."""
+    if "failed" not in answer:
+        return Carried.decode(answer)
+    facts = dict(answer["failed"])
+    kind = getattr(errors, facts.pop("error"), PullerError)
+    notes = facts.pop("notes", ())
+    error: PullerError = kind(facts.pop("what"), **facts)
+    for note in notes:
+        error.add_note(note)
+    raise error
