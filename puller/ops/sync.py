@@ -60,7 +60,7 @@ async def sync(
     mirrors = [mirror for mirror in config.mirrors if among(only)(mirror)]
     ledger = Ledger(mirrors, report)
     bringing = Bringing(run.name, places, carrier, state, now=run.now, left=run.left)
-    doing = Doing(bringing, Pruning(run.name, places, state, run.now, ledger.warn), state)
+    doing = Doing(bringing, Pruning(run.name, places, state, run.now, ledger.warn))
     walk = Walk(places, state, doing, ledger, now=_date(run.now()))
     account = _Account(run, state, ledger, report)
 

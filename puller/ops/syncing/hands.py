@@ -6,7 +6,6 @@ from puller.mirror.config import Prune
 from puller.mirror.plan import Forecast
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
-from puller.model.referrer import is_list_tag
 from puller.model.sync import Item, Manner
 from puller.ops.syncing.bringing import Bringing
 from puller.ops.syncing.forecast import Forecasting
@@ -18,10 +17,9 @@ from puller.ops.syncing.pruning import Pruning, foresee
 class Doing:
     """Brings and prunes."""
 
-    def __init__(self, bringing: Bringing, pruning: Pruning, state: State) -> None:
+    def __init__(self, bringing: Bringing, pruning: Pruning) -> None:
         self._bringing = bringing
         self._pruning = pruning
-        self._state = state
 
     async def bring(self, item: Item, *, reserve: int) -> Item:
         """See Hands."""
@@ -33,7 +31,7 @@ class Doing:
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
         """See Hands."""
-        return await self._pruning.prune(lane, wanted | _lists(lane, self._state), prune, whole=whole)
+        return await self._pruning.prune(lane, wanted, prune, whole=whole)
 
 
 class Telling:
@@ -59,12 +57,4 @@ class Telling:
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
         """See Hands."""
-        known = wanted | _lists(lane, self._state)
-        return foresee(lane, known, prune, whole=whole, state=self._state, now=self._now())
-
-
-def _lists(lane: Lane, state: State) -> frozenset[str]:
-    """Lists of referrers at a place where these are brought: an earlier run may have brought them as tags."""
-    if not any(pair.mirror.referrers for pair in (*lane.pairs, *lane.others)):
-        return frozenset()
-    return frozenset(known.name for known in state.known_at(lane.target) if is_list_tag(known.name))
+        return foresee(lane, wanted, prune, whole=whole, state=self._state, now=self._now())
