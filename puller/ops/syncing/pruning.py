@@ -83,7 +83,8 @@ class Pruning:
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> list[Item]:
         """As `foresee`, and do it; one that fails stops no other. Raises StoreError of the state."""
         items = foresee(lane, wanted, prune, whole=whole, state=self._state, now=self._now())
-        self._note(lane.target, wanted, items)
+        # Of what is in doubt no time of grace begins, lest an outage uses it up.
+        self._note(lane.target, wanted, items if whole and wanted else ())
         done = await self.remove_all(items)
         await self._collect(lane.target)
         return done
@@ -123,11 +124,11 @@ class Pruning:
         self._state.forget(item.target, item.name)
         return item
 
-    def _note(self, target: str, wanted: frozenset[str], items: Sequence[Item]) -> None:
+    def _note(self, target: str, wanted: frozenset[str], unwanted: Sequence[Item]) -> None:
         now = self._now()
         for name in self._state.unwanted(target).keys() & wanted:
             self._state.wanted(target, name)
-        for item in items:
+        for item in unwanted:
             self._state.unwanted_since(target, item.name, now)
 
     async def _collect(self, target: str) -> None:

@@ -169,6 +169,25 @@ def test_a_tag_waits_for_its_time_of_grace_and_no_longer(told: Story) -> None:
     assert item(told.sync(rule), "v3").action == "pruned"
 
 
+@pytest.mark.parametrize("fault", ["list", "head v5", "empty"])
+def test_h3_r13_an_outage_is_no_time_of_grace(told: Story, fault: str) -> None:
+    rule = pruning(grace=timedelta(days=2))
+    names = dict(told.up.names)
+    if fault == "empty":
+        told.up.names.clear()
+    else:
+        gone(told.up, "v3", "v4")
+        told.up.faults[fault] = Unavailable("503")
+    told.sync(rule)
+    told.now += 3 * DAY
+    told.up.faults.clear()
+    told.up.names.update(names)
+    gone(told.up, "v3", "v4")  # which half a list would look like
+    report = told.sync(rule)
+    assert item(report, "v3").action == item(report, "v4").action == "waiting"
+    assert set(told.down.names) == set(IMAGES)
+
+
 def test_a_tag_that_came_back_has_its_time_of_grace_anew(told: Story) -> None:
     rule = pruning(grace=timedelta(days=2))
     gone(told.up, "v3")
