@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
@@ -26,8 +26,6 @@ from puller.registry.means import HostManner, Means
 from puller.registry.mirrors.health import Health
 from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.mirrors.replica import Replica, suited
-from puller.registry.ping import Subject, ping
-from puller.registry.pinging.finding import Finding
 from puller.registry.quota.limiter import MAX_WAIT, Limiter
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
@@ -40,6 +38,9 @@ from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
+
+if TYPE_CHECKING:
+    from puller.registry.pinging.finding import Finding
 
 
 class RegistryClient:
@@ -180,11 +181,13 @@ class RegistryClient:
         await session.read(Request("GET", f"{session.base}/", "login", NO_SCOPE), limit=MAX_ERROR)
         return session.has_shown_credentials
 
-    def ping(self, reference: Reference, *, deep: bool) -> AsyncIterator[Finding]:
+    def ping(self, reference: Reference, *, deep: bool) -> "AsyncIterator[Finding]":
         """What the registry of `reference` offers and what is wrong with how it is set up; `deep`: its repository, too.
 
         Raises InvalidConfig as `source`.
         """
+        from puller.registry.ping import Subject, ping  # seldom needed, and slow to load
+
         home = self._overridden(self._routes.home(reference))
         mirrors = [self._overridden(mirror) for mirror in self._routes.endpoints(reference) if mirror.is_mirror]
         identity = None if self._keyring is None else self._keyring.identity(home.registry, home.repository)
