@@ -15,7 +15,7 @@ from puller.model.document import load_document
 from puller.model.event import Report, unheard
 from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
-from puller.model.sync import Carried, Manner
+from puller.model.sync import Manner
 from puller.ops.copying.image import copy_image
 from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.places import Places
@@ -102,12 +102,12 @@ class _Undoing:
             return _told(tombstone, "there")
         if found is not None and (why := self._taken(tombstone, found, known)):
             return _told(tombstone, "moved", why)
-        carried = await self._put(tombstone, target)
+        fetched = await self._put(tombstone, target)
         if tombstone.kind == "overwritten" and known is not None:
             self._state.hold(tombstone.target, tombstone.name, known.digest)
         self._state.forget(tombstone.target, tombstone.name)
         self._state.exhume(tombstone)
-        return _told(tombstone, "back", fetched=carried.fetched)
+        return _told(tombstone, "back", fetched=fetched)
 
     def _taken(self, tombstone: Tombstone, found: Digest, known: Known | None) -> str:
         """Why what the tag names now is not to be touched; empty where that is what the run itself has put there."""
@@ -120,16 +120,16 @@ class _Undoing:
             return f"run {later[0]} moved it again: undo that one first" if later else ""
         return f"it names {found} by now, which that run did not put there"
 
-    async def _put(self, tombstone: Tombstone, target: ImageTarget) -> Carried:
-        """Put the manifest under its tag, when all that it needs is there again."""
+    async def _put(self, tombstone: Tombstone, target: ImageTarget) -> int:
+        """Put the manifest under its tag, when all that it needs is there again; bytes that came from its source."""
         remains = Remains(tombstone, target, self._places)
         if not tombstone.source and not await self._is_whole(tombstone, target):
             what = "some of its content is gone, and it is not known where it came from"
             raise ContentMissing(what, where=tombstone.target, digest=tombstone.root)
         if not tombstone.source or tombstone.media_type in SCHEMA1_MANIFESTS:
             await target.put_manifest(tombstone.raw, remains.root, tombstone.name)
-            return Carried(tombstone.root)
-        return await copy_image(
+            return 0
+        await copy_image(
             remains,
             target,
             remains.root,
@@ -139,6 +139,7 @@ class _Undoing:
             limiter=self._limiter,
             report=self._report,
         )
+        return remains.fetched
 
     async def _is_whole(self, tombstone: Tombstone, target: ImageTarget) -> bool:
         """Whether all blobs of an image are there. Of an index that cannot be said: some may have been left out."""

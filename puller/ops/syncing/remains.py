@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from puller.contracts.content import Body
+from puller.contracts.content import Body, Fetcher
 from puller.contracts.images import ImageSource, ImageTarget
 from puller.errors import ContentMissing
 from puller.mirror.known import Tombstone
@@ -12,6 +12,7 @@ from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.ops.copying.document import KINDS
+from puller.ops.copying.tally import Metered
 from puller.ops.syncing.places import Places
 from puller.stream.sink import Chunk
 
@@ -27,6 +28,7 @@ class Remains:
         self._root = Digest.parse(tombstone.root)
         self._target = target
         self._places = places
+        self.fetched = 0  # bytes that came from where it had come from
 
     @property
     def place(self) -> str:
@@ -52,7 +54,10 @@ class Remains:
         if wanted.digest == self._root:
             yield _Raw(self._tombstone.raw[offset:])
             return
-        source = await self._who_has(wanted)
+        if await self._is_there(wanted):
+            source: Fetcher = await self._places.source(self._tombstone.target)
+        else:
+            source = Metered(await self._origin(wanted), self._took)
         async with source.fetch(wanted, offset=offset) as body:
             yield body
 
@@ -64,16 +69,17 @@ class Remains:
         """The one that was taken away."""
         yield self._tombstone.name
 
-    async def _who_has(self, wanted: Descriptor) -> ImageSource:
-        # Blobs are only asked for when the target has been found not to have them.
-        if await self._is_there(wanted):
-            return await self._places.source(self._tombstone.target)
+    async def _origin(self, wanted: Descriptor) -> ImageSource:
         if not self._tombstone.source:
             what = "it is gone from there, and it is not known where it came from"
             raise ContentMissing(what, where=self._tombstone.target, digest=wanted.digest)
         return await self._places.source(self._tombstone.source)
 
+    def _took(self, size: int) -> None:
+        self.fetched += size
+
     async def _is_there(self, wanted: Descriptor) -> bool:
+        # Blobs are only asked for when the target has been found not to have them.
         return wanted.media_type in KINDS and await self._target.exists(wanted)
 
 
