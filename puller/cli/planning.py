@@ -10,7 +10,7 @@ from puller.cli.failure import gravest
 from puller.cli.lines import size_text
 from puller.cli.logs import unheard_of
 from puller.cli.reporting import check_report_file
-from puller.cli.screen import screen_for
+from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.syncing import Order, kind_code, listener, opened
 from puller.cli.synclines import counts_text, failed_line, plan_rows
 from puller.cli.table import aligned
@@ -45,19 +45,23 @@ def plan_all(order: Order, output: Path | None, *, everything: bool) -> int:
 
         warn = unheard_of if order.style == "quiet" else screen.note
         made = interrupt.run(main, warn=warn, left="no plan was made")
-        for item in made.items:
-            if item.error is not None:
-                codes.add(kind_code(item.error))
-                if order.style != "json":
-                    screen.note(failed_line(item))
+        codes |= {kind_code(item.error) for item in made.items if item.error is not None}
         if output is not None:
             _write(output, made.encode())
-        if order.style == "json":
-            screen.result(made.encode().decode().rstrip("\n"))
-        elif order.style == "people":
-            for line in plan_lines(made, everything=everything):
-                screen.result(line)
+        _show(made, screen, order.style, everything=everything)
     return gravest(codes)
+
+
+def _show(made: Plan, screen: Screen, style: Style, *, everything: bool) -> None:
+    if style == "json":
+        screen.result(made.encode().decode().rstrip("\n"))
+        return
+    for item in made.items:
+        if item.error is not None:
+            screen.note(failed_line(item))
+    if style == "people":
+        for line in plan_lines(made, everything=everything):
+            screen.result(line)
 
 
 def plan_lines(made: Plan, *, everything: bool) -> Iterator[str]:
@@ -69,7 +73,7 @@ def plan_lines(made: Plan, *, everything: bool) -> Iterator[str]:
     counts: dict[str, int] = {}
     for item in made.items:
         counts[item.action] = counts.get(item.action, 0) + 1
-    yield counts_text(counts) or "nothing is selected"
+    yield counts_text(counts, counts.get("failed", 0)) or "nothing is selected"
     yield from forecast_lines(made.forecast)
 
 

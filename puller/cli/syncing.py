@@ -23,13 +23,15 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.errors import InvalidConfig, InvalidReference, PullerError
-from puller.mirror.config import Config, Mirror, Place
+from puller.mirror.config import Config, Host, Mirror, Place
 from puller.mirror.formats import read
 from puller.mirror.lockfile import Lock
 from puller.mirror.plan import MAX_BYTES as MAX_PLAN
 from puller.mirror.plan import Plan
 from puller.mirror.runlock import only_run
+from puller.mirror.skopeofile import is_skopeo
 from puller.mirror.state import State
+from puller.mirror.yamlfile import load
 from puller.model.event import (
     Event,
     Mirrored,
@@ -214,7 +216,15 @@ def apply_plan(order: Order) -> int:
             report=session.report,
         )
 
-    return _run(made_of, made_of.config(), work)
+    return _run(made_of, Config((), hosts_in(made_of.file)), work)
+
+
+def hosts_in(file: Path) -> dict[str, Host]:
+    """How registries are to be spoken to by a configuration of any kind. Raises InvalidConfig."""
+    raw = read_bounded(file, MAX_CONFIG)
+    # A file of skopeo's does not say where to, which makes no difference here.
+    to = Place("oci", str(file.absolute().parent)) if is_skopeo(load(raw, str(file), aliases=True)) else None
+    return read(raw, str(file), to, scoped=to is not None, environment=surroundings()).hosts
 
 
 def _run(order: Order, config: Config, work: Callable[[Session], Awaitable[SyncReport]]) -> int:

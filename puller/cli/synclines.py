@@ -46,9 +46,7 @@ def stumbled_line(source: str, error: Mapping[str, object]) -> str:
 def facts_text(error: Mapping[str, object]) -> str:
     """An error of a report in one line: `no such manifest [NotFound], host registry.example`."""
     known = [f"{name} {error[name]}" for name in ("where", "wanted", "got", "host", "phase") if name in error]
-    text = ", ".join([f"{error.get('what', '')} [{error.get('error', '')}]", *known])
-    hint = f". {error['hint']}" if error.get("hint") else ""
-    return printable(text + hint, limit=2000)
+    return printable(", ".join([f"{error.get('what', '')} [{error.get('error', '')}]", *known]), limit=2000)
 
 
 def mirrored_line(event: Mirrored) -> str:
@@ -61,7 +59,7 @@ def mirrored_line(event: Mirrored) -> str:
 
 def counts_text(counts: Mapping[str, int], failed: int = 0) -> str:
     """`1 new, 2 changed, 3 unchanged, 1 failed`."""
-    shown = {**counts, "failed": failed} if failed else {k: v for k, v in counts.items() if k != "failed"}
+    shown = {**counts, "failed": failed}
     return ", ".join(f"{shown[action]} {_WORDS.get(action, action)}" for action in _ORDER if shown.get(action))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="What runs remember; else that of the configuration the plan was made of.",
 )
-@click.option("--jobs", type=click.IntRange(1, 64), help="Images at a time; else 3.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Blobs at a time, of up to twice as many images; else 3.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
 )

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Only what this lock file has, by the digests there.",
 )
-@click.option("--jobs", type=click.IntRange(1, 64), help="Images at a time; else as the file says, or 3.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Blobs at a time, of up to twice as many images; else as the file says, or 3.",
+)
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
 )

@@ -1,0 +1,85 @@
+"""What people read of a sync."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from puller.cli.synclines import counts_text, failed_line, item_line, mirrored_line, stumbled_line, synced_line
+from puller.model.event import Mirrored
+from puller.model.sync import Carried, Item, SyncReport
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+NEW = Item("up.example/app", "1", "down.example/app", "1", "new", "not there: named", digest=A)
+BROUGHT = replace(NEW, carried=Carried(A, fetched=51_400_000, sent=51_400_000, brought=3, seconds=2.04))
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        (BROUGHT, "new       up.example/app:1 → down.example/app:1  aaaaaaaaaaaa  51.4 MB fetched, 2.0 s"),
+        (
+            replace(BROUGHT, action="changed", carried=Carried(B, mounted=2, seconds=0.1)),
+            "changed   up.example/app:1 → down.example/app:1  aaaaaaaaaaaa  as bbbbbbbbbbbb  2 blobs mounted, 0.1 s",
+        ),
+        (NEW, "new       up.example/app:1 → down.example/app:1  aaaaaaaaaaaa  not there: named"),
+        (
+            replace(NEW, action="pruned", why="not selected any more", there=B),
+            "pruned    down.example/app:1  bbbbbbbbbbbb  not selected any more",
+        ),
+        (
+            replace(NEW, tag=A, name=A),
+            f"new       up.example/app@{A} → down.example/app@{A}  aaaaaaaaaaaa  not there: named",
+        ),
+        (replace(NEW, action="unchanged"), None),
+        (replace(NEW, action="out"), None),
+        (replace(NEW, error={"error": "NotFound", "what": "gone"}), None),
+    ],
+)
+def test_a_tag_is_one_line_where_it_is_not_as_it_was(item: Item, line: str | None) -> None:
+    assert item_line(item) == line
+
+
+def test_what_failed_is_one_line_with_what_is_known() -> None:
+    error: dict[str, Any] = {"error": "NotFound", "what": "no such manifest", "host": "up.example", "hint": "Look."}
+    assert failed_line(replace(NEW, error=error)) == (
+        "failed    up.example/app:1 → down.example/app:1: no such manifest [NotFound], host up.example"
+    )
+    assert (
+        stumbled_line("up.example/app", error)
+        == "failed    up.example/app: no such manifest [NotFound], host up.example"
+    )
+
+
+def test_c22_nothing_in_a_line_can_act_on_a_terminal() -> None:
+    error = {"error": "NotFound", "what": "\x1b[2Jgone", "got": "a\nb"}
+    line = failed_line(replace(NEW, error=error))
+    assert "\x1b" not in line
+    assert "\n" not in line
+
+
+def test_counts_leave_out_what_there_is_none_of() -> None:
+    assert (
+        counts_text({"unchanged": 3, "new": 1, "kept": 2}, 4)
+        == "1 new, 3 unchanged, 2 held back from pruning, 4 failed"
+    )
+    assert counts_text({}) == ""
+
+
+def test_a_mirror_in_sum() -> None:
+    event = Mirrored("up.example/app", "down.example/app", 3, {"new": 1, "unchanged": 11, "pruned": 2}, 0, 1000, 2000)
+    assert mirrored_line(event) == (
+        "up.example/app → down.example/app: 12 tags: 1 new, 11 unchanged, 2 pruned; 1.0 kB fetched, 2.0 kB sent"
+    )
+    empty = Mirrored("up.example/app", "down.example/app", 3, {}, 0, 0, 0)
+    assert mirrored_line(empty) == "up.example/app → down.example/app: 0 tags: nothing to do"
+
+
+def test_a_run_in_sum() -> None:
+    gone = replace(NEW, action="pruned")
+    report = SyncReport("r", "c", 10.0, 12.5, (BROUGHT, gone), requests={"up.example": {"HEAD": 2, "GET": 3}})
+    assert synced_line(report) == (
+        "synced  1 tag, 1 copied, 0 unchanged, 1 pruned, 0 failed, 51.4 MB fetched, 51.4 MB sent, 5 requests, 2.5 s"
+    )
+    assert synced_line(replace(report, problems=(("x", {}),))).startswith("synced in part  1 tag")
+    assert synced_line(replace(report, error={"error": "NoSpace"})).startswith("not synced  ")
