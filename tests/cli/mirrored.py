@@ -47,8 +47,9 @@ class Mirrored:
         """What a configuration calls the place of a repository."""
         return f"oci:{self.folder}/{repository}" if self.form == "oci" else f"{self.down.host}/copy/{repository}"
 
-    def write(self, *repositories: str, jobs: int = 3, **more: Any) -> None:
-        """A configuration that mirrors some repositories, all in one way."""
+    def write(self, *repositories: str, jobs: int = 3, renamed: str | None = None, **more: Any) -> None:
+        """A configuration that mirrors some repositories, all in one way; `renamed` is its `as`."""
+        more |= {} if renamed is None else {"as": renamed}
         mirrors = [{"from": f"{self.up.host}/{name}", "to": self.target(name), **more} for name in repositories]
         self.file.write_text(json.dumps({"puller": 1, "jobs": jobs, "mirrors": mirrors}), "utf-8")  # which is YAML
 

@@ -108,7 +108,7 @@ def test_a_store_gets_names_that_other_verbs_know(world: Mirrored) -> None:
 
 
 def test_a_tag_can_be_given_another_name(world: Mirrored) -> None:
-    world.write("team/app", tags=["latest"], **{"as": "stable"})
+    world.write("team/app", tags=["latest"], renamed="stable")
     assert world.sync().code == 0
     assert world.there("team/app") == {"stable": index("app").digest}
 
