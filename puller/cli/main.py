@@ -41,6 +41,7 @@ VERBS = {
     "sync": "Keep places in step with registries.",
     "plan": "Tell what a sync would do, and why.",
     "apply": "Do what stands in a plan, and nothing else.",
+    "undo": "Bring back what a sync has taken away.",
     "status": "Say how mirrors stand: their last runs, what failed, when they are due.",
     "lock": "Write down which digests names have now.",
     "ping": "Say what a registry offers, and what is wrong with how it is set up.",
