@@ -41,6 +41,12 @@ class Relay:
         with self._lock:
             return self._delivered
 
+    @property
+    def sent(self) -> int:
+        """Bytes that clients have sent so far, headers included."""
+        with self._lock:
+            return self._sent
+
     def accept(self) -> None:
         """Carry connections until the listener is closed."""
         with contextlib.suppress(OSError):
