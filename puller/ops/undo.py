@@ -20,6 +20,7 @@ from puller.ops.copying.image import copy_image
 from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.places import Places
 from puller.ops.syncing.remains import Remains
+from puller.registry.untagging import marker
 
 WIDTH: Final = 8
 
@@ -96,6 +97,8 @@ class _Undoing:
     async def _undo(self, tombstone: Tombstone) -> Undone:
         target = await self._places.target(tombstone.target)
         found = await target.named(tombstone.name)
+        if found == marker(tombstone.name)[0].digest:
+            found = None  # a run that was taking it away was cut off
         known = self._state.known(tombstone.target, tombstone.name)
         if found is not None and str(found) == tombstone.root:
             self._state.exhume(tombstone)

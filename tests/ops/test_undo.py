@@ -17,7 +17,9 @@ from puller.ops.copying.claims import LocalClaims
 from puller.ops.copying.local import LocalCarrier
 from puller.ops.sync import Run, sync
 from puller.ops.undo import Undone, undo
+from puller.registry.untagging import marker
 from testregistry import images
+from testregistry.storage import Manifest
 from tests.ops.copying.scene import ARM, IMAGE, INDEX, Scene, scene, tags
 
 OLD = images.image(images.layer({"etc/old": b"old\n" * 500}))
@@ -174,6 +176,29 @@ async def test_r1_an_undo_that_was_cut_off_after_the_tag_was_put_is_finished_by_
         tale.scene.b.storage.tag("copy", "old", OLD.digest)
         assert (await tale.undo("r2"))["old"].outcome == "there"
         assert tale.state.tombstones("r2") == []
+
+
+@pytest.mark.parametrize("goes_on_with", ["undo", "sync"])
+async def test_r1_a_tag_that_was_about_to_go_when_a_run_was_killed_goes_or_comes_back(
+    tmp_path: Path, goes_on_with: str
+) -> None:
+    """Of registries that delete digests only: what stood in for the tag is told from what others have put there."""
+    async with telling(tmp_path) as tale:
+        tale.gone("old")
+        known = tale.state.known(tale.place, "old")
+        assert known is not None
+        await tale.sync()
+        tale.state.remember(known)
+        mark, raw = marker("old")
+        tale.scene.b.storage.add_manifest("copy", Manifest(str(mark.digest), mark.media_type, raw))
+        tale.scene.b.storage.tag("copy", "old", str(mark.digest))
+        if goes_on_with == "undo":
+            assert (await tale.undo("r2"))["old"].outcome == "back"
+            assert (await tale.there())["old"] == OLD.digest
+        else:
+            assert (await tale.sync()).counts["pruned"] == 1
+            assert "old" not in await tale.there()
+            assert [one.name for one in tale.state.tombstones("r2")] == ["old"]
 
 
 async def test_what_the_registry_has_freed_meanwhile_is_brought_again_from_its_source(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, runtime_checkable
 
+from puller.contracts.images import TagKeeper
 from puller.errors import DigestMismatch, PullerError, Unauthorized, Unsupported
 from puller.mirror.config import Prune
 from puller.mirror.known import Known
@@ -113,8 +114,7 @@ class Pruning:
             self._state.forget(item.target, item.name)
             return replace(item, why=f"{item.why}; it was gone already", there=None)
         if found != expected:
-            self._state.forget(item.target, item.name)  # whoever has put that there keeps it, too
-            return replace(item, action="kept", why=f"{item.why}, but somebody else has moved it", there=str(found))
+            return await self._finished(item, keeper, expected, found)
         tombstone = await self._undertaker.bury(item.target, item.name, expected, "pruned")
         try:
             await keeper.untag(item.name, expected)
@@ -122,6 +122,15 @@ class Pruning:
             self._state.exhume(tombstone)  # nothing has gone; of any other error that is not known
             raise
         self._state.forget(item.target, item.name)
+        return item
+
+    async def _finished(self, item: Item, keeper: TagKeeper, expected: Digest, found: Digest) -> Item:
+        """A tag that names something else: left alone, unless a run before this was cut off while it took it away."""
+        try:
+            await keeper.untag(item.name, expected)
+        except DigestMismatch:
+            item = replace(item, action="kept", why=f"{item.why}, but somebody else has moved it", there=str(found))
+        self._state.forget(item.target, item.name)  # whoever has put that there keeps it, too
         return item
 
     def _note(self, target: str, wanted: frozenset[str], unwanted: Sequence[Item]) -> None:

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from puller.contracts.content import Body
 from puller.contracts.images import ImageSource, ImageTarget, TagKeeper
-from puller.errors import NotFound, PullerError
+from puller.errors import DigestMismatch, NotFound, PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
@@ -128,6 +128,8 @@ class Shelf:
 
     async def untag(self, tag: str, expected: Digest) -> None:
         self._ask("untag", tag)
+        if tag in self.names and self.names[tag].digest != expected:
+            raise DigestMismatch("the tag names something else", wanted=expected, got=self.names[tag].digest)
         self.names.pop(tag, None)
 
     async def holds(self, descriptor: Descriptor) -> bool:
