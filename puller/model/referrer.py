@@ -44,8 +44,8 @@ def entry_of(document: Manifest | Index, descriptor: Descriptor) -> dict[str, An
     return entry | ({"annotations": dict(document.annotations)} if document.annotations else {})
 
 
-def with_referrer(held: bytes | None, entry: dict[str, Any]) -> bytes | None:
-    """The list `held` (None: there is none) with `entry` in it; None where it is in there already.
+def with_referrer(held: bytes | None, *entries: dict[str, Any]) -> bytes | None:
+    """The list `held` (None: there is none) with `entries` in it; None where all are in there already.
 
     Raises InvalidManifest for what is no such list, or would be longer than a manifest may be.
     """
@@ -54,9 +54,11 @@ def with_referrer(held: bytes | None, entry: dict[str, Any]) -> bytes | None:
     if index.get("mediaType", OCI_INDEX) != OCI_INDEX:
         raise InvalidManifest("the tag names something else", wanted=OCI_INDEX, got=repr(index["mediaType"])[:100])
     listed = list_of(index, "manifests", what=_WHAT)
-    if any(isinstance(known, dict) and known.get("digest") == entry["digest"] for known in listed):
+    known = {str(entry.get("digest")) for entry in listed if isinstance(entry, dict)}
+    new = {entry["digest"]: entry for entry in entries if entry["digest"] not in known}
+    if not new:
         return None
-    changed = json.dumps({**index, "manifests": [*listed, entry]}, separators=(",", ":")).encode()
+    changed = json.dumps({**index, "manifests": [*listed, *new.values()]}, separators=(",", ":")).encode()
     if len(changed) > MAX_BYTES:
         raise InvalidManifest(f"{_WHAT} is too large", wanted=f"at most {MAX_BYTES} bytes", got=len(changed))
     return changed

@@ -254,8 +254,9 @@ class PlainLayout(OpenedLayout):
             if changed is None:
                 return
             index = Descriptor(OCI_INDEX, Digest.of(changed), len(changed))
-            entries = parse_manifest(changed, OCI_INDEX).children
-            await self.leave_out(index, [one.digest for one in entries if not await self._store.exists(one)])
+            # What the list lacked before it lacks still; to look for all of it each time would take the square of that.
+            lacked = () if held is None else (await self._store.facts(held.digest)).absent or ()
+            await self.leave_out(index, lacked)
             await self._put(changed, index)
             await self._tags.put(_entry(index, tag))
 

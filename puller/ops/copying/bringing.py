@@ -166,6 +166,8 @@ class Bringing:
             return is_named
         if held.is_at(target.place):
             return True
+        if document.subject is not None:
+            return False  # who has put it may not have come to listing it; that is done with it
         needs = (inner.digest for _, inner in (*document.blobs, *document.entries))
         return self._sent.isdisjoint(needs) and await target.exists(document.descriptor)
 

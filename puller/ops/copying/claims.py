@@ -55,7 +55,7 @@ class LocalClaims:
     @asynccontextmanager
     async def claim(self, digest: Digest) -> AsyncIterator[Held]:
         """See Claims."""
-        lock, users = self._turns.get(digest) or (anyio.Lock(), 0)
+        lock, users = self._turns.get(digest) or (anyio.Lock(fast_acquire=True), 0)
         self._turns[digest] = lock, users + 1
         try:
             async with lock:

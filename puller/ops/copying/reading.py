@@ -19,7 +19,7 @@ class Bounds:
     """What is read of documents for one image (THREATS C10, C20)."""
 
     def __init__(self, *, documents: int = MAX_DOCUMENTS, total: int = MAX_TOTAL) -> None:
-        self._documents = documents
+        self.documents = documents
         self._total = total
         self._counted = 0
         self._size = 0
@@ -27,14 +27,14 @@ class Bounds:
     @property
     def is_full(self) -> bool:
         """Whether no document more may be read."""
-        return self._counted >= self._documents or self._size >= self._total
+        return self._counted >= self.documents or self._size >= self._total
 
     def count(self, raw: bytes) -> None:
         """One more. Raises Unsupported."""
         self._counted += 1
         self._size += len(raw)
-        if self._counted > self._documents:
-            raise Unsupported("too many manifests under one name", wanted=f"at most {self._documents}")
+        if self._counted > self.documents:
+            raise Unsupported("too many manifests under one name", wanted=f"at most {self.documents}")
         if self._size > self._total:
             raise Unsupported("too much metadata under one name", wanted=f"at most {self._total} bytes", got=self._size)
 

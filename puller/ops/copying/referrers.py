@@ -28,11 +28,17 @@ _USELESS = (InputError, MediaTypeMismatch, LimitExceeded, ProtocolViolation, Not
 class Referring:
     """Of one image. `warn` hears of what was listed and not brought."""
 
-    def __init__(self, gathering: Gathering, bringing: Bringing, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        gathering: Gathering,
+        bringing: Bringing,
+        warn: Callable[[str], None],
+        bounds: Bounds | None = None,
+    ) -> None:
         self._gathering = gathering
         self._bringing = bringing
         self._warn = warn
-        self._bounds = Bounds(documents=MAX_REFERRERS)
+        self._bounds = bounds or Bounds(documents=MAX_REFERRERS)
         self._seen: set[Digest] = set()
 
     async def bring(self, image: Gathered) -> None:
@@ -55,16 +61,16 @@ class Referring:
             lists[subject] = await self._listed(subject)
 
         await abreast(subjects, ask, width=ABREAST)
+        listed = {
+            entry.digest: (subject, entry) for subject in reversed(subjects) for entry in reversed(lists[subject])
+        }
         brought: list[Digest] = []
-        for subject in subjects:
-            for listed in lists[subject]:
-                if self._bounds.is_full:
-                    self._warn(f"what refers to {subject} was not brought whole: it is more than {MAX_REFERRERS}")
-                    return []
-                if listed.digest not in self._seen:
-                    self._seen.add(listed.digest)
-                    brought += await self._referrer(subject, listed)
-        self._seen.update(brought)
+
+        async def bring(found: tuple[Digest, Descriptor]) -> None:
+            brought.extend(await self._referrer(*found))
+
+        await abreast([listed[digest] for digest in reversed(listed) if digest not in self._seen], bring, width=ABREAST)
+        self._seen.update(listed, brought)
         return brought
 
     async def _listed(self, subject: Digest) -> Sequence[Descriptor]:
@@ -76,6 +82,9 @@ class Referring:
 
     async def _referrer(self, subject: Digest, listed: Descriptor) -> list[Digest]:
         """Bring one of a list if it is what the list says; its documents. Of its size the list's word is not taken."""
+        if self._bounds.is_full:
+            self._warn(f"not all that refers to {subject} was brought: more than {self._bounds.documents} manifests")
+            return []
         try:
             gathered = await self._gathering.gather(Descriptor(listed.media_type, listed.digest), bounds=self._bounds)
             if gathered.root.subject != subject:

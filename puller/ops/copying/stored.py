@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from puller.contracts.content import Body, ContentStore, Ingest, Lease
 from puller.errors import ContentMissing, ContentUnknown, DigestMismatch, InputError, InvalidReference
@@ -32,6 +33,7 @@ class StoredImages:
         self._place = place
         self._lease = lease
         self._absent: dict[Digest, tuple[Digest, ...]] = {}
+        self._unlisted: dict[Digest, list[dict[str, Any]]] = {}  # by subject: what is to be listed
 
     @property
     def place(self) -> str:
@@ -99,6 +101,10 @@ class StoredImages:
         """Never: a store has every blob once, whatever names need it."""
         return False
 
+    async def prove(self, digest: Digest, facts: Facts) -> None:
+        """Keep what was proved of a blob."""
+        await self._store.prove(digest, facts)
+
     async def leave_out(self, document: Descriptor, absent: Sequence[Digest]) -> None:
         """Of an index or manifest that is about to be put: what it names and was not brought, by choice."""
         self._absent[document.digest] = tuple(absent)
@@ -106,11 +112,12 @@ class StoredImages:
     async def put_manifest(self, raw: bytes, descriptor: Descriptor, name: str) -> None:
         """Put a manifest or index under `name`, a tag or its digest.
 
-        Raises ContentUnknown where a tag would name what is not whole, and VerificationError, StoreError.
+        What refers to another is listed with the next thing that gets a name, or is kept. Raises ContentUnknown where a
+        tag would name what is not whole, and VerificationError, StoreError.
         """
         stored = _as_stored(raw, descriptor)
         await self._put(raw, stored)
-        await self._list(raw, stored)
+        self._note_subject(raw, stored)
         if name != str(descriptor.digest):
             await self._name(self._repository.with_tag(name), stored)
 
@@ -155,29 +162,37 @@ class StoredImages:
             await self._store.prove(descriptor.digest, facts)
 
     async def _name(self, reference: Reference, descriptor: Descriptor) -> None:
+        await self._list()
+        await self._tag(reference, descriptor)
+
+    async def _tag(self, reference: Reference, descriptor: Descriptor) -> None:
         try:
             await self._store.tag(reference, descriptor)
         except ContentMissing as error:
             what = f"what the name needs is not all there: {error.what}"
             raise ContentUnknown(what, digest=error.digest, reference=reference) from error
 
-    async def _list(self, raw: bytes, descriptor: Descriptor) -> None:
-        """Put a manifest that refers to another into that one's list."""
-        if descriptor.media_type in SCHEMA1_MANIFESTS:
-            return
-        document = parse_manifest(raw, descriptor.media_type)
-        if document.subject is None:
-            return
-        subject = document.subject.digest
-        async with self._store.locked("image-referrers"):
-            changed = with_referrer(await self._list_of(subject), entry_of(document, descriptor))
-            if changed is None:
-                return
-            listed = parse_manifest(changed, OCI_INDEX).children
-            index = Descriptor(OCI_INDEX, Digest.of(changed), len(changed))
-            await self.leave_out(index, [entry.digest for entry in listed if not await self.holds(entry)])
-            await self._put(changed, index)
-            await self._name(self._repository.with_tag(tag_of(subject)), index)
+    def _note_subject(self, raw: bytes, descriptor: Descriptor) -> None:
+        if descriptor.media_type not in SCHEMA1_MANIFESTS:
+            document = parse_manifest(raw, descriptor.media_type)
+            if document.subject is not None:
+                self._unlisted.setdefault(document.subject.digest, []).append(entry_of(document, descriptor))
+
+    async def _list(self) -> None:
+        """Put what refers to others into the lists of those."""
+        for subject in list(self._unlisted):
+            async with self._store.locked("image-referrers"):
+                entries = list(self._unlisted.get(subject, ()))
+                changed = with_referrer(await self._list_of(subject), *entries)
+                if changed is not None:
+                    listed = parse_manifest(changed, OCI_INDEX).children
+                    index = Descriptor(OCI_INDEX, Digest.of(changed), len(changed))
+                    await self.leave_out(index, [entry.digest for entry in listed if not await self.holds(entry)])
+                    await self._put(changed, index)
+                    await self._tag(self._repository.with_tag(tag_of(subject)), index)
+                later = self._unlisted.pop(subject, entries)[len(entries) :]
+                if later:
+                    self._unlisted[subject] = later
 
     async def _list_of(self, subject: Digest) -> bytes | None:
         try:

@@ -228,7 +228,7 @@ async def test_a_copy_that_was_cut_names_nothing_and_the_next_one_ends_it(tmp_pa
 
 
 async def test_a_copy_that_is_cancelled_names_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
-    async with scene(tmp_path, faults=[faults.stall(kind="blob", after=2 << 20)]) as s:
+    async with scene(tmp_path, faults=[faults.stall(LARGE.layers[0].digest, after=2 << 20)]) as s:
         s.a.add("app:1", LARGE)
         begun = anyio.Event()
         s.b.on_request.append(lambda request: begun.set() if request.method == "PATCH" else None)
