@@ -82,6 +82,7 @@ class Walk:
             seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
         except PullerError as error:
             self._ledger.trouble(pair.mirror, error, pair.source)
+            names.unknown.add(pair.source)
             return False
         for text in seen.warnings:
             self._ledger.warn(text, pair.source)
@@ -131,6 +132,7 @@ class Walk:
             seen = await look(pair, source, decider, self._state, now=self._now, width=TAGS)
         except PullerError as error:
             self._ledger.warn(f"nothing is pruned at {pair.target}: {error}", pair.source)
+            names.unknown.add(pair.source)
             return False
         names.taken(pair, [verdict for verdict in seen.verdicts if verdict.chosen])
         return seen.is_whole
@@ -142,6 +144,7 @@ class Walk:
         except PullerError as error:
             self._ledger.trouble(pair.mirror, error.at(phase="prune"), lane.target)
             return
+        items = [item for item in items if item.source not in names.unknown]
         slots = self._ledger.room(lane.target, len(items))
         for position, item in enumerate(items):
             slots[position] = item
@@ -149,9 +152,10 @@ class Walk:
 
 
 class _Names:
-    """Who brings which name to one place."""
+    """Who brings which name to one place. Of `unknown` sources nobody knows what is wanted: nothing is said of it."""
 
     def __init__(self) -> None:
+        self.unknown: set[str] = set()
         self._owners: dict[str, tuple[Pair, str]] = {}
 
     def all(self) -> frozenset[str]:
