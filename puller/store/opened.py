@@ -51,6 +51,7 @@ class OpenedLayout:
         self._tags = Tags(files, layout, self._store.locks, worker, durable=durable)
         self._refers = Refers(self._store)
         self._signed: dict[Digest, Digest] = {}
+        self._by_name: tuple[Sequence[Descriptor], dict[str, Descriptor]] = ((), {})
 
     @classmethod
     async def open(
@@ -119,13 +120,19 @@ class OpenedLayout:
     async def named(self, tag: str) -> Digest | None:
         """What a tag names now, by the digest that registries give it; None: nothing."""
         with self._in_own_words():
-            entry = naming.by_name(await self._entries()).get(tag)
+            entry = (await self._names()).get(tag)
             return None if entry is None else await self._called(entry)
 
     # --- inside ---
 
     async def _entries(self) -> tuple[Descriptor, ...]:
         return await self._tags.entries()
+
+    async def _names(self) -> dict[str, Descriptor]:
+        entries = await self._entries()
+        if self._by_name[0] is not entries:  # the same as long as nothing has changed
+            self._by_name = entries, naming.by_name(entries)
+        return self._by_name[1]
 
     def _named(self, entries: Sequence[Descriptor], name: str | None) -> Descriptor:
         known = naming.by_name(entries)

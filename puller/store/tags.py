@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InvalidManifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -41,6 +43,9 @@ class Tags:
         self._locks = locks
         self._worker = worker
         self._durable = durable
+        # What the file held last: to read it for each of a thousand names would be work for a million.
+        self._known: tuple[bytes, Document] | None = None
+        self._decoded: tuple[Document, tuple[Descriptor, ...], tuple[Document, ...]] | None = None
 
     async def entries(self) -> tuple[Descriptor, ...]:
         """Every entry that can be read, nameless ones included. Raises ContentCorrupt for an index that cannot."""
@@ -48,8 +53,12 @@ class Tags:
 
     async def all(self) -> tuple[tuple[Descriptor, ...], tuple[Document, ...]]:
         """As `entries`, and those that cannot be read (another tool's digest algorithm, say), as they are."""
-        raw = await self._read()
-        return await self._worker.run(self._checked, lambda: decode(load(raw)))
+        document = await self._load()
+        decoded = self._decoded
+        if decoded is None or decoded[0] is not document:
+            decoded = document, *await self._worker.run(self._checked, lambda: decode(document))
+            self._decoded = decoded
+        return decoded[1:]
 
     async def put(self, entry: Descriptor) -> None:
         """Add `entry`, which bears its name, in the place of all others of that name."""
@@ -96,8 +105,8 @@ class Tags:
 
     async def _change(self, change: Callable[[Document], Document | None]) -> None:
         async with self._locks.held(self._layout.locks / "index"):
-            raw = await self._read()
-            changed = await self._worker.run(self._checked, lambda: change(load(raw)))
+            document = await self._load()
+            changed = await self._worker.run(self._checked, lambda: change(document))
             if changed is None:
                 return
             content = await self._worker.run(_encode, changed)
@@ -109,6 +118,17 @@ class Tags:
                     durable=self._durable,
                     mode=0o644,
                 )
+            self._known = content, changed
+
+    async def _load(self) -> Document:
+        """The file as it is now, parsed unless these are the bytes of the last time. Nobody changes what it gives."""
+        raw, known = await self._read(), self._known
+        if known is not None and known[0] == raw:
+            await checkpoint_if_cancelled()  # reading is shielded
+            return known[1]
+        document = await self._worker.run(self._checked, lambda: load(raw))
+        self._known = raw, document
+        return document
 
     async def _read(self) -> bytes:
         with translated():

@@ -249,3 +249,26 @@ async def test_a_pinned_reference_takes_its_media_type_from_an_entry(store: Disk
     assert (await store.resolve(pinned)).media_type == OCI_MANIFEST
     await store.tag(APP, odd)
     assert (await store.resolve(pinned)).media_type == "application/vnd.example+json"
+
+
+async def test_names_are_read_anew_when_the_file_has_changed_and_not_before(store: DiskStore) -> None:
+    write(store, entry(MANIFEST, str(APP)))
+    first = await store.resolve(APP)
+    other = image(seed=3).manifest
+    write(store, entry(other, str(APP)))  # as another tool does it, in place
+
+    assert first.digest == MANIFEST.digest
+    assert (await store.resolve(APP)).digest == other.digest
+
+
+@pytest.mark.slow
+async def test_to_ask_for_one_name_among_many_again_costs_little(store: DiskStore) -> None:
+    write(store, *(entry(MANIFEST, f"docker.io/library/app{number}:1") for number in range(20_000)))
+    name = Reference.parse("docker.io/library/app7:1")
+    await store.resolve(name)
+    taken = []
+    for _ in range(5):
+        start = time.process_time()
+        await store.resolve(name)
+        taken.append(time.process_time() - start)
+    assert min(taken) * 1_000 < 60
