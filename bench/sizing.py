@@ -29,6 +29,7 @@ from testregistry import TestRegistry, images, serve
 
 ROWS = 100_000
 TAGS = (1_000, 5_000, 20_000)
+IN_ONE = (250, 1_000, 4_000)
 TAGS_EACH = 100  # tags of a repository
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -38,12 +39,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.sizing", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, help="tags in the state (default: %(default)s)")
     parser.add_argument("--tags", type=int, action="append", help=f"tags in a run; may be repeated (default: {TAGS})")
+    parser.add_argument("--in-one", type=int, action="append", help=f"tags of a directory (default: {IN_ONE})")
     arguments = parser.parse_args()
     print("\n".join(interpreter()), flush=True)
     try:
         with tempfile.TemporaryDirectory(prefix="puller-sizing-") as scratch:
             print(f"\n{state_table(Path(scratch), arguments.rows)}", flush=True)
             print(f"\n{runs_table(Path(scratch), arguments.tags or TAGS, os.environ)}", flush=True)
+            print(f"\n{directory_table(Path(scratch), arguments.in_one or IN_ONE, os.environ)}", flush=True)
     except RunFailed as failure:
         print(f"bench.sizing: {failure}", file=sys.stderr)
         return 1
@@ -104,6 +107,27 @@ def _runs(folder: Path, size: int, environ: Mapping[str, str]) -> Iterator[tuple
             source.journal.clear()
             target.journal.clear()
             yield what, measured([*puller, verb, str(config), *state], env=env, cwd=ROOT)
+
+
+def directory_table(scratch: Path, sizes: Sequence[int], environ: Mapping[str, str]) -> str:
+    """One repository of so many small images into one `oci:` directory, then a run without changes."""
+    rows = []
+    for size in sizes:
+        folder = scratch / f"in-one-{size}"
+        folder.mkdir()
+        env = {**environment(environ, folder), "XDG_STATE_HOME": str(folder / "xdg")}
+        with _registry() as source:
+            for number in range(size):
+                source.add(f"app:{number}", images.image(images.layer({"number": str(number).encode()})))
+            config = folder / "mirrors.yaml"
+            config.write_text(f"puller: 1\nmirrors:\n  - {{from: {source.host}/app, to: 'oci:{folder}/out'}}\n")
+            command = [sys.executable, "-m", "puller", "sync", str(config), "--state", str(folder / "state"), "--quiet"]
+            first, again = (measured(command, env=env, cwd=ROOT) for _ in range(2))
+        index = (folder / "out" / "index.json").stat().st_size
+        each = f"{first.seconds / size * 1e3:.1f}"
+        cells = (seconds(first.seconds), each, seconds(again.seconds), megabytes(first.peak), f"{index / size:.0f}")
+        rows.append((f"{size} tags in one directory", *cells))
+    return table(("small images", "first s", "ms each", "no change s", "peak MB", "bytes of index.json each"), rows)
 
 
 @contextmanager
