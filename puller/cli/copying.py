@@ -143,6 +143,10 @@ class _Sink:
         if self.word.kind == "docker-archive" and is_index(root.media_type) and manner.index != "single":
             hint = "Choose one: --platform linux/amd64"
             raise Unsupported("an archive of docker save holds single images", got=source.called(text, tag), hint=hint)
+        if self.word.kind == "docker-archive" and manner.referrers:
+            hint = "An oci-archive: holds it."
+            what = "an archive of docker save has no place for what refers to an image"
+            raise Unsupported(what, got="--referrers", hint=hint)
         name = self.name
         if name is None and self.digest is None:
             name = self._inherited(source, tag)

@@ -310,6 +310,13 @@ def test_an_archive_of_dockers_holds_no_index_but_an_image_of_it(puller: Puller,
     assert (tmp_path / "a.tar").exists()
 
 
+def test_an_archive_of_dockers_has_no_place_for_referrers(puller: Puller, source: str, tmp_path: Path) -> None:
+    words = "copy", source, f"docker-archive:{tmp_path}/a.tar", "--platform", "/".join(PLATFORM), "--single"
+    end = puller(*words, "--referrers")
+    assert (end.code, (tmp_path / "a.tar").exists()) == (1, False)
+    assert "oci-archive:" in end.err
+
+
 def test_an_archive_that_is_there_is_not_overwritten(puller: Puller, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("mine")
     end = puller("copy", source, f"oci-archive:{tmp_path}/a.tar")

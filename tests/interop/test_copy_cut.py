@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_an_upload_cut_at_this_very_byte_arrives(
 
 @pytest.mark.parametrize("kind", ["upload", "manifest"])
 def test_a_registry_that_refuses_has_no_name_for_what_it_lacks(
-    target: TestRegistry, puller: Puller, tmp_path: Path, kind: str
+    target: TestRegistry, puller: Puller, tmp_path: Path, kind: Literal["upload", "manifest"]
 ) -> None:
     layout = laid_out(tmp_path)
     target.faults.append(faults.status(403, kind=kind, method="PUT", times=None))

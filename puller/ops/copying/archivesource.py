@@ -17,6 +17,7 @@ from puller.errors import ContentCorrupt, ContentMissing, InvalidReference, Laye
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import Reference
+from puller.model.referrer import is_list_tag
 from puller.model.report import Origin
 from puller.ops.copying.archivecontent import Content, Name
 from puller.ops.loading.blame import said_by_archive
@@ -73,7 +74,7 @@ class ArchiveSource:
         if not found and reference.tag is not None:
             found = {name.image for name in names if name.tag == reference.tag}
         elif not found:
-            found = set(range(self._content.images))
+            found = set(range(self._content.images)) - self._lists()
         if len(found) == 1:
             return found.pop()
         known = sorted({str(name.reference or name.tag) for name in names})
@@ -81,6 +82,12 @@ class ArchiveSource:
         if not found:
             raise ContentMissing("no image of the archive has this name", reference=reference, got=there)
         raise InvalidReference("the archive has several such images", reference=reference, got=there)
+
+    def _lists(self) -> set[int]:
+        """What has no other names than those of lists of referrers, and so is nothing that somebody means."""
+        names = self._content.names
+        others = {name.image for name in names if name.tag is None or not is_list_tag(name.tag)}
+        return {name.image for name in names} - others
 
     async def holds(self, descriptor: Descriptor) -> bool:
         """Whether it lies here, of the right size."""

@@ -147,6 +147,10 @@ class DockerArchiveTarget(ArchiveTarget):
     def _check_layers(self, manifest: Manifest, config: ImageConfig) -> None:
         for layer, wanted in zip(manifest.layers, config.diff_ids, strict=True):
             found = self._diff_ids.get(layer.digest)
+            if found is None and mediatype.is_foreign(layer.media_type) and layer.urls:
+                raise Unsupported(
+                    "an archive of Docker's holds all layers of an image, and one lies elsewhere", digest=layer.digest
+                )
             if found is None:
                 raise ContentUnknown(
                     "a layer of an image is not in the archive", where=self._place, digest=layer.digest

@@ -266,6 +266,8 @@ async def test_referrers_are_those_of_the_layout_and_of_the_fallback_tag(tmp_pat
     subject = Digest.parse(IMAGE.digest)
     roots: tuple[Any, str] = (images.index(SIGNATURE), tag_of(subject)) if listed else (SIGNATURE, "")
     async with opened(tmp_path, layout((IMAGE, "1"), roots), "oci") as source:
+        if listed:
+            assert str((await source.resolve(HERE)).digest) == IMAGE.digest  # the only one, but for that list
         (found,) = await source.referrers(subject)
         assert (str(found.digest), found.artifact_type) == (SIGNATURE.digest, SIGNATURE.artifact_type)
 

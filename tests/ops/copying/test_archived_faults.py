@@ -24,7 +24,7 @@ from puller.errors import (
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import unheard
-from puller.model.mediatype import SCHEMA1_SIGNED
+from puller.model.mediatype import DOCKER_FOREIGN_LAYER, SCHEMA1_SIGNED
 from puller.ops.copying.archived import open_archive_source
 from puller.ops.pulling.transfer import copy_blob
 from puller.ops.saving.modernise import Form
@@ -236,6 +236,21 @@ async def test_an_archive_of_dockers_takes_images_with_layers_and_nothing_else(t
         with pytest.raises(Unsupported):
             async with target.ingest(Descriptor("text/html", Digest.of(b""), BIG)):
                 pass
+
+
+async def test_an_archive_of_dockers_wants_layers_that_lie_elsewhere_too(tmp_path: Path) -> None:
+    elsewhere = {
+        "mediaType": DOCKER_FOREIGN_LAYER, "digest": BASE.digest, "size": BASE.size, "urls": ["https://example.org/x"]
+    }  # fmt: skip
+    image = images.image(BASE, manifest_extra={"layers": [elsewhere]})
+    async with target_at(tmp_path, "docker") as target:
+        await copy_blob(Shown(image), target, children(image)[0], report=unheard)
+        with pytest.raises(Unsupported, match="elsewhere"):
+            await target.put_manifest(image.raw, described(image), "1")
+    async with target_at(tmp_path, "oci") as target:
+        await copy_blob(Shown(image), target, children(image)[0], report=unheard)
+        await target.put_manifest(image.raw, described(image), "1")
+    assert names(tmp_path) == ["a.tar"]
 
 
 async def test_an_archive_of_dockers_wants_whole_names(tmp_path: Path) -> None:
