@@ -12,7 +12,6 @@ from puller.model.digest import Digest
 from puller.model.sync import Item, Manner, Transfer
 from puller.ops.syncing.pairs import Pair
 
-
 # What refers to an image comes after it: signatures, mostly. What tells of them costs the image's manifests.
 REFERRERS_AGAIN = 86400.0  # seconds
 
