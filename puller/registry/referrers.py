@@ -11,13 +11,13 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Index, parse_manifest
 from puller.model.mediatype import OCI_INDEX
+from puller.model.referrer import tag_of
 from puller.registry.answer import Answer, Request
 from puller.registry.failure import status_told
 from puller.registry.headers import media_type
 from puller.registry.identity.auth import Scope
 from puller.registry.paging import MAX_PAGE, Listing, listed
 from puller.registry.session import Session
-from puller.registry.uploading.referrer import tag_of
 
 MAX_REFERRERS = 10_000
 MAX_PAGES = 1_000

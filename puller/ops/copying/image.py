@@ -46,6 +46,7 @@ async def copy_image(
     bringing = Bringing(gathering, tally, limiter, report, looking)
     platforms = platforms_of(manner)
     gathered = await gathering.gather(root, _choosing(manner, platforms))
+    served = {document.digest for document in gathered.documents}
     if platforms:
         gathered = _in_its_place(gathered, manner, tally)
     if looking is not None:
@@ -53,7 +54,8 @@ async def copy_image(
     report(Planned(tally.subject, gathered.root.descriptor, platforms, tuple(gathered.blobs.values())))
     await bringing.bring(gathered)
     if manner.referrers:
-        await Referring(gathering, bringing, tally.warn).bring(gathered)
+        subjects = [document.digest for document in gathered.documents if document.digest in served]
+        await Referring(gathering, bringing, tally.warn).bring(subjects)
     before = await bringing.name(gathered, names)
     for name, known in (replaces or {}).items():
         found = before.get(name)
@@ -81,11 +83,12 @@ def _in_its_place(gathered: Gathered, manner: Manner, tally: CopyTally) -> Gathe
     """What goes in the place of an index of which only some images are brought; said aloud."""
     root = gathered.root
     chosen = ", ".join(manner.platforms)
+    behind = "; what refers to the index stayed behind" if manner.referrers else ""
     if not isinstance(root.manifest, Index):
         return gathered
     if manner.index == "single":
         leaf = gathered.documents[0]
-        tally.warn(f"the index {root.digest} was not brought, but its image for {chosen}: {leaf.digest}")
+        tally.warn(f"the index {root.digest} was not brought, but its image for {chosen}: {leaf.digest}{behind}")
         return gathered.rooted(leaf)
     if not root.absent:
         return gathered
@@ -94,8 +97,8 @@ def _in_its_place(gathered: Gathered, manner: Manner, tally: CopyTally) -> Gathe
             f"of the index {root.digest} only {chosen} was brought: {len(root.absent)} of its entries are not there"
         )
         return gathered
-    raw = rewritten(root.manifest, [entry for _, entry in root.entries])
+    raw = rewritten(root.manifest, [entry for entry in root.manifest.manifests if entry.digest not in root.absent])
     digest = Digest.of(raw, root.digest.algorithm)
     index = decoded("", replace(root.descriptor, digest=digest, size=len(raw)), raw)
-    tally.warn(f"the index {root.digest} was rewritten for {chosen}: it is {digest} now")
+    tally.warn(f"the index {root.digest} was rewritten for {chosen}: it is {digest} now{behind}")
     return gathered.rooted(replace(index, role=root.role, entries=root.entries))

@@ -8,18 +8,29 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from puller.errors import ContentMissing, InputError, LimitExceeded, MediaTypeMismatch, NotFound, ProtocolViolation
+from puller.errors import (
+    ContentMissing,
+    InputError,
+    LimitExceeded,
+    MediaTypeMismatch,
+    NotFound,
+    ProtocolViolation,
+    RegistryError,
+    StoreError,
+)
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import is_tag
 from puller.ops.copying.bringing import Bringing
-from puller.ops.copying.gathering import ABREAST, Gathered, Gathering
+from puller.ops.copying.gathering import ABREAST, Gathering
 from puller.ops.copying.place import repository_of
 from puller.ops.copying.reading import Bounds
 from puller.ops.syncing.abreast import abreast
 
 MAX_REFERRERS: Final = 1_000  # documents, of one image
 MAX_DEPTH: Final = 8  # what refers to what refers to …
+LISTED_FROM: Final = 24  # tags to be asked for; one that is not there takes two requests
+MAX_TAGS: Final = 10_000
 SUFFIXES: Final = ("sig", "att", "sbom")  # cosign, specs/SIGNATURE_SPEC.md and its kin
 # What makes a list, or what it leads to, of no use; all else ends the copy.
 _USELESS = (InputError, MediaTypeMismatch, LimitExceeded, ProtocolViolation, NotFound, ContentMissing)
@@ -41,9 +52,8 @@ class Referring:
         self._bounds = bounds or Bounds(documents=MAX_REFERRERS)
         self._seen: set[Digest] = set()
 
-    async def bring(self, image: Gathered) -> None:
-        """All that refers to the image and its parts, and to that in turn; then the tags made of their digests."""
-        subjects = [document.digest for document in image.documents]
+    async def bring(self, subjects: Sequence[Digest]) -> None:
+        """The tags made of these digests; all that refers to them, and to that in turn."""
         self._seen.update(subjects)
         await self._bring_tags(subjects)
         for _ in range(MAX_DEPTH):
@@ -108,9 +118,23 @@ class Referring:
                 found[tag] = await self._gathering.source.resolve(repository.with_tag(tag))
 
         repository = repository_of(self._gathering.source.place)
-        await abreast(filter(is_tag, tags), ask, width=ABREAST)
+        await abreast(await self._likely([tag for tag in tags if is_tag(tag)]), ask, width=ABREAST)
         for tag in filter(found.__contains__, tags):
             await self._bring_tag(tag, found[tag])
+
+    async def _likely(self, tags: Sequence[str]) -> Sequence[str]:
+        """Those of `tags` that are listed, where a list costs less than to ask for each."""
+        if len(tags) < LISTED_FROM:
+            return tags
+        listed: set[str] = set()
+        try:
+            async for tag in self._gathering.source.tags():
+                listed.add(tag)
+                if len(listed) > MAX_TAGS:
+                    return tags
+        except (RegistryError, StoreError):  # who may pull may not list everywhere
+            return tags
+        return [tag for tag in tags if tag in listed]
 
     async def _bring_tag(self, tag: str, descriptor: Descriptor) -> None:
         if await self._gathering.target.named(tag) == descriptor.digest:

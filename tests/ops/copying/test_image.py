@@ -97,6 +97,16 @@ async def test_a_run_that_goes_to_two_places_reads_the_second_time_from_the_firs
         assert manifest(s.b, "copy", "1") == IMAGE.raw
 
 
+async def test_a_directory_is_filled_from_the_registry_that_was_filled_before_it(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", IMAGE)
+        await s.copy()
+        s.a.journal.clear()
+        carried = await s.copy(to=s.directory)
+        assert (s.a.journal.count("GET"), carried.fetched) == (0, 0)
+        assert s.b.journal.count("GET", kind="blob") == 3
+
+
 async def test_what_the_nearer_place_has_lost_is_fetched_from_its_source(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         s.a.add("app:1", IMAGE)

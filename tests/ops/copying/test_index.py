@@ -132,3 +132,17 @@ async def test_one_image_twice_in_an_index_comes_once(tmp_path: Path) -> None:
         s.a.add("app:1", twice)
         carried = await s.copy()
         assert (carried.brought, s.a.journal.gets(BASE.digest)) == (4, 1)
+
+
+async def test_what_refers_to_an_index_that_is_not_brought_stays_behind_and_that_is_said(tmp_path: Path) -> None:
+    of_index = images.artifact(images.blob(b"of the index"), subject=INDEX)
+    of_image = images.artifact(images.blob(b"of the image"), subject=ARM)
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", INDEX)
+        for thing in (of_index, of_image):
+            s.a.add("app", thing)
+        for index in ("rewritten", "single"):
+            carried = await s.copy(platforms=LINUX, index=index, referrers=True)
+            assert carried.warnings[0].endswith("; what refers to the index stayed behind")
+        assert manifest(s.b, "copy", of_image.digest) == of_image.raw
+        assert manifest(s.b, "copy", of_index.digest) is None

@@ -154,7 +154,7 @@ async def test_c20_of_very_many_only_so_many_are_looked_at(tmp_path: Path) -> No
         bringing = Bringing(gathering, tally, s.limiter, s.events.append)
         gathered = await gathering.gather(described(IMAGE))
         await bringing.bring(gathered)
-        await Referring(gathering, bringing, tally.warn, Bounds(documents=20)).bring(gathered)
+        await Referring(gathering, bringing, tally.warn, Bounds(documents=20)).bring([gathered.root.digest])
         await bringing.name(gathered, ["1"])
         assert "more than 20 manifests" in tally.carried(gathered.root.digest).warnings[-1]
         assert sum(s.a.journal.count("GET", kind="manifest", digest=one.digest) for one in many) == 20
@@ -188,3 +188,25 @@ async def test_wrong_bytes_of_a_referrer_end_the_copy(tmp_path: Path) -> None:
         with pytest.raises(DigestMismatch):
             await s.copy(referrers=True)
         assert tags(s.b) == {}
+
+
+async def test_of_many_images_the_tags_are_listed_once_instead_of_asked_for(tmp_path: Path) -> None:
+    many = images.index(*(images.image(BASE, platform=("linux", f"cpu{n}")) for n in range(8)))
+    name = f"{many.manifests[3].digest.replace(':', '-')}.sig"
+    signed = images.artifact(images.blob(b"signed"), artifact_type=None)
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", many)
+        s.a.add(f"app:{name}", signed)
+        await s.copy(referrers=True)
+        assert tags(s.b) == {"1": many.digest, name: signed.digest}
+        assert (s.a.journal.count(kind="tags"), s.a.journal.count("HEAD")) == (1, 2)
+
+
+async def test_who_may_not_list_tags_asks_for_each(tmp_path: Path) -> None:
+    many = images.index(*(images.image(BASE, platform=("linux", f"cpu{n}")) for n in range(8)))
+    name = f"{many.manifests[3].digest.replace(':', '-')}.sig"
+    async with scene(tmp_path, faults=[faults.status(403, kind="tags", times=None)]) as s:
+        s.a.add("app:1", many)
+        s.a.add(f"app:{name}", images.artifact(images.blob(b"signed"), artifact_type=None))
+        await s.copy(referrers=True)
+        assert name in tags(s.b)

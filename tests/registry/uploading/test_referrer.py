@@ -10,7 +10,7 @@ from puller.errors import RegistryError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.registry.repository import Repository
-from puller.registry.uploading.referrer import tag_of
+from puller.model.referrer import tag_of
 from testregistry import Manner, TestRegistry, faults, images, serve
 from testregistry.images import Artifact
 from tests.registry.bringing import target
