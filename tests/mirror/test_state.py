@@ -333,8 +333,7 @@ def probe(state: State) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mask", [0xFF, 0x80, 0x01])
-def test_h6_any_byte_of_the_database_may_be_wrong(folder: Path, tmp_path: Path, mask: int) -> None:
+def test_h6_any_byte_of_the_database_may_be_wrong(folder: Path, tmp_path: Path) -> None:
     fill(folder)
     raw = (folder / statefile.NAME).read_bytes()
     graves = (folder / graveyard.NAME).read_bytes()
@@ -342,6 +341,7 @@ def test_h6_any_byte_of_the_database_may_be_wrong(folder: Path, tmp_path: Path, 
     places = [place for place, byte in enumerate(raw) if byte or place % 97 == 0]
     aside = 0
     for place in places:
+        mask = (0xFF, 0x80, 0x01)[place % 3]
         work = tmp_path / "work"
         work.mkdir(mode=0o700)
         (work / statefile.NAME).write_bytes(raw[:place] + bytes([raw[place] ^ mask]) + raw[place + 1 :])
