@@ -1,7 +1,6 @@
 """Locking: what `puller lock` does with its words; and lock files read for other verbs."""
 
 import os
-import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from puller.cli.naming import meant, short_names
 from puller.cli.options import Access
 from puller.cli.registries import open_client
 from puller.cli.screen import Plain
+from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig, PullerError
 from puller.mirror.config import Config, Place
 from puller.mirror.formats import read
@@ -94,16 +94,8 @@ def check_lock_place(file: Path) -> None:
 
 def write_lock(file: Path, lock: Lock) -> None:
     """Write it whole and durable, or leave what is there. Raises StoreError."""
-    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.unfinished")
     try:
-        try:
-            with unfinished.open("xb") as output:
-                output.write(lock.encode())
-                output.flush()
-                os.fsync(output.fileno())
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(file, lock.encode())
     except OSError as error:
         raise disk_error(error, where=file) from error
 

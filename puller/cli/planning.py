@@ -1,6 +1,5 @@
 """Planning: what `puller plan` does with its words; plans as text and as files."""
 
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.syncing import Order, kind_code, listener, opened
 from puller.cli.synclines import counts_text, failed_line, plan_rows
 from puller.cli.table import aligned
+from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig
 from puller.mirror.plan import Forecast, Plan
 from puller.mirror.state import State
@@ -90,10 +90,7 @@ def forecast_lines(forecast: Forecast) -> Iterator[str]:
 
 def _write(file: Path, raw: bytes) -> None:
     """A file that appears whole or not at all. Raises InvalidConfig."""
-    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.unfinished")
     try:
-        unfinished.write_bytes(raw)
-        unfinished.replace(file)
+        write_whole(file, raw)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise InvalidConfig("the plan cannot be written", where=file, got=error.strerror) from error

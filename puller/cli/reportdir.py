@@ -2,11 +2,10 @@
 
 import json
 import re
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from puller.cli.whole import unfinished_name, write_whole
 from puller.errors import InvalidConfig
 from puller.model.sync import SyncReport
 
@@ -25,7 +24,7 @@ class ReportDir:
         """Make the folder, if it is not there. Raises InvalidConfig where reports could not be written."""
         try:
             self.folder.mkdir(exist_ok=True)
-            probe = self._unfinished("sync-00000000T000000Z-0000.json")
+            probe = unfinished_name(self.folder / "sync-00000000T000000Z-0000.json")
             probe.touch(exist_ok=False)
             probe.unlink()
         except OSError as error:
@@ -34,20 +33,12 @@ class ReportDir:
     def write(self, report: SyncReport) -> Path:
         """Write one, whole or not at all, and remove those that are too many. Raises InvalidConfig."""
         file = self.folder / f"sync-{report.run}.json"
-        unfinished = self._unfinished(file.name)
         try:
-            unfinished.write_text(json.dumps(report.encode(), indent=2) + "\n", encoding="utf-8")
-            unfinished.replace(file)
+            write_whole(file, (json.dumps(report.encode(), indent=2) + "\n").encode())
             self._tidy()
         except OSError as error:
             raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error
-        finally:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
         return file
-
-    def _unfinished(self, name: str) -> Path:
-        return self.folder / f".{name}.{secrets.token_hex(4)}.unfinished"
 
     def _tidy(self) -> None:
         ours = sorted(path.name for path in self.folder.iterdir() if _OURS.fullmatch(path.name))

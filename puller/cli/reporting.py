@@ -4,22 +4,29 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig
 
 
 def check_report_file(file: Path | None) -> None:
     """Refuse early a file that could not be written in the end. Raises InvalidConfig."""
-    if file is not None and not file.absolute().parent.is_dir():
+    if file is None:
+        return
+    if not file.absolute().parent.is_dir():
         raise InvalidConfig("the report's folder does not exist", where=file)
+    try:
+        is_other = file.exists() and not file.is_file()
+    except OSError as error:
+        raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error
+    if is_other:
+        raise InvalidConfig("the report can only become a file", where=file)
 
 
 def write_report(file: Path | None, document: Mapping[str, object]) -> None:
     """Write `document` as JSON, if there is a file to write it to. Raises InvalidConfig."""
     if file is None:
         return
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(file)
+        write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
     except OSError as error:
         raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error
