@@ -11,7 +11,10 @@ from bench.layout import Image
 from bench.registry import Registry, manifest_digest, serve
 from bench.tool import MissingTool
 from tests.interop.copying import KINDS, Kind, Known, Stand, digest_of, skopeo
+from tests.interop.daemon import Daemon, daemon
 from tests.interop.puller import Puller
+
+__all__ = ["daemon"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -91,6 +94,18 @@ def test_an_archive_of_dockers_says_what_the_image_is(crowd: Stand, images: Mapp
     assert entry["Layers"] == [f"{diff_id.removeprefix('sha256:')}.tar" for diff_id in known.diff_ids]
     told = json.loads(skopeo("inspect", "--config", crowd.theirs("docker-archive", "said")))
     assert told["rootfs"]["diff_ids"] == known.diff_ids
+
+
+def test_docker_loads_what_was_copied_for_it_and_what_it_saves_is_copied_back(
+    stand: Stand, images: Mapping[str, Image], daemon: Daemon
+) -> None:
+    known = Known(images["medium"])
+    stand.copy(known.word, stand.ours("docker-archive", "copy"))
+    assert "Loaded image: localhost/copy:1" in daemon.load(stand.folder / "copy-docker.tar")
+    assert daemon.images() == {"localhost/copy:1": known.config}
+    daemon.save(stand.folder / "saved-docker.tar", "localhost/copy:1")
+    stand.copy(f"docker-archive:{stand.folder / 'saved-docker.tar'}", stand.ours("registry", "back"))
+    stand.check("registry", "back", known, plain=True)
 
 
 @pytest.mark.parametrize("there", KINDS)

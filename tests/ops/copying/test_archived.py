@@ -42,6 +42,7 @@ from tests.ops.copying.archives import (
     target_at,
     whole,
 )
+from tests.ops.loader import loader
 
 # --- what goes in comes out ---
 
@@ -89,6 +90,16 @@ async def test_names_in_an_oci_archive_are_whole_where_the_repository_is_known(t
             "org.opencontainers.image.ref.name": "example.org/other:2",
         },
     ]
+
+
+async def test_an_archive_of_dockers_is_loaded_as_docker_1_9_did(tmp_path: Path) -> None:
+    async with target_at(tmp_path, "docker", repository=Reference.parse("app")) as target:
+        await bring(Shown(IMAGE), target, described(IMAGE), "1")
+    raw = await anyio.Path(tmp_path / "a.tar").read_bytes()
+    async with loader(tmp_path) as s:
+        (landed,) = await s.load(raw, compat=True)
+        assert s.names() == {"app": {"1": landed.image_id}}
+        assert len(s.ids()) == 2
 
 
 async def test_an_archive_of_dockers_is_for_old_readers_too(tmp_path: Path) -> None:
