@@ -17,7 +17,7 @@ from puller.stream.verifier import BlobVerifier
 
 SMALL = 1 << 20  # bytes: so much is kept and goes in one request
 PARTING = 1.0  # seconds that somebody who stops waits for a registry to hear of it
-MARK = 64 << 20  # bytes between the places from which a broken upload can be hashed again
+MARK = 4 << 20  # bytes between the places from which a broken upload can be hashed again: from there the source is read
 
 
 class PutDocument(Protocol):

@@ -237,6 +237,33 @@ async def test_a_copy_that_was_cut_names_nothing_and_the_next_one_ends_it(tmp_pa
         assert carried.root == LARGE.digest
 
 
+@pytest.mark.parametrize("after", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) - 1])
+@pytest.mark.parametrize("there", [False, True])
+async def test_a_line_cut_at_any_point_costs_no_more_than_what_has_to_be_read_again(
+    tmp_path: Path, after: int, there: bool
+) -> None:
+    layer = LARGE.layers[0]
+    cut = faults.cut_upload(after=after) if there else faults.cut(layer.digest, after=after)
+    async with scene(tmp_path, there=[cut] if there else [], faults=[] if there else [cut]) as s:
+        s.a.add("app:1", LARGE)
+        await s.copy()
+        assert tags(s.b) == {"1": LARGE.digest}
+        assert blob(s.b, "copy", layer.digest) == b"".join(layer.body.chunks())
+        # What the registry has of a broken upload is hashed again from the last mark before it, here the start.
+        assert s.a.journal.bytes_sent(layer.digest) <= layer.size * (2 if there else 1)
+
+
+async def test_a_broken_upload_is_gone_on_with_from_near_where_it_broke(tmp_path: Path) -> None:
+    long = images.image(images.generated_layer(16 << 20, seed=3))
+    layer = long.layers[0]
+    async with scene(tmp_path, there=[faults.cut_upload(after=14 << 20)]) as s:
+        s.a.add("app:1", long)
+        await s.copy()
+        assert blob(s.b, "copy", layer.digest) == b"".join(layer.body.chunks())
+        again = s.a.journal.ranges(layer.digest)[-1] or ""
+        assert 10 << 20 <= int(again.removeprefix("bytes=").removesuffix("-")) <= 14 << 20
+
+
 async def test_a_copy_that_is_cancelled_names_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
     async with scene(tmp_path, faults=[faults.stall(LARGE.layers[0].digest, after=2 << 20)]) as s:
         s.a.add("app:1", LARGE)
