@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from puller import errors
@@ -32,6 +33,7 @@ from puller.mirror.runlock import only_run
 from puller.mirror.skopeofile import is_skopeo
 from puller.mirror.state import State
 from puller.mirror.yamlfile import load
+from puller.model.digest import Digest
 from puller.model.event import (
     Event,
     Mirrored,
@@ -48,7 +50,7 @@ from puller.model.exchange import Traced
 from puller.model.reference import Reference
 from puller.model.sync import SyncReport
 from puller.ops.copying.local import LocalCarrier, LocalClaims
-from puller.ops.copying.places import Places
+from puller.ops.copying.places import Places, Spot
 from puller.ops.sync import Run, apply, sync
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.parts import note_runs
@@ -151,8 +153,10 @@ async def opened(order: Order, config: Config, state: State, report: Report) -> 
 
     async with open_client(order.access, jobs=jobs, report=report, hosts=config.hosts) as client:
         async with Places(client, stores=store) as places:
-            claims = LocalClaims(places)
-            places.borrow_from(claims.lender)
+            claims = LocalClaims(places, noted=partial(_noted, state))
+            places.borrow_from(
+                lambda registry, digest: claims.lender(registry, digest) or state.lender(registry, digest)
+            )
             opener = _locked(order, places, report)
             if order.cluster is None:
                 carrier = LocalCarrier(places, claims=claims, jobs=jobs, report=report)
@@ -175,6 +179,13 @@ def _locked(order: Order, places: Places, report: Report) -> Opener:
     for text in order.locked(lock)[1]:
         report(Warned(order.called, text))
     return LockedPlaces(places, lock)
+
+
+def _noted(state: State, digest: Digest, place: str) -> None:
+    """Remember where a registry has a blob, for runs to come."""
+    repository = Spot.parse(place).repository
+    if repository is not None and place == repository.name:
+        state.lends(repository.registry, digest, repository.repository)
 
 
 async def run_once(session: Session, only: Sequence[Mirror] | None = None) -> SyncReport:

@@ -19,9 +19,12 @@ from puller.mirror.known import Known, Last, RunRow, Tombstone, Undoable
 from puller.mirror.statefile import open_reading, open_writing, translated
 from puller.model.digest import Digest
 from puller.model.document import load_document
+from puller.model.reference import is_repository
 from puller.model.sync import SyncReport
 
 RUNS_KEPT: Final = 1000
+MAX_LENT: Final = 2_000_000  # blobs whose repositories are known: about 150 MB
+_LOOKED: Final = 1000  # of them are noted between two looks at how many there are
 REPORTS_KEPT: Final = 20
 # The last run of each schedule stays, however often others ran since: `status` tells how it went.
 _DROP_RUNS: Final = (
@@ -45,6 +48,7 @@ class State:
         self._folder = folder
         self._database = connection
         self._graveyard = Graveyard(folder)
+        self._noted = 0
         self.warnings = tuple(warnings)
 
     @classmethod
@@ -116,6 +120,20 @@ class State:
         """Keep when an image was created; its digest says that this never changes."""
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         self._do("INSERT OR REPLACE INTO created VALUES (?, ?)", str(digest), aware.isoformat())
+
+    def lender(self, registry: str, digest: Digest) -> str | None:
+        """A repository of `registry` that was seen to have this blob, and may have lost it since."""
+        rows = self._rows("SELECT repository FROM lent WHERE registry = ? AND digest = ?", registry, _short(digest))
+        return next((name for (name,) in rows if isinstance(name, str) and is_repository(name)), None)
+
+    def lends(self, registry: str, digest: Digest, repository: str) -> None:
+        """This repository has it: others of the registry can have it mounted from there. Of too many all are forgotten,
+        which costs bytes that are brought once more, and no other harm.
+        """
+        self._noted += 1
+        if self._noted % _LOOKED == 0 and self._rows("SELECT count(*) FROM lent") > [(MAX_LENT,)]:
+            self._do("DELETE FROM lent")
+        self._do("INSERT OR REPLACE INTO lent VALUES (?, ?, ?)", registry, _short(digest), repository)
 
     # What is not selected any more, and what undo has brought back.
 
@@ -251,6 +269,11 @@ class State:
             self._database.rollback()
             raise
         self._do("COMMIT")
+
+
+def _short(digest: Digest) -> bytes:
+    """Enough of it: who is taken for another lends nothing, and costs one request."""
+    return bytes.fromhex(digest.hex[:32])
 
 
 def _sum(value: str) -> int:

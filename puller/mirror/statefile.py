@@ -26,6 +26,8 @@ _SCHEMA: Final = (
     "CREATE TABLE known (target TEXT, name TEXT, value TEXT NOT NULL, sum INTEGER NOT NULL,"
     " PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE created (digest TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE lent (registry TEXT, digest BLOB, repository TEXT NOT NULL, PRIMARY KEY (registry, digest))"
+    " WITHOUT ROWID",
     "CREATE TABLE runs (run TEXT PRIMARY KEY, config TEXT NOT NULL, started REAL NOT NULL, ended REAL, well INTEGER,"
     " counts TEXT) WITHOUT ROWID",
     "CREATE TABLE reports (number INTEGER PRIMARY KEY, run TEXT NOT NULL, report BLOB NOT NULL)",

@@ -5,7 +5,7 @@ that the oldest are forgotten, which costs a request each where they are needed 
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -34,9 +34,18 @@ class Sources(Protocol):
 
 
 class LocalClaims:
-    """Claims of one process and event loop. `places` open what has arrived somewhere, to read it there again."""
+    """Claims of one process and event loop. `places` open what has arrived somewhere, to read it there again; `noted`
+    hears of each digest where it arrives first.
+    """
 
-    def __init__(self, places: Sources | None = None, *, lent: int = MAX_LENT, known: int = MAX_KNOWN) -> None:
+    def __init__(
+        self,
+        places: Sources | None = None,
+        *,
+        lent: int = MAX_LENT,
+        known: int = MAX_KNOWN,
+        noted: Callable[[Digest, str], None] | None = None,
+    ) -> None:
         self._sources = places
         self._max_lent = lent
         self._max_known = known
@@ -45,6 +54,7 @@ class LocalClaims:
         self._lent: OrderedDict[Digest, bytes] = OrderedDict()
         self._total = 0
         self._closed: set[str] = set()
+        self._noted = noted
 
     def lender(self, registry: str, digest: Digest) -> str | None:
         """A repository of `registry` that has this digest for certain."""
@@ -74,6 +84,8 @@ class LocalClaims:
     def note(self, digest: Digest, place: str) -> None:
         """It has arrived there."""
         known = self._places.pop(digest, ())
+        if not known and self._noted is not None:
+            self._noted(digest, place)
         self._places[digest] = known if place in known else (*known, place)
         if len(self._places) > self._max_known:
             self._places.popitem(last=False)
