@@ -21,6 +21,7 @@ from puller.mirror.schedule import Schedule
 from puller.mirror.state import State
 from puller.model.sync import Item, SyncReport
 from puller.model.text import printable
+from puller.ops.syncing.pairs import target_of
 from puller.ops.syncing.parts import Part, parts_of
 from puller.ops.syncing.turns import Ran, keyed, upcoming
 
@@ -146,7 +147,7 @@ def _standings(
             parts[run] = {} if report is None else parts_of(report, every)
         part = None if run is None else parts[run].get(key)
         targets = {item.target for item in part.items} if part is not None else set()
-        targets |= set() if "*" in mirror.source.name else {str(mirror.target)}
+        targets |= set() if "*" in mirror.source.name else {target_of(mirror, mirror.source.name, "")}
         tags = {target: len(state.known_at(target)) for target in sorted(targets)}
         found.append(Standing(key, mirror, last, _due(mirror, last, now, zone), run, part, tags))
     return found

@@ -17,6 +17,7 @@ from puller.errors import InvalidConfig
 
 LEAST = timedelta(minutes=1)
 _INTERVAL = re.compile(r"every ([0-9]{1,5}) ?(m|h|d)", re.ASCII)
+_WORD = re.compile(r"[@a-z]|[0-9]+[a-z]+$", re.IGNORECASE | re.ASCII)  # begins as no field of cron does
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _NAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
 
@@ -37,10 +38,10 @@ class Schedule:
         expression = _NAMES.get(text, text)
         try:
             if len(expression.split()) != 5:
-                raise CronSimError("five fields are wanted")
+                raise CronSimError("" if _WORD.match(text) else "five fields are wanted")
             next(CronSim(expression, datetime(2024, 1, 1)))  # any time will do to see whether it ends
         except (CronSimError, StopIteration) as error:
-            wanted = "minute hour day month weekday, or `every 6h`"
+            wanted = f"minute hour day month weekday; {', '.join(_NAMES)}; or `every 90m`, `every 6h`, `every 2d`"
             raise InvalidConfig("no schedule", wanted=wanted, got=f"{text[:80]}: {error}".rstrip(": ")) from error
         return cls(expression)
 

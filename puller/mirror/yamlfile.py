@@ -6,6 +6,7 @@ what they stand for is counted.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -110,9 +111,17 @@ def load(raw: bytes, file: str, *, aliases: bool = False) -> Value:
         raise InvalidConfig("the file is no UTF-8 text", where=file) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
-        raise InvalidConfig("no YAML", where=f"{file}:{line}", got=error.problem) from error
+        raise InvalidConfig("no YAML", where=f"{file}:{line}", got=error.problem, hint=_quoting(text, line)) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidConfig("no YAML", where=file, got=str(error)[:120]) from error
+
+
+def _quoting(text: str, line: int) -> str:
+    """What to do where a value begins with a star, which in YAML is an alias."""
+    lines = text.splitlines()[line - 1 : line]
+    if not any(re.search(r"(?:^|[:,\[{-])\s*\*", written) for written in lines):
+        return ""
+    return "What begins with `*` goes into quotes."
 
 
 def _check_events(text: str, file: str, *, aliases: bool) -> None:

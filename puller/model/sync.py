@@ -1,7 +1,7 @@
 """What a sync does, as plain data: work that can be handed to others, what became of it, and the report of a run.
 
-Places are texts: `host/repository`, `oci:/directory`, `store:DIR#host/repository` (no DIR: the store of this user). All of
-it goes through JSON and back unchanged; nothing here holds a secret.
+Places are texts: `host/repository`, `oci:/directory`, `store:DIR#host/repository` (no DIR: the store of this user).
+All of it goes through JSON and back unchanged; nothing here holds a secret.
 """
 
 from collections.abc import Mapping

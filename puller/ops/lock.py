@@ -12,7 +12,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.model.text import printable
-from puller.ops.syncing.abreast import abreast
+from puller.ops.tasks import abreast
 
 WIDTH = 16
 T = TypeVar("T")

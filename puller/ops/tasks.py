@@ -1,6 +1,6 @@
-"""What comes out of a task group: one error, the gravest, with the others as notes."""
+"""Task groups: of their failures one error, the gravest, with the others as notes; and a few things done at a time."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -40,6 +40,23 @@ async def apart(work: Callable[[], Awaitable[T]]) -> T:
         async with anyio.create_task_group() as group:
             group.start_soon(run)
     return results[0]
+
+
+async def abreast(things: Iterable[T], work: Callable[[T], Awaitable[None]], *, width: int) -> None:
+    """Do `work` on each thing, on `width` at a time at most: of a hundred thousand there are no more tasks than that.
+
+    The first failure ends it; of several one is raised, the gravest.
+    """
+    waiting = iter(things)
+
+    async def worker() -> None:
+        for thing in waiting:
+            await work(thing)
+
+    with one_error():
+        async with anyio.create_task_group() as group:
+            for _ in range(width):
+                group.start_soon(worker)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -17,9 +17,9 @@ from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.sync import Manner
 from puller.ops.copying.image import copy_image
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.places import Places
 from puller.ops.syncing.remains import Remains
+from puller.ops.tasks import abreast
 from puller.registry.untagging import marker
 
 WIDTH: Final = 8

@@ -23,7 +23,7 @@ from puller.ops.copying.reading import LOST
 from puller.ops.copying.sending import send_blob
 from puller.ops.copying.tally import Metered, Tally
 from puller.ops.pulling.watch import LayerWatch
-from puller.ops.syncing.abreast import abreast
+from puller.ops.tasks import abreast
 
 HEALS = 2  # how often what a place has lost is brought again before it is believed to want something else
 

@@ -25,7 +25,7 @@ from puller.ops.copying.bringing import Bringing
 from puller.ops.copying.gathering import ABREAST, Gathering
 from puller.ops.copying.place import repository_of
 from puller.ops.copying.reading import Bounds
-from puller.ops.syncing.abreast import abreast
+from puller.ops.tasks import abreast
 
 MAX_REFERRERS: Final = 1_000  # documents, of one image
 MAX_DEPTH: Final = 8  # what refers to what refers to …

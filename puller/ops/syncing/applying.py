@@ -7,10 +7,10 @@ from puller.errors import DigestMismatch, PullerError
 from puller.mirror.known import manner_text
 from puller.mirror.state import State
 from puller.model.sync import Item, Transfer
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.bringing import Bringing
 from puller.ops.syncing.ledger import Ledger
 from puller.ops.syncing.places import Places
+from puller.ops.tasks import abreast
 
 WIDTH = 64
 # Takes a tag away as a run does it: with a tombstone, and only if it names what it is said to name.

@@ -14,7 +14,7 @@ from puller.model.manifest import ATTESTATION, Index, parse_manifest
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.ops.copying.reading import read_document
-from puller.ops.syncing.abreast import abreast
+from puller.ops.tasks import abreast
 
 MAX_DEPTH = 3  # of an index within an index
 

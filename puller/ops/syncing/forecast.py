@@ -14,8 +14,8 @@ from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.platform import Platform
 from puller.model.sync import Manner, Transfer
 from puller.ops.copying.reading import read_document
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.places import Places
+from puller.ops.tasks import abreast
 
 WIDTH = 8
 MAX_DEPTH = 4

@@ -10,10 +10,10 @@ from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.reference import Reference
 from puller.ops.lock import WIDTH, Locking
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.looking import look
 from puller.ops.syncing.pairs import Expansion, Pair, among
 from puller.ops.syncing.places import Places
+from puller.ops.tasks import abreast
 
 
 async def lock_config(config: Config, places: Places, state: State, *, now: datetime) -> Locking:

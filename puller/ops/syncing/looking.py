@@ -13,9 +13,9 @@ from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.referrer import is_list_tag
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.dates import dates_of
 from puller.ops.syncing.pairs import Pair
+from puller.ops.tasks import abreast
 
 _LIST = "a list of what refers to an image, and comes with that"
 

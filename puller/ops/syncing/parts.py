@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from puller.mirror.config import Mirror
 from puller.mirror.state import State
 from puller.model.sync import Item, SyncReport
+from puller.ops.syncing.pairs import may_reach
 from puller.ops.syncing.turns import Ran, keyed
 
 
@@ -70,11 +71,8 @@ def _comes_from(place: str, mirror: Mirror) -> bool:
 
 
 def _goes_to(place: str, mirror: Mirror) -> bool:
-    """A directory or a store of a pattern gets its repositories within it, or under their names."""
-    target = str(mirror.target)
-    return (
-        place == target or _stands_for(target, place) or (mirror.target.kind != "registry" and place.startswith(target))
-    )
+    """A report has directories as they are told apart: absolute, wherever the configuration was read."""
+    return place == str(mirror.target) or may_reach(mirror, place)
 
 
 def _stands_for(pattern: str, place: str) -> bool:

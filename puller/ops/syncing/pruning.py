@@ -18,10 +18,10 @@ from puller.model.digest import Digest
 from puller.model.reference import is_tag
 from puller.model.referrer import is_list_tag
 from puller.model.sync import Item
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
+from puller.ops.tasks import abreast
 
 WIDTH: Final = 8
 COLLECTED_EVERY: Final = 86400.0  # seconds; it reads all manifests of a directory

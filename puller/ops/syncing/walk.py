@@ -12,12 +12,12 @@ from puller.mirror.selection import Verdict
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.sync import Item, Manner
-from puller.ops.syncing.abreast import abreast
 from puller.ops.syncing.deciding import Decider, blank, failed
 from puller.ops.syncing.ledger import Ledger
 from puller.ops.syncing.looking import Seen, look
 from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
+from puller.ops.tasks import abreast
 
 # Of a hundred thousand tags so many are asked for at a time; the client's connections are what bounds requests.
 LANES, TAGS = 8, 16

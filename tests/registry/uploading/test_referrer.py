@@ -9,8 +9,8 @@ import pytest
 from puller.errors import RegistryError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.registry.repository import Repository
 from puller.model.referrer import tag_of
+from puller.registry.repository import Repository
 from testregistry import Manner, TestRegistry, faults, images, serve
 from testregistry.images import Artifact
 from tests.registry.bringing import target
