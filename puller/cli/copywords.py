@@ -52,6 +52,9 @@ class Word:
         for other, hint in _OTHERS.items():
             if text.startswith(other):
                 raise InvalidConfig("this kind of place is not known here", got=text, hint=hint)
+        if text.startswith(("/", ".", "~")):
+            hint = f"A directory of images is oci:{text}, a file oci-archive:{text} or docker-archive:{text}"
+            raise InvalidConfig("a path, and not what kind of place it is", got=text, hint=hint)
         return cls(text, "registry", name=_given(text, text, "REF"))
 
     @classmethod

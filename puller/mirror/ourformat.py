@@ -12,7 +12,7 @@ from puller.mirror.version import Range
 from puller.mirror.yamlfile import Value
 from puller.model.digest import Digest
 from puller.model.platform import Platform
-from puller.model.reference import Reference, is_registry, is_tag
+from puller.model.reference import Reference, is_registry, is_tag, short_name
 
 TOP = ("puller", "registries", "mirrors", "jobs")
 HOST = ("rate", "concurrency", "plain-http", "insecure", "cert-dir", "login")
@@ -55,6 +55,8 @@ def place(value: Value) -> Place:
         return Place("oci", rest)
     if colon and kind == "store":
         return Place("store", rest)
+    if text.startswith(("/", ".", "~")):
+        raise value.wrong("a path", wanted="a repository, or oci:DIR", got=text, hint=f"As a directory: oci:{text}")
     name = text.replace("*", "x") if "*" in text else text
     reference = value.read(lambda _: Reference.parse(name))  # a pattern is a name but for its star
     if reference.tag is not None or reference.digest is not None:
@@ -145,6 +147,10 @@ def _mirror(value: Value) -> Mirror:
         if needed not in keys:
             raise value.wrong(f"`{needed}` is missing")
     source, target = place(keys["from"]), place(keys["to"])
+    if target.kind == "registry" and not _names_registry(keys["to"].text()):
+        # Elsewhere it would be one of Docker Hub: a slip of the pen is not to push there.
+        hint = f"At Docker Hub: {target.name}; a directory: oci:{keys['to'].text()}"
+        raise keys["to"].wrong("no registry", wanted="HOST/NAME", got=keys["to"].text(), hint=hint)
     if source.kind != "registry":
         raise keys["from"].wrong("only registries can be mirrored from", got=str(source))
     if ("*" in source.name) != ("*" in target.name) and target.kind == "registry":
@@ -169,6 +175,10 @@ def _mirror(value: Value) -> Mirror:
         reserve=keys["reserve"].integer() if "reserve" in keys else 0,
         line=value.line,
     )
+
+
+def _names_registry(text: str) -> bool:
+    return short_name(text.replace("*", "x")) is None
 
 
 def _platforms(value: Value) -> tuple[Platform, ...]:

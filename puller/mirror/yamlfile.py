@@ -86,7 +86,7 @@ class Value:
         try:
             return parse(text)
         except InvalidConfig as error:
-            raise self.wrong(error.what, wanted=_shown(error.wanted), got=_shown(error.got)) from error
+            raise self.wrong(error.what, wanted=_shown(error.wanted), got=_shown(error.got), hint=error.hint) from error
         except ValueError as error:
             raise self.wrong(str(error) or "a wrong value", got=text[:120]) from error
 
@@ -129,7 +129,11 @@ def _check_events(text: str, file: str, *, aliases: bool) -> None:
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.AliasEvent) and not aliases:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
-            raise InvalidConfig("aliases are not taken", where=f"{file}:{line}", hint="Write it out.")
+            raise InvalidConfig(
+                "aliases are not taken",
+                where=f"{file}:{line}",
+                hint="Write it out, or put it into quotes where no alias is meant.",
+            )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise _too_deep(file)

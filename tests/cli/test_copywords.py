@@ -50,6 +50,9 @@ def test_words_are_read_as_skopeo_reads_them(text: str, word: Word) -> None:
         ("docker-daemon:alpine:3", "docker save"),
         ("containers-storage:alpine", "podman save"),
         ("dir:/x", "oci:DIR"),
+        ("./x", "oci:./x"),
+        ("/srv/x", "oci:/srv/x"),
+        ("~/x", "oci-archive:~/x"),
     ],
 )
 def test_words_that_say_too_little_or_too_much_are_refused(text: str, told: str) -> None:

@@ -88,8 +88,15 @@ def test_l6_a_clock_that_was_set_back_neither_stops_nor_storms() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "61 * * * *", "* * * *", "* * * * * *", "0 0 30 2 *", "every 0h", "every 6w", "x"]
+    "text", ["", "61 * * * *", "* * * *", "* * * * * *", "0 0 30 2 *", "every 0h", "every 6w", "6h", "x"]
 )
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfig, match="no schedule"):
         Schedule.parse(text)
+
+
+@pytest.mark.parametrize(("text", "got"), [("every 90s", "every 90s"), ("* * * *", "* * * *: five fields are wanted")])
+def test_fields_are_asked_for_where_fields_were_meant(text: str, got: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        Schedule.parse(text)
+    assert caught.value.got == got

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from puller.mirror.config import Mirror, Place
 from puller.mirror.known import Last
 from puller.mirror.state import State
@@ -43,6 +45,15 @@ def test_repositories_of_a_pattern_are_of_the_mirror_with_the_pattern() -> None:
     (part,) = found.values()
     assert len(part.items) == 1
     assert part.failures == (("up.example/team/b", ERROR),)
+
+
+def test_a_directory_is_the_same_whether_its_file_says_it_from_here_or_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    every = keyed([Mirror(Place("registry", "up.example/a"), Place("oci", "mirror/a"))])
+    (part,) = parts_of(report(item("a", "1", to=f"oci:{tmp_path}/mirror/a", sent=1)), every).values()
+    assert [one.tag for one in part.items] == ["1"]
 
 
 def test_two_mirrors_of_one_source_and_target_are_told_apart_by_their_lines() -> None:
