@@ -5,7 +5,7 @@ was, if its source still has that.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final
@@ -67,13 +67,14 @@ class LockedPlaces:
     def __init__(self, places: Places, lock: Lock) -> None:
         self._places = places
         self._images = lock.images
+        self._digests = frozenset(str(descriptor.digest) for descriptor in lock.images.values())
 
     async def source(self, place: str) -> ImageSource:
         """See Places. A place that is no repository of a registry is given as it is."""
         source = await self._places.source(place)
         if place.startswith(("oci:", "store:", "oci-archive:", "docker-archive:")):
             return source
-        return LockedSource(source, self._images, Reference.parse(place))
+        return LockedSource(source, self._images, self._digests, Reference.parse(place))
 
     async def target(self, place: str) -> ImageTarget:
         """See Places."""
@@ -92,15 +93,26 @@ class LockedPlaces:
 class LockedSource(Vouched):
     """One repository, as far as it is locked: an ImageSource."""
 
-    def __init__(self, source: ImageSource, images: Mapping[Reference, Descriptor], repository: Reference) -> None:
+    def __init__(
+        self,
+        source: ImageSource,
+        images: Mapping[Reference, Descriptor],
+        digests: Collection[str],
+        repository: Reference,
+    ) -> None:
         super().__init__(source, images)
         self._inner = source
+        self._digests = digests
         self._repository = repository
 
     @property
     def place(self) -> str:
         """See ImageSource."""
         return self._inner.place
+
+    def spares(self, digest: str) -> bool:
+        """Whether this image is locked, under whatever name: a lock file may be damaged (THREATS H6)."""
+        return digest in self._digests
 
     async def holds(self, descriptor: Descriptor) -> bool:
         """See ImageSource."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from puller.contracts.images import ImageSource
 from puller.errors import InvalidConfig, PullerError
@@ -39,6 +39,15 @@ class Hands(Protocol):
 
         Raises any PullerError.
         """
+        ...
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """A source that knows of images of its that must not go, whatever they are called."""
+
+    def spares(self, digest: str) -> bool:
+        """Whether this is one of them."""
         ...
 
 
@@ -140,7 +149,8 @@ class Walk:
     async def _prune(self, lane: Lane, names: "_Names", prune: Prune, *, whole: bool) -> None:
         pair = next(pair for pair in lane.pairs if pair.mirror.prune is not None)
         try:
-            items = await self._hands.prune(lane, names.all(), prune, whole=whole)
+            wanted = names.all() | await self._spared(lane)
+            items = await self._hands.prune(lane, wanted, prune, whole=whole)
         except PullerError as error:
             self._ledger.trouble(pair.mirror, error.at(phase="prune"), lane.target)
             return
@@ -149,6 +159,16 @@ class Walk:
         for position, item in enumerate(items):
             slots[position] = item
             self._ledger.settle(pair, item)
+
+    async def _spared(self, lane: Lane) -> frozenset[str]:
+        """The names at a place of images that their sources spare."""
+        spared: set[str] = set()
+        for place in {pair.source for pair in (*lane.pairs, *lane.others)}:
+            source = await self._places.source(place)
+            if isinstance(source, Sparing):
+                known = self._state.known_at(lane.target)
+                spared.update(one.name for one in known if one.source == place and source.spares(one.digest))
+        return frozenset(spared)
 
 
 class _Names:
