@@ -13,6 +13,7 @@ from puller.cli.screen import Told
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import Advanced, Delivered, Event, Planned, Started, Unpacked, Unpacking, Verified
+from puller.model.text import printable
 
 
 class Speed(TransferSpeedColumn):
@@ -49,6 +50,16 @@ class Bars(Told):
         elif isinstance(event, Unpacked):
             self._remove(Digest.parse(event.layer.digest))
         super().show(event)
+
+    def flowing(self, event: Started | Advanced) -> None:
+        digest = event.descriptor.digest
+        if isinstance(event, Started) and digest in self.images:
+            self._start(event, printable(self.images[digest].rpartition("/")[2], limit=40))
+        else:
+            self.progress(event)
+
+    def gone(self, digest: Digest) -> None:
+        self._remove(digest)
 
     def progress(self, event: Event) -> None:
         match event:

@@ -17,7 +17,7 @@ from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
 from puller.cli.pushlines import copied_line, delivered_line, pushed_line
-from puller.cli.synclines import failed_line, item_line, mirrored_line, stumbled_line, synced_line
+from puller.cli.synclines import failed_line, item_line, mirrored_line, named, stumbled_line, synced_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
@@ -49,6 +49,7 @@ from puller.model.text import printable
 
 Style: TypeAlias = Literal["people", "json", "quiet"]
 PLAIN_INTERVAL = 5.0  # seconds between two progress lines where there is no terminal
+FLOW_INTERVAL = 60.0  # the same where a line tells of a whole image, as in syncs
 JSON_INTERVAL = 0.2  # seconds between two progress events of one blob
 
 
@@ -57,6 +58,10 @@ class Screen(Protocol):
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        ...
+
+    def flow(self, event: Event) -> None:
+        """Show of a blob no more than that it flows: nothing that stays."""
         ...
 
     def problem(self, error: PullerError) -> None:
@@ -119,6 +124,9 @@ class Quiet:
             case Synced():
                 self.note(synced_line(event.report))
 
+    def flow(self, event: Event) -> None:
+        return None
+
     def problem(self, error: PullerError) -> None:
         click.echo(text_of(error), err=True)
 
@@ -145,6 +153,7 @@ class Told(Quiet):
         self._several = several
         self._early: dict[Subject, list[Verified]] = {}
         self._planned: set[Subject] = set()
+        self.images: dict[Digest, str] = {}  # whose blobs flow in a sync: its lines tell of images alone
 
     def show(self, event: Event) -> None:
         match event:
@@ -177,6 +186,29 @@ class Told(Quiet):
     def progress(self, event: Event) -> None:
         """Show what changes all the time."""
 
+    def flow(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self.images |= {descriptor.digest: str(event.reference) for _, descriptor in event.steps}
+            case Started() | Advanced():
+                self.flowing(event)
+            case Delivered():
+                self._passed(Digest.parse(event.blob.digest))
+            case Settled():  # what failed is not delivered
+                image = named(event.item.target, event.item.name)
+                for digest in [digest for digest, name in self.images.items() if name == image]:
+                    self._passed(digest)
+
+    def flowing(self, event: Started | Advanced) -> None:
+        """Show that a blob flows, if at all in a way that passes."""
+
+    def gone(self, digest: Digest) -> None:
+        """Take away what was shown of a blob that flows no more."""
+
+    def _passed(self, digest: Digest) -> None:
+        self.gone(digest)
+        self.images.pop(digest, None)
+
     def _pulled(self, event: Pulled) -> None:
         self.result(pulled_line(event.report))
         if event.report.status:
@@ -208,15 +240,29 @@ class Plain(Told):
                 if event.offset:
                     self.note(f"          {event.descriptor.digest.short}  going on at {size_text(event.offset)}")
             case Advanced() | Unpacking():
-                self._told.setdefault(event.descriptor.digest, self._clock())
-                if self._clock() - self._told[event.descriptor.digest] < PLAIN_INTERVAL:
-                    return
-                self._told[event.descriptor.digest] = self._clock()
-                size = event.descriptor.size
-                share = f"  {100 * event.offset // size} %" if size else ""
-                amount = f"{size_text(event.offset)} of {size_text(size)}{share}"
-                word = "  unpacked" if isinstance(event, Unpacking) else ""
-                self.note(f"          {event.descriptor.digest.short}  {amount}{word}")
+                self._advanced(event, PLAIN_INTERVAL)
+
+    def flowing(self, event: Started | Advanced) -> None:
+        if isinstance(event, Advanced):
+            self._advanced(event, FLOW_INTERVAL)
+        else:
+            self._told[event.descriptor.digest] = self._clock()
+
+    def gone(self, digest: Digest) -> None:
+        self._told.pop(digest, None)
+
+    def _advanced(self, event: Advanced | Unpacking, interval: float) -> None:
+        self._told.setdefault(event.descriptor.digest, self._clock())
+        if self._clock() - self._told[event.descriptor.digest] < interval:
+            return
+        self._told[event.descriptor.digest] = self._clock()
+        size = event.descriptor.size
+        share = f"  {100 * event.offset // size} %" if size else ""
+        amount = f"{size_text(event.offset)} of {size_text(size)}{share}"
+        word = "  unpacked" if isinstance(event, Unpacking) else ""
+        image = self.images.get(event.descriptor.digest)
+        whose = f"  of {printable(image, limit=2000)}" if image else ""
+        self.note(f"          {event.descriptor.digest.short}  {amount}{word}{whose}")
 
 
 class JsonLines(Quiet):

@@ -60,7 +60,7 @@ from puller.store.disk import DiskStore
 
 MAX_CONFIG = 16 << 20  # bytes
 LEFT = "what has arrived stays, and is not brought again"
-# What people are told of the many things that happen on the way; of single blobs only programs are.
+# What stays for people of the many things that happen on the way.
 TOLD = Settled | Stumbled | Mirrored | Synced | Retrying | Waiting | PassedOver | Warned | Traced
 
 
@@ -268,10 +268,14 @@ def _run(order: Order, config: Config, work: Callable[[Session], Awaitable[SyncR
 
 
 def listener(screen: Screen, style: Style) -> Report:
-    """Shows what happens to images and lists; of single blobs only programs are told."""
+    """Shows what happens to images and lists; of single blobs people see that they flow, and only programs more."""
 
     def listen(event: Event) -> None:
-        if style == "json" or isinstance(event, TOLD):
+        if style == "json":
+            screen.show(event)
+            return
+        screen.flow(event)
+        if isinstance(event, TOLD):
             screen.show(event)
 
     return listen

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from puller.cli.screen import PLAIN_INTERVAL, Plain
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.event import Advanced, Started
+from puller.model.event import Advanced, Planned, Settled, Started
+from puller.model.sync import Item
 from testregistry import TestRegistry, faults, images
 from testregistry.documents import OCI_MANIFEST
 from testregistry.fault import Fault
@@ -149,6 +151,21 @@ def test_on_a_terminal_bars_are_drawn_and_taken_away_again(tmp_path: Path) -> No
         assert "pulled" not in seen
 
 
+def test_on_a_terminal_a_sync_shows_what_flows_and_whose_it_is_and_leaves_its_own_lines_alone(tmp_path: Path) -> None:
+    layer = images.generated_layer(3 << 20, seed=3)
+    with serving(faults=[faults.pace(layer.digest, rate=3 << 20)]) as registry:
+        registry.add("app:1", images.image(layer, platform=PLATFORM))
+        file, target = tmp_path / "m.yaml", f"oci:{tmp_path}/m"
+        file.write_text(f"puller: 1\nmirrors:\n- {{from: {registry.host}/app, to: '{target}'}}\n")
+        out, seen = on_a_terminal("sync", str(file), home=tmp_path)
+        assert out.startswith(f"new       {registry.host}/app:1 → {target}:1")
+        assert "━" in seen
+        drawn = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+        assert re.search(rf"{layer.digest[7:19]} [━╸╺]+ [0-9.]+/3.1 MB +([0-9.]+ [kM]B/s)? *m:1", drawn), drawn
+        left = [line for line in re.split(r"[\r\n]+|\x1b\[2K", seen) if "pushed" in line]
+        assert left == []  # of a blob nothing stays
+
+
 def test_on_a_terminal_text_from_outside_is_escaped_as_well(tmp_path: Path) -> None:
     body = json.dumps({"errors": [{"code": "DENIED", "message": WILD}]}).encode()
     with serving(faults=refusing(403, body)) as registry:
@@ -202,6 +219,23 @@ def test_a_long_blob_is_told_of_every_few_seconds(capsys: pytest.CaptureFixture[
     assert told.err.splitlines() == [
         "          abababababab  25.0 MB of 100.0 MB  25 %",
         "          abababababab  50.0 MB of 100.0 MB  50 %",
+    ]
+
+
+def test_a_sync_tells_of_a_long_blob_every_minute_and_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    blob = Descriptor("x/y", Digest("sha256", "ab" * 32), 100_000_000)
+    lines = Plain(several=True, clock=lambda: now[0])
+    lines.flow(Planned("oci:/m:1", blob, (), (("layer", blob),)))
+    lines.flow(Started(blob, 5_000_000))
+    for _ in range(12):
+        now[0] += 10
+        lines.flow(Advanced(blob, int(now[0] * 500_000)))
+    lines.flow(Settled(Item("up.example/a", "1", "oci:/m", "1", "new", "", error={"what": "cut"})))
+    assert not lines.images
+    assert capsys.readouterr().err.splitlines() == [
+        "          abababababab  30.0 MB of 100.0 MB  30 %  of oci:/m:1",
+        "          abababababab  60.0 MB of 100.0 MB  60 %  of oci:/m:1",
     ]
 
 
