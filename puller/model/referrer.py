@@ -18,6 +18,8 @@ from puller.model.mediatype import OCI_INDEX
 MAX_REF = 64  # characters of the digest that go into the tag
 _WHAT = "list of referrers"
 _LIST = re.compile(rf"sha(?:256|512)-[0-9a-f]{{{MAX_REF}}}", re.ASCII)
+COSIGN = ("sig", "att", "sbom")  # what its tags end with: specs/SIGNATURE_SPEC.md and its kin
+_MADE = re.compile(rf"sha256-[0-9a-f]{{64}}\.(?:{'|'.join(COSIGN)})", re.ASCII)  # others would be too long
 
 
 def tag_of(subject: Digest) -> str:
@@ -28,6 +30,11 @@ def tag_of(subject: Digest) -> str:
 def is_list_tag(tag: str) -> bool:
     """Whether `tag` is made like that, and nothing is added."""
     return _LIST.fullmatch(tag) is not None
+
+
+def is_companion(tag: str) -> bool:
+    """Whether `tag` is such a list, or one of cosign's: made of a digest, to be had with the image that has that."""
+    return is_list_tag(tag) or _MADE.fullmatch(tag) is not None
 
 
 def entry_of(document: Manifest | Index, descriptor: Descriptor) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from puller.errors import (
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import is_tag
+from puller.model.referrer import COSIGN
 from puller.ops.copying.bringing import Bringing
 from puller.ops.copying.gathering import ABREAST, Gathering
 from puller.ops.copying.place import repository_of
@@ -31,7 +32,6 @@ MAX_REFERRERS: Final = 1_000  # documents, of one image
 MAX_DEPTH: Final = 8  # what refers to what refers to …
 LISTED_FROM: Final = 24  # tags to be asked for; one that is not there takes two requests
 MAX_TAGS: Final = 10_000
-SUFFIXES: Final = ("sig", "att", "sbom")  # cosign, specs/SIGNATURE_SPEC.md and its kin
 # What makes a list, or what it leads to, of no use; all else ends the copy.
 _USELESS = (InputError, MediaTypeMismatch, LimitExceeded, ProtocolViolation, NotFound, ContentMissing)
 
@@ -110,7 +110,7 @@ class Referring:
         return [document.digest for document in gathered.documents]
 
     async def _bring_tags(self, subjects: Sequence[Digest]) -> None:
-        tags = [f"{subject.algorithm}-{subject.hex}.{suffix}" for subject in subjects for suffix in SUFFIXES]
+        tags = [f"{subject.algorithm}-{subject.hex}.{suffix}" for subject in subjects for suffix in COSIGN]
         found: dict[str, Descriptor] = {}
 
         async def ask(tag: str) -> None:

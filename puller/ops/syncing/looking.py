@@ -12,12 +12,12 @@ from puller.mirror.selection import Verdict, by_age, by_name
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.referrer import is_list_tag
+from puller.model.referrer import is_companion
 from puller.ops.syncing.dates import dates_of
 from puller.ops.syncing.pairs import Pair
 from puller.ops.tasks import abreast
 
-_LIST = "a list of what refers to an image, and comes with that"
+_BESIDE = "it belongs to what refers to an image, and comes with that"
 
 
 class Naming(Protocol):
@@ -55,13 +55,13 @@ async def look(pair: Pair, source: ImageSource, naming: Naming, state: State, *,
     """
     rule = pair.mirror.tags
     listed = [tag async for tag in source.tags()] if rule.lists else []
-    # Such a list is kept at the target for itself: what it has there need not be what it has here.
-    beside = [tag for tag in listed if is_list_tag(tag)] if pair.mirror.referrers else []
-    tags = [tag for tag in listed if not is_list_tag(tag)] if beside else listed
+    # A list of referrers is kept at the target for itself: what it has there need not be what it has here.
+    beside = [tag for tag in listed if is_companion(tag)] if pair.mirror.referrers else []
+    tags = [tag for tag in listed if not is_companion(tag)] if beside else listed
     is_whole = bool(tags) or not rule.lists
     warnings = () if is_whole else (f"{pair.source} has no tags",)
     verdicts = by_name(tags, rule)
-    verdicts += [Verdict(tag, False, _LIST) for tag in beside]
+    verdicts += [Verdict(tag, False, _BESIDE) for tag in beside]
     unmatched = _unmatched(pair, tags, verdicts) if tags else frozenset()
     if not rule.wants_dates:
         return Seen(tuple(verdicts), is_whole=is_whole, unmatched=unmatched, warnings=warnings)

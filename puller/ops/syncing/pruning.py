@@ -16,7 +16,7 @@ from puller.mirror.pruning import judge, strictest
 from puller.mirror.state import State
 from puller.model.digest import Digest
 from puller.model.reference import is_tag
-from puller.model.referrer import is_list_tag
+from puller.model.referrer import is_companion
 from puller.model.sync import Item
 from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.pairs import Lane, Pair
@@ -48,9 +48,9 @@ def foresee(lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool, st
     pairs = (*lane.pairs, *lane.others)
     known = {one.name: one for one in state.known_at(lane.target) if is_tag(one.name)}
     if any(pair.mirror.referrers for pair in pairs):
-        # Lists of referrers come with their images, whoever selects what. They are no selection, either.
-        known = {name: one for name, one in known.items() if not is_list_tag(name)}
-        wanted = frozenset(name for name in wanted if not is_list_tag(name))
+        # Signatures and lists of referrers come with their images, whoever selects what. They are no selection, either.
+        known = {name: one for name, one in known.items() if not is_companion(name)}
+        wanted = frozenset(name for name in wanted if not is_companion(name))
     brought = {name: one for name, one in known.items() if any(pair.source == one.source for pair in pairs)}
     ours = [name for name, one in brought.items() if all(p.mirror.prune for p in pairs if p.source == one.source)]
     rule = strictest([prune, *(pair.mirror.prune for pair in lane.others if pair.mirror.prune is not None)])

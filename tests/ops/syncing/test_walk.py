@@ -105,8 +105,9 @@ def test_backups_stay(told: Story) -> None:
     assert sorted(told.down.names) == ["0", "old-1"]
 
 
-def test_lists_of_referrers_stay_where_these_are_brought(told: Story) -> None:
-    name = f"sha256-{ONE.descriptor.digest.hex}"
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_signatures_and_lists_of_referrers_stay_where_these_are_brought(told: Story, suffix: str) -> None:
+    name = f"sha256-{ONE.descriptor.digest.hex}{suffix}"
     told.up.put(THREE, name)
     told.sync(mirror())
     told.sync(with_prune(mirror(tags=tags(allow=patterns("0")), referrers=True), **ALL))
