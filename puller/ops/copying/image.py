@@ -1,6 +1,6 @@
 """copy_image: one image from any place to any other; verified on the way, what refers to it with it, its names last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import anyio
@@ -32,13 +32,15 @@ async def copy_image(
     limiter: anyio.CapacityLimiter,
     report: Report,
     replaces: Mapping[str, Digest | None] | None = None,
+    keep: Callable[[Digest], Awaitable[None]] | None = None,
 ) -> Carried:
     """Bring `root` of `source` to `target` under `names`, tags, or by its digest if there are none.
 
     `claims` see to it that each digest is fetched once among all who share them; `limiter` bounds the blobs that flow
-    at once. `replaces`: what names are known to name before; where one has moved meanwhile, that is told. Content stays
-    as it is but where `manner` asks for another index; a name is put only when all it needs is there. What was brought
-    stays when it fails, so that a second try brings the rest. Raises any PullerError, of several the gravest.
+    at once. `replaces`: what names are known to name before; where one has moved meanwhile, that is told. `keep` is
+    awaited with what they are about to name, when all of that is there. Content stays as it is but where `manner` asks
+    for another index; a name is put only when all it needs is there. What was brought stays when it fails, so that a
+    second try brings the rest. Raises any PullerError, of several the gravest.
     """
     tally = CopyTally(f"{target.place}:{names[0]}" if names else f"{target.place}@{root.digest}", report)
     gathering = Gathering(source, target, claims, tally.warn, tally.took, tally.took_near)
@@ -56,6 +58,8 @@ async def copy_image(
     if manner.referrers:
         subjects = [document.digest for document in gathered.documents if document.digest in served]
         await Referring(gathering, bringing, tally.warn).bring(subjects)
+    if keep is not None:
+        await keep(gathered.root.digest)
     before = await bringing.name(gathered, names)
     for name, known in (replaces or {}).items():
         found = before.get(name)

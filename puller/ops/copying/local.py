@@ -1,6 +1,7 @@
 """LocalCarrier: brings images in this process."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -67,10 +68,11 @@ class LocalCarrier:
         target = await self._places.target(transfer.target)
         root = Descriptor(transfer.media_type, Digest.parse(transfer.digest), transfer.size)
         replaces: Mapping[str, Digest | None] = {}
+        keep: Callable[[Digest], Awaitable[None]] | None = None
         if transfer.tag is not None:
             replaces = {transfer.tag: None if transfer.replaces is None else Digest.parse(transfer.replaces)}
             if transfer.backup is not None and transfer.replaces is not None:
-                await self._back_up(target, transfer.tag, transfer.backup, keeping=root.digest)
+                keep = partial(self._back_up, target, transfer.tag, transfer.backup)
         return await copy_image(
             source,
             target,
@@ -81,12 +83,13 @@ class LocalCarrier:
             limiter=self._blobs,
             report=self._report,
             replaces=replaces,
+            keep=keep,
         )
 
-    async def _back_up(self, target: ImageTarget, tag: str, backup: str, *, keeping: Digest) -> None:
+    async def _back_up(self, target: ImageTarget, tag: str, backup: str, following: Digest) -> None:
         """Put what `tag` names now under `backup`, unless that is what it goes on to name."""
         current = await target.named(tag)
-        if current is None or current == keeping or await target.named(backup) == current:
+        if current is None or current == following or await target.named(backup) == current:
             return
         kept = await self._places.source(target.place)
         try:

@@ -13,6 +13,9 @@ from testregistry import faults, images
 from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, Scene, manifest, scene, tags
 
 
+OTHER = images.image(BASE)
+
+
 def transfer(s: Scene, made: images.Image | images.Index = IMAGE, tag: str | None = "1", **more: Any) -> Transfer:
     """Of what was made, from `app` to `copy`."""
     to = more.pop("target", s.b.name("copy"))
@@ -73,6 +76,28 @@ async def test_a_backup_that_fails_leaves_the_tag_where_it_is(tmp_path: Path) ->
         assert tags(s.b) == {"1": ARM.digest}
 
 
+async def test_an_image_that_does_not_come_leaves_the_backup_as_it_was(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", IMAGE)
+        s.b.add("copy:1", ARM)
+        s.b.add("copy:old", OTHER)
+        s.a.faults.append(faults.status(404, path=f"/blobs/{IMAGE.layers[-1].digest}", times=None))
+        with pytest.raises(PullerError):
+            await carrier(s).carry(transfer(s, replaces=ARM.digest, backup="old"))
+        assert tags(s.b) == {"1": ARM.digest, "old": OTHER.digest}
+
+
+@pytest.mark.parametrize("index", ["rewritten", "single"])
+async def test_what_is_made_of_an_index_again_leaves_the_backup_as_it_was(tmp_path: Path, index: Any) -> None:
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", INDEX)
+        s.b.add("copy:old", OTHER)
+        manner = Manner(("linux/arm64",), index)
+        done = await carrier(s).carry(transfer(s, INDEX, manner=manner))
+        await carrier(s).carry(transfer(s, INDEX, manner=manner, replaces=done.root, backup="old"))
+        assert tags(s.b) == {"1": done.root, "old": OTHER.digest}
+
+
 async def test_nothing_is_backed_up_where_nothing_is_overwritten(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         s.a.add("app:1", IMAGE)
@@ -82,13 +107,12 @@ async def test_nothing_is_backed_up_where_nothing_is_overwritten(tmp_path: Path)
 
 
 async def test_where_somebody_else_moved_the_tag_that_is_backed_up_and_told(tmp_path: Path) -> None:
-    other = images.image(BASE)
     async with scene(tmp_path) as s:
         s.a.add("app:1", IMAGE)
-        s.b.add("copy:1", other)
+        s.b.add("copy:1", OTHER)
         done = await carrier(s).carry(transfer(s, replaces=ARM.digest, backup="old"))
-        assert tags(s.b) == {"1": IMAGE.digest, "old": other.digest}
-        assert other.digest in done.warnings[0]
+        assert tags(s.b) == {"1": IMAGE.digest, "old": OTHER.digest}
+        assert OTHER.digest in done.warnings[0]
 
 
 async def test_a_tag_that_names_what_is_wanted_already_is_no_surprise(tmp_path: Path) -> None:
