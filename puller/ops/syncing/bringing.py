@@ -8,7 +8,7 @@ from typing import TypeAlias
 import anyio
 
 from puller.errors import ContentCorrupt, ContentMissing, NotFound, PullerError, RateLimited, VerificationError
-from puller.mirror.known import Known, manner_text
+from puller.mirror.known import Known, Tombstone, manner_text
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -62,11 +62,10 @@ class Bringing:
         assert transfer is not None
         try:
             async with self._turn(transfer), self._granted(transfer, reserve):
-                warnings: tuple[str, ...] = ()
-                before, name = transfer.replaces, transfer.tag
-                if before is not None and name is not None and before != transfer.digest:
-                    warnings = await self._bury(transfer, name, before)
+                buried, warnings = await self._bury(transfer)
                 carried = await self._carrier.carry(transfer)
+                if buried is not None and carried.root == buried.root:
+                    self._state.exhume(buried)  # the same was made of an index again
             item = replace(item, carried=replace(carried, warnings=(*carried.warnings, *warnings)))
             self._remember(item, carried.root, transfer.media_type, transfer.size, transfer.manner)
             self._state.release(item.target, item.name)
@@ -112,13 +111,17 @@ class Bringing:
                 raise RateLimited(what, wanted=f"{reserve} in reserve", got=f"{left} left", host=host)
             yield
 
-    async def _bury(self, transfer: Transfer, name: str, root: str) -> tuple[str, ...]:
+    async def _bury(self, transfer: Transfer) -> tuple[Tombstone | None, tuple[str, ...]]:
         """Keep what a tag names before something else does; a warning where that cannot be had any more."""
+        root, name = transfer.replaces, transfer.tag
+        # Of an index something else may be made, which its digest does not tell.
+        stays = root == transfer.digest and not (transfer.manner.platforms and transfer.manner.index != "sparse")
+        if root is None or name is None or stays:
+            return None, ()
         try:
-            await self._undertaker.bury(transfer.target, name, Digest.parse(root), "overwritten")
+            return await self._undertaker.bury(transfer.target, name, Digest.parse(root), "overwritten"), ()
         except (NotFound, ContentMissing, ContentCorrupt, VerificationError) as error:
-            return (f"what {name} named before cannot be brought back: {error.what}",)
-        return ()
+            return None, (f"what {name} named before cannot be brought back: {error.what}",)
 
 
 def _found(item: Item) -> Item:

@@ -12,7 +12,6 @@ from puller.ops.copying.local import LocalCarrier
 from testregistry import faults, images
 from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, Scene, manifest, scene, tags
 
-
 OTHER = images.image(BASE)
 
 

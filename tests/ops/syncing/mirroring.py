@@ -191,11 +191,12 @@ class Shelves:
 
 @dataclass
 class Porter:
-    """A carrier: what it brings is there at once; `faults` by digest."""
+    """A carrier: what it brings is there at once; `faults` by digest, `makes` what goes in the place of an index."""
 
     shelves: Shelves
     carried: list[Transfer] = field(default_factory=list)
     faults: dict[str, PullerError] = field(default_factory=dict)
+    makes: dict[str, Image] = field(default_factory=dict)
     busy: int = 0
     most: int = 0
     brings: int = 3  # blobs of each image
@@ -213,4 +214,8 @@ class Porter:
         if transfer.tag is not None:
             digest = Digest.parse(transfer.digest)
             target.names[transfer.tag] = Descriptor(transfer.media_type, digest, transfer.size)
+        if transfer.digest in self.makes and transfer.manner.index != "sparse":
+            image = self.makes[transfer.digest]
+            target.put(image, transfer.tag or str(image.descriptor.digest))
+            return Carried(str(image.descriptor.digest), fetched=100, sent=100, brought=self.brings)
         return Carried(transfer.digest, fetched=100, sent=100, brought=self.brings)

@@ -10,8 +10,9 @@ from puller.errors import NoSpace, NotFound, Unavailable
 from puller.mirror.known import Known
 from puller.mirror.state import State
 from puller.model.event import Mirrored, Settled, Stumbled, Synced
+from puller.model.platform import Platform
 from puller.model.sync import Manner
-from tests.ops.syncing.mirroring import made
+from tests.ops.syncing.mirroring import indexed, made
 from tests.ops.syncing.story import DOWN, UP, Story, actions, item, mirror, patterns, story, tags
 
 ONE, TWO, THREE = made("one"), made("two"), made("three")
@@ -100,6 +101,21 @@ def test_what_a_tag_named_before_is_kept_for_undo(told: Story) -> None:
     assert (grave.target, grave.name, grave.root) == (DOWN, "1", str(ONE.descriptor.digest))
     assert grave.raw == ONE.content[ONE.descriptor.digest]
     assert (grave.kind, grave.source) == ("overwritten", UP)
+
+
+def test_an_index_that_something_else_is_made_of_is_kept_for_undo(told: Story) -> None:
+    both = indexed(amd64=ONE, arm64=TWO)
+    told.up.put(both, "1", "2")
+    told.porter.makes[str(both.descriptor.digest)] = ONE
+    told.sync(mirror())
+    single = mirror(platforms=(Platform("linux", "amd64"),), index="single", referrers=True)
+    told.sync(single)
+    graves = told.state.tombstones("r2")
+    assert {(one.name, one.root) for one in graves} == {(tag, str(both.descriptor.digest)) for tag in ("1", "2")}
+    told.now += 90_000
+    told.sync(single)
+    assert told.carried() == ["1", "2"]
+    assert told.state.tombstones("r3") == []
 
 
 def test_what_a_tag_named_before_and_is_lost_stops_nothing_and_is_told(told: Story) -> None:
