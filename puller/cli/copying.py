@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from puller.registry.client import RegistryClient
 
 LEFT = "what has arrived stays, and is not brought again"
+NOTHING = "no archive was written"
 
 
 @asynccontextmanager
@@ -103,7 +104,7 @@ def copy_all(order: Order, *, store: Path | None, report_file: Path | None, styl
 
         try:
             warn = unheard_of if style == "quiet" else screen.note
-            return interrupt.run(main, warn=warn, left=LEFT)
+            return interrupt.run(main, warn=warn, left=NOTHING if target.kind.endswith("-archive") else LEFT)
         finally:
             write_report(report_file, {"schema": SCHEMA, "copies": [report.encode() for report in reports]})
 

@@ -35,7 +35,7 @@ LEFT = "no lock file was written"
 def lock_all(words: Sequence[str], file: Path, state: Path | None, access: Access) -> int:
     """Lock references, and what files of syncs select; the exit code. Nothing is written unless all of it is known."""
     check_lock_place(file)
-    files = [word for word in dict.fromkeys(words) if Path(word).is_file()]
+    files = [word for word in dict.fromkeys(words) if Path(word).is_file() or _looks_like_a_file(word)]
     names = short_names()
     references = {word: names.to_ask(word) for word in dict.fromkeys(words) if word not in files}
     configs = {word: _config(Path(word)) for word in files}
@@ -98,6 +98,11 @@ def write_lock(file: Path, lock: Lock) -> None:
         write_whole(file, lock.encode())
     except OSError as error:
         raise disk_error(error, where=file) from error
+
+
+def _looks_like_a_file(word: str) -> bool:
+    """Whether a word that is no file was meant as one, and not as an image of Docker Hub."""
+    return word.startswith((".", "/", "~")) or word.endswith((".yaml", ".yml"))
 
 
 async def _named(references: Mapping[str, Sequence[Reference]], access: Access) -> Locking:

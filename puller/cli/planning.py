@@ -24,7 +24,7 @@ from puller.ops.sync import plan
 def plan_all(order: Order, output: Path | None, *, everything: bool) -> int:
     """Print what a sync would do, and why; the exit code. It is written to `output` too, for `puller apply`."""
     config = order.config()
-    check_report_file(output)
+    check_report_file(output, "plan")
     codes = {0}
     with screen_for(order.style, several=True) as screen:
         show = listener(screen, order.style)

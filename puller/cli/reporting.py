@@ -8,18 +8,18 @@ from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig
 
 
-def check_report_file(file: Path | None) -> None:
+def check_report_file(file: Path | None, what: str = "report") -> None:
     """Refuse early a file that could not be written in the end. Raises InvalidConfig."""
     if file is None:
         return
     if not file.absolute().parent.is_dir():
-        raise InvalidConfig("the report's folder does not exist", where=file)
+        raise InvalidConfig(f"the {what}'s folder does not exist", where=file)
     try:
         is_other = file.exists() and not file.is_file()
     except OSError as error:
-        raise InvalidConfig("the report cannot be written", where=file, got=error.strerror) from error
+        raise InvalidConfig(f"the {what} cannot be written", where=file, got=error.strerror) from error
     if is_other:
-        raise InvalidConfig("the report can only become a file", where=file)
+        raise InvalidConfig(f"the {what} can only become a file", where=file)
 
 
 def write_report(file: Path | None, document: Mapping[str, object]) -> None:

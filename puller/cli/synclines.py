@@ -93,15 +93,26 @@ def named(place: str, name: str) -> str:
 
 
 def plan_rows(items: Iterable[Item], *, everything: bool) -> list[tuple[str, str, str, str]]:
-    """Action, image, what it names, and why; without `everything` only what would change something."""
+    """Action, image and where it goes, what it names, and why; without `everything` only what would change something.
+
+    Of what is only at the target, and of what is not wanted there, that one place is told.
+    """
     dull = () if everything else ("unchanged", "out")
     return [
         (
             item.action,
-            printable(named(item.source, item.tag) if item.source else named(item.target, item.name)),
+            _where(item),
             short(item.digest or item.there or "") or "-",
             printable(item.why),
         )
         for item in items
         if item.action not in dull
     ]
+
+
+def _where(item: Item) -> str:
+    there = printable(named(item.target, item.name))
+    if item.action in ("pruned", "waiting", "kept") or not item.source:
+        return there
+    here = printable(named(item.source, item.tag))
+    return here if item.action == "out" else f"{here} → {there}"

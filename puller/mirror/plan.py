@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
+from puller.errors import InvalidConfig
 from puller.mirror.jsonvalue import JsonValue
 from puller.mirror.planitem import read_item
 from puller.model.sync import Item
@@ -55,7 +56,11 @@ class Plan:
     @classmethod
     def decode(cls, raw: "bytes", file: str) -> Self:
         """What `encode` made, as `file` holds it. Raises InvalidConfig with file and path to what is wrong."""
-        document = JsonValue.parse(raw, file, what="plan", limit=MAX_BYTES)
+        try:
+            document = JsonValue.parse(raw, file, what="plan", limit=MAX_BYTES)
+        except InvalidConfig as error:
+            error.hint = error.hint or "A plan is what `puller plan CONFIG -o PLAN` writes."
+            raise
         top = document.any_mapping()
         if "schema" not in top or top["schema"].held is True or top["schema"].held != SCHEMA:
             raise document.wrong("no plan of this version of puller", wanted=f'"schema": {SCHEMA}')

@@ -143,8 +143,12 @@ class OpenedLayout:
         images = {entry.digest: entry for entry in entries if not is_list(entry)}
         if len(images) != 1:
             what = "which image is meant is not said, and there are several" if images else "the directory has no image"
-            raise ContentMissing(what, where=self.place, hint=_there(known))
+            raise ContentMissing(what, where=self.place, hint=f"{_there(known)}{self._which(known)}")
         return next(iter(images.values()))
+
+    def _which(self, known: dict[str, Descriptor]) -> str:
+        names = [name for name in sorted(known) if is_tag(name) and not is_list(known[name])]
+        return f". Say which, as in {self.place}:{names[0]}" if names else ""
 
     async def _pinned(self, entries: Sequence[Descriptor], digest: Digest) -> Descriptor:
         try:

@@ -73,6 +73,14 @@ def test_without_words_it_is_asked_what_to_lock(puller: Puller) -> None:
     assert not Path("puller.lock").exists()
 
 
+@pytest.mark.parametrize("word", ["mirrors.yaml", "./mirrors", "/no/such/mirrors.json"])
+def test_a_file_that_is_not_there_is_no_image_of_docker_hub(puller: Puller, word: str) -> None:
+    end = puller("lock", word)
+    assert end.code == 2
+    assert "the file cannot be read" in end.err
+    assert Path(word).name in end.err
+
+
 def test_a_check_of_what_has_not_moved_is_quiet_and_well(puller: Puller, registry: TestRegistry) -> None:
     registry.add("app:1", IMAGE)
     puller("lock", registry.name("app:1"), registry.name(f"app@{IMAGE.digest}"))

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from puller.cli.synclines import counts_text, failed_line, item_line, mirrored_line, stumbled_line, synced_line
+from puller.cli.synclines import (
+    counts_text,
+    failed_line,
+    item_line,
+    mirrored_line,
+    plan_rows,
+    stumbled_line,
+    synced_line,
+)
 from puller.model.event import Mirrored
 from puller.model.sync import Carried, Item, SyncReport
 
@@ -83,3 +91,15 @@ def test_a_run_in_sum() -> None:
     )
     assert synced_line(replace(report, problems=(("x", {}),))).startswith("synced in part  1 tag")
     assert synced_line(replace(report, error={"error": "NoSpace"})).startswith("not synced  ")
+
+
+def test_a_plan_says_where_what_is_new_goes_and_where_something_would_go_away() -> None:
+    items = [replace(NEW, action=action) for action in ("new", "unchanged", "pruned", "out")]
+    rows = plan_rows(items, everything=True)
+    assert [row[:2] for row in rows] == [
+        ("new", "up.example/app:1 → down.example/app:1"),
+        ("unchanged", "up.example/app:1 → down.example/app:1"),
+        ("pruned", "down.example/app:1"),
+        ("out", "up.example/app:1"),
+    ]
+    assert [row[0] for row in plan_rows(items, everything=False)] == ["new", "pruned"]

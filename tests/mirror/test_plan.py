@@ -141,6 +141,11 @@ def test_h6_what_is_no_plan_at_all_is_refused(raw: bytes) -> None:
     assert "plan.json" in str(caught.value.where)
 
 
+def test_who_hands_in_a_configuration_is_told_where_plans_come_from() -> None:
+    with pytest.raises(InvalidConfig, match="puller plan CONFIG -o PLAN"):
+        Plan.decode(b"puller: 1\nmirrors: []\n", "mirrors.yaml")
+
+
 def test_h6_a_plan_with_any_byte_flipped_is_refused() -> None:
     raw = replace(PLAN, items=(GONE,)).encode()
     for place in range(len(raw)):

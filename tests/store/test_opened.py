@@ -51,7 +51,7 @@ async def test_of_several_images_a_name_must_say_which(tmp_path: Path) -> None:
     layout = await OpenedLayout.open(write_layout(tmp_path, *entries, blobs=APP.blobs))
     with pytest.raises(ContentMissing, match="several") as raised:
         await layout.resolve(BARE)
-    assert raised.value.hint == "There is: 1.0, 2.0"
+    assert raised.value.hint == f"There is: 1.0, 2.0. Say which, as in oci:{tmp_path}:1.0"
 
 
 async def test_an_unknown_tag_is_told_with_what_there_is(tmp_path: Path) -> None:
