@@ -16,6 +16,7 @@ from puller.mirror.config import Host
 from puller.model.event import Report, unheard
 from puller.ops.copying.local import LocalCarrier, LocalClaims, Places
 from puller.ops.syncing.carrier import Carrier
+from puller.registry.transport.proxy import Proxy
 
 if TYPE_CHECKING:
     from puller.ops.syncing.sharing import Scheduler
@@ -40,12 +41,22 @@ async def open_crew(crew: Crew, places: Places, claims: LocalClaims, report: Rep
         hint = "Install it, here and for the workers: pip install 'puller[cluster]'"
         raise InvalidConfig("--cluster needs dask.distributed", got=str(error), hint=hint) from error
 
+    _refuse_secrets(crew.access)
+
     def here(shared: Claims) -> Carrier:
         return LocalCarrier(places, claims=shared, jobs=crew.jobs, report=report)
 
     opened = partial(open_carrier, crew.access, dict(crew.hosts), crew.jobs)
     async with cluster(crew.address, uuid4().hex, opened, here=here, local=claims) as carrier:
         yield carrier
+
+
+def _refuse_secrets(access: Access) -> None:
+    """What workers are given passes through the scheduler, perhaps in the clear. Raises InvalidConfig."""
+    proxy = None if access.proxy in (None, "env") else Proxy.parse(access.proxy or "")
+    if proxy is not None and (proxy.username or proxy.password):
+        hint = "Have the workers find it in their own environment: --proxy env."
+        raise InvalidConfig("workers are not given the login of a proxy", where="--proxy", got=proxy, hint=hint)
 
 
 @asynccontextmanager

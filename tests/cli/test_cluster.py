@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from puller.contracts.images import Claims
-from puller.errors import Unavailable
+from puller.errors import InvalidConfig, PullerError, Unavailable
+from puller.model.mediatype import OCI_MANIFEST
+from puller.model.sync import Carried, Transfer
 from puller.ops.copying.claims import LocalClaims
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.cluster import cluster
@@ -206,6 +209,30 @@ async def test_a_cluster_without_workers_is_told(tmp_path: Path) -> None:
         async with cluster(there.address, "r", never, here=nobody, local=LocalClaims(), patience=0.2):
             pass
     assert there.address in caught.value.hint
+
+
+@pytest.mark.parametrize("fault", [OSError("no such device"), InvalidConfig("no such file"), ValueError("odd")])
+async def test_workers_that_cannot_open_what_they_need_say_so(tmp_path: Path, fault: Exception) -> None:
+    def broken(scheduler: Scheduler, run: str) -> AbstractAsyncContextManager[Carrier]:
+        raise fault
+
+    transfer = Transfer("a.test/app", f"sha256:{64 * '0'}", OCI_MANIFEST, 1, "b.test/app", "1")
+    with dask(tmp_path) as there:
+        there.work(1)
+        async with cluster(there.address, "r", broken, here=Idle, local=LocalClaims()) as carrier:
+            for _ in range(2):
+                with anyio.fail_after(30), pytest.raises(PullerError, match=str(fault)):
+                    await carrier.carry(transfer)
+
+
+class Idle:
+    """A Carrier to whom nothing comes."""
+
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
+
+    async def carry(self, transfer: Transfer) -> Carried:
+        raise AssertionError("nothing is brought here")
 
 
 def never(scheduler: Scheduler, run: str) -> AbstractAsyncContextManager[Carrier]:

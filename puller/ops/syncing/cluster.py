@@ -44,17 +44,21 @@ class ClusterCarrier:
         async with self._places:
             future = self._scheduler.submit(carry_here, transfer.encode(), self._run, pure=False)
             try:
-                return told(await future)
+                answer = await future
             except KilledWorker as error:
                 what = "several workers died while they brought this image"
                 raise Unavailable(what, reference=transfer.source, hint=_HINT) from error
             except (FutureCancelledError, CommClosedError) as error:
                 raise Unavailable("the cluster was lost", reference=transfer.source) from error
+            except Exception as error:  # whatever dask says of its own must not end the images of others
+                what = "the cluster could not take this image"
+                raise Unavailable(what, got=_text(error), reference=transfer.source, hint=_HINT) from error
             finally:
                 if not future.done():
                     with anyio.CancelScope(shield=True), suppress(Exception):
                         await future.cancel(force=True)
                 future.release()
+        return told(answer)
 
     async def _measure(self) -> None:
         """Now and then: how many images the cluster can take, since workers come and go."""
@@ -86,10 +90,14 @@ async def cluster(
             scheduler = await stack.enter_async_context(Client(address, asynchronous=True, timeout=patience))
         except (OSError, TimeoutError, CommClosedError, ValueError) as error:
             hint = "Start one with `dask scheduler`, and workers with `dask worker tcp://HOST:8786`."
-            raise Unavailable("no scheduler answers", where=address, got=str(error)[:200], hint=hint) from error
+            raise Unavailable("no scheduler answers", where=address, got=_text(error), hint=hint) from error
         claims = ClusterClaims(local, scheduler, run)
         stack.push_async_callback(_quietly, claims.forget)
-        await scheduler.register_plugin(Crew(run, opened))
+        try:
+            await scheduler.register_plugin(Crew(run, opened))
+        except Exception as error:  # what kept a worker from making sense of it
+            hint = "They need this version of puller, too: pip install 'puller[cluster]'."
+            raise Unavailable("the workers cannot take part", where=address, got=_text(error), hint=hint) from error
         stack.push_async_callback(_quietly, lambda: scheduler.unregister_worker_plugin(crew_name(run)))
         try:
             await scheduler.wait_for_workers(1, timeout=patience)
@@ -97,6 +105,10 @@ async def cluster(
             hint = f"Start some: `dask worker {address}`."
             raise Unavailable("the cluster has no workers", where=address, hint=hint) from error
         yield ClusterCarrier(scheduler, run, here(claims))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 async def _quietly(parting: Callable[[], Awaitable[object]]) -> None:

@@ -5,7 +5,7 @@ Workers are given no secret: who to be at a registry is looked up where they run
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from distributed import Worker, WorkerPlugin, get_client, get_worker
@@ -13,6 +13,7 @@ from distributed import Worker, WorkerPlugin, get_client, get_worker
 from puller import errors
 from puller.errors import PullerError, StoreError
 from puller.model.sync import Carried, Transfer
+from puller.model.text import printable
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.sharing import Scheduler
 
@@ -38,8 +39,7 @@ class Crew(WorkerPlugin):
         """The run or the worker ends: close what was opened."""
         self._over.set()
         if self._keeping is not None:
-            with suppress(PullerError):
-                await self._keeping
+            await self._keeping
 
     async def carrier(self) -> Carrier:
         """Who brings images here. Raises what opening it does, to everybody who asks."""
@@ -54,9 +54,10 @@ class Crew(WorkerPlugin):
             async with self._opened(scheduler, self._run) as carrier:
                 ready.set_result(carrier)
                 await self._over.wait()
-        except PullerError as error:
+        except Exception as error:  # of whatever kind: who waits for it would wait for good
             if not ready.done():
                 ready.set_exception(error)
+                ready.exception()  # heard, whether or not anybody still waits
 
 
 def crew_name(run: str) -> str:
@@ -75,6 +76,9 @@ async def carry_here(transfer: Mapping[str, Any], run: str) -> dict[str, Any]:
         carried = await (await crew.carrier()).carry(Transfer.decode(transfer))
     except PullerError as error:
         return {"failed": error.facts()}
+    except Exception as error:
+        what = f"a fault of this program on a worker: {type(error).__name__}: {printable(str(error))}"
+        return {"failed": PullerError(what, hint="The worker's log may tell more.").facts()}
     return carried.encode()
 
 
