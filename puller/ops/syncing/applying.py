@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from puller.errors import DigestMismatch, PullerError
+from puller.errors import InvalidConfig, PullerError
 from puller.mirror.known import manner_text
 from puller.mirror.state import State
 from puller.model.sync import Item, Transfer
@@ -71,11 +71,19 @@ class Applying:
     async def _prune(self, item: Item) -> Item:
         if item.target in self._broken:
             return replace(item, action="kept", why="something of this place was not brought")
+        known = self._state.known(item.target, item.name)
+        if (known is None or known.root != item.there) and await self._is_named(item):
+            # Brought back by undo, taken over by others, or of another state than that of the plan.
+            return replace(item, action="kept", why="it is not of a sync's bringing any more")
         return await self._remove(item)
 
+    async def _is_named(self, item: Item) -> bool:
+        """Whether the target still has a tag of that name."""
+        return await (await self._places.target(item.target)).named(item.name) is not None
 
-def _outdated(item: Item, wanted: str | None, got: str | None) -> DigestMismatch:
-    return DigestMismatch(
+
+def _outdated(item: Item, wanted: str | None, got: str | None) -> InvalidConfig:
+    return InvalidConfig(  # of the plan: nothing was served that is not what it says
         "the plan does not fit any more: the tag was moved since",
         wanted=wanted or "no such tag",
         got=got or "no such tag",

@@ -143,18 +143,18 @@ class Pruning:
     async def _collect(self, target: str) -> None:
         """Free what tombstones have stood for until undo did not reach back to them any more; once a day."""
         key, now = f"collect {target}", self._now()
-        last = self._state.last(key)
-        if not target.startswith("oci:") or (last is not None and 0 <= now - last.started < COLLECTED_EVERY):
-            return
-        keeper = await self._places.keeper(target)
-        if not isinstance(keeper, Collecting):
+        if not target.startswith("oci:"):
             return
         try:
-            await keeper.collect([Digest.parse(one.root) for one in self._state.buried_at(target)])
-        except PullerError as error:
-            self._warn(f"what is not needed any more is still at {target}: {error}")
-            return
-        self._state.note_last(key, now, self._now(), True)
+            last = self._state.last(key)
+            if last is not None and 0 <= now - last.started < COLLECTED_EVERY:
+                return
+            keeper = await self._places.keeper(target)
+            if isinstance(keeper, Collecting):
+                await keeper.collect([Digest.parse(one.root) for one in self._state.buried_at(target)])
+                self._state.note_last(key, now, self._now(), True)
+        except PullerError as error:  # what was taken away before has to stand in the report all the same
+            self._warn(f"what is not needed any more may still be at {target}: {error}")
 
 
 def _item(known: Known, pairs: Sequence[Pair], action: str, why: str) -> Item:

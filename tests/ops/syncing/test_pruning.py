@@ -19,6 +19,7 @@ from puller.errors import (
 )
 from puller.mirror.config import Mirror
 from puller.mirror.known import UNDO_WINDOW
+from puller.mirror.state import State
 from puller.model.digest import Digest
 from tests.ops.syncing.mirroring import Shelf, made
 from tests.ops.syncing.story import DOWN, UP, Story, actions, item, mirror, patterns, story, tags, with_prune
@@ -360,6 +361,32 @@ def test_content_of_directories_is_kept_as_long_as_undo_reaches_back(told: Story
     told.now += UNDO_WINDOW
     told.sync(rule)
     assert directory.collected[-1] == set()
+
+
+def test_what_was_pruned_is_told_whatever_becomes_of_the_collection(told: Story) -> None:
+    place = "oci:/srv/mirror/app"
+    directory = told.shelves.shelves[place] = Directory(place)
+    rule = replace(pruning(), target=mirror(target=place).target)
+    told.sync(rule)
+    gone(told.up, "v3")
+    told.state = Forgetful(told.state)  # type: ignore[assignment]
+    report = told.sync(rule)
+    assert item(report, "v3").action == "pruned"
+    assert "v3" not in directory.names
+    assert any("the state cannot be used" in text for text in report.warnings)
+
+
+class Forgetful:
+    """A state that cannot tell when anything was done last."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+    def last(self, key: str) -> None:
+        raise StoreUnusable("the state cannot be used")
 
 
 def test_a_directory_that_cannot_be_collected_is_a_warning(told: Story) -> None:

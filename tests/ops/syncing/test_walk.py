@@ -125,6 +125,18 @@ def test_a_plan_tells_what_goes_and_only_that_goes(told: Story) -> None:
     assert len(told.state.tombstones("r3")) == 7
 
 
+def test_what_undo_has_brought_back_is_not_pruned_by_an_old_plan(told: Story) -> None:
+    one = with_prune(mirror(tags=tags("0")), **ALL)
+    made_plan = told.plan(one)
+    told.state.forget(DOWN, "3")  # as undo does
+    report = told.apply(made_plan)
+    assert sorted(told.down.names) == ["0", "3"]
+    assert (item(report, "3").action, report.is_well) == ("kept", True)
+    again = told.apply(made_plan)
+    assert "gone already" in item(again, "4").why
+    assert sorted(told.down.names) == ["0", "3"]
+
+
 def test_nothing_is_pruned_by_a_plan_where_something_was_not_brought(told: Story) -> None:
     told.up.put(TWO, "1")
     made_plan = told.plan(only("0", "1"))
