@@ -54,7 +54,8 @@ def mirrored_line(event: Mirrored) -> str:
     tags = sum(number for action, number in event.counts.items() if action not in ("pruned", "waiting", "kept", "out"))
     told = counts_text(event.counts, event.failed) or "nothing to do"
     amount = f"; {size_text(event.fetched)} fetched, {size_text(event.sent)} sent" if event.sent else ""
-    return f"{printable(event.source)} → {printable(event.target)}: {counted(tags, 'tag')}: {told}{amount}"
+    target = printable(event.target.removesuffix(":"))  # `store:` alone is the store of this user
+    return f"{printable(event.source)} → {target}: {counted(tags, 'tag')}: {told}{amount}"
 
 
 def counts_text(counts: Mapping[str, int], failed: int = 0) -> str:

@@ -28,6 +28,9 @@ _TLS_HINT = (
     " authority: --ca FILE, or ca.crt in a certs.d folder."
 )
 
+# As distribution answers where it is in maintenance or a pull-through cache (registry/handlers, readOnly).
+_READ_ONLY_HINT = "Does it take images at all? One that is read-only, or a cache of another, does not."
+
 
 def failed(status: int, body: bytes, *, what: str, host: str, plain: bool = False) -> RegistryError:
     """The error for an answer of `host` to a request for `what`; `body` holds its first bytes. `plain`: without TLS.
@@ -37,6 +40,8 @@ def failed(status: int, body: bytes, *, what: str, host: str, plain: bool = Fals
     kind = _kind(status)
     # What speaks TLS says 400 to a request without (net/http, nginx); to a HEAD there is no body that tells more.
     hint = _TLS_HINT if plain and status == 400 else _hint(kind, what)
+    if status == 405 and what.startswith("upload"):
+        hint = _READ_ONLY_HINT
     error = kind(f"{what}: {_meaning(kind, status, what)}", got=_told(status, body), hint=hint)
     return error.at(host=host)
 

@@ -81,6 +81,7 @@ def test_a_mirror_in_sum() -> None:
     )
     empty = Mirrored("up.example/app", "down.example/app", 3, {}, 0, 0, 0)
     assert mirrored_line(empty) == "up.example/app → down.example/app: 0 tags: nothing to do"
+    assert mirrored_line(replace(empty, target="store:")).startswith("up.example/app → store: 0 tags")
 
 
 def test_a_run_in_sum() -> None:

@@ -72,3 +72,8 @@ def test_c7_a_body_of_another_form_is_left_out(raw: bytes) -> None:
 def test_many_and_long_messages_are_cut() -> None:
     errors = [{"code": "X", "message": "m" * 5000}] * 500
     assert len(str(failed(400, body(*errors), what="x", host="r.test"))) < 800
+
+
+def test_a_registry_that_takes_no_uploads_is_told_of_as_read_only() -> None:
+    assert "read-only" in failed(405, b"", what="upload of 0123456789ab", host="h.example").hint
+    assert failed(405, b"", what="manifest 1", host="h.example").hint == ""

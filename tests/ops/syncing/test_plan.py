@@ -122,7 +122,10 @@ def test_what_was_moved_at_the_target_since_is_refused_by_itself(told: Story) ->
     report = told.apply(made_plan)
     error = item(report, "1").error
     assert error is not None
-    assert error["what"] == "the plan does not fit any more: the tag was moved since"
+    assert (error["error"], error["what"]) == (
+        "InvalidConfig",
+        "the plan does not fit any more: the tag was moved since",
+    )
     assert (error["wanted"], error["got"]) == (str(ONE.descriptor.digest), str(TWO.descriptor.digest))
     assert told.down.names == {"1": TWO.descriptor, "2": ONE.descriptor}
     assert not report.is_well
