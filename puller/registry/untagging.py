@@ -65,22 +65,28 @@ class Untagging:
 
         Between looking and deleting somebody may move the tag: registries have no way to forbid that.
         """
+        if self._deletes_tags:
+            if await self._is_gone(tag, expected) or await self._delete(tag, f"tag {tag}", may_fail=True):
+                return
+            if await self._repository.named(tag) is None:
+                return  # somebody was quicker
+            self._deletes_tags = False
+        async with self._lock:
+            if not await self._is_gone(tag, expected):  # asked now: it may have waited long for others
+                await self._exchange(tag)
+
+    async def _is_gone(self, tag: str, expected: Digest) -> bool:
+        """Whether there is nothing to do, or no more than to finish. Raises DigestMismatch."""
         there = await self._repository.named(tag)
         if there is None:
-            return
+            return True
         mark, _ = marker(tag)
         if there == mark.digest:
             await self._delete(str(there), f"manifest {there.short}")
-            return
+            return True
         if there != expected:
             raise DigestMismatch("the tag names something else by now", where=tag, wanted=expected, got=there)
-        if self._deletes_tags and await self._delete(tag, f"tag {tag}", may_fail=True):
-            return
-        if self._deletes_tags and await self._repository.named(tag) is None:
-            return  # somebody was quicker
-        self._deletes_tags = False
-        async with self._lock:
-            await self._exchange(tag)
+        return False
 
     async def _exchange(self, tag: str) -> None:
         mark, raw = marker(tag)

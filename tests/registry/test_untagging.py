@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import anyio
 import pytest
 
 from puller.errors import DigestMismatch, InvalidReference, Unauthorized, Unavailable, Unsupported
@@ -123,6 +124,29 @@ async def test_a_tag_that_names_something_else_by_now_stays() -> None:
             with pytest.raises(DigestMismatch, match="something else by now"):
                 await repository.untag("other", DIGEST)
         assert deleted(registry) == []
+
+
+async def test_a_tag_that_is_moved_while_others_go_stays() -> None:
+    async with serve(manner=DOCKER_REGISTRY) as registry:
+        stocked(registry)
+        refused: list[Digest] = []
+
+        def moving(request: Request) -> None:
+            if request.method == "PUT" and request.path.endswith("/manifests/old"):
+                registry.add("app:shared", OTHER)
+
+        async def untag(name: str) -> None:
+            try:
+                await repository.untag(name, DIGEST)
+            except DigestMismatch as error:
+                refused.append(Digest.parse(str(error.got)))
+
+        registry.on_request.append(moving)
+        async with opened(registry.name("app")) as repository, anyio.create_task_group() as group:
+            for name in ("old", "shared"):
+                group.start_soon(untag, name)
+        assert tags(registry) == {"shared": OTHER.digest, "other": OTHER.digest}
+        assert refused == [Digest.parse(OTHER.digest)]
 
 
 async def test_a_tag_that_is_gone_already_is_no_error() -> None:
