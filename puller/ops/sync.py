@@ -57,15 +57,15 @@ async def sync(
     What fails stops nothing else and stands in the report, which is given to `state`, and to whoever listens, also
     where the run is cancelled. Raises StoreError where the state cannot be begun.
     """
-    mirrors = [mirror for mirror in config.mirrors if among(only)(mirror)]
-    ledger = Ledger(mirrors, report)
+    chosen = among(only)
+    ledger = Ledger(list(filter(chosen, config.mirrors)), report)
     bringing = Bringing(run.name, places, carrier, state, now=run.now, left=run.left)
     doing = Doing(bringing, Pruning(run.name, places, state, run.now, ledger.warn))
     walk = Walk(places, state, doing, ledger, now=_date(run.now()))
     account = _Account(run, state, ledger, report)
 
     async def work() -> None:
-        await walk.run(await Expansion(places, ledger.warn, ledger.trouble).lanes(config.mirrors, among(only)))
+        await walk.run(await Expansion(places, ledger.warn, ledger.trouble).lanes(config.mirrors, chosen))
 
     with account:
         await apart(work)
@@ -86,14 +86,14 @@ async def plan(
 
     Lists that could not be had are reported as events; the plan says nothing of their tags.
     """
-    mirrors = [mirror for mirror in config.mirrors if among(only)(mirror)]
-    ledger = Ledger(mirrors, report)
+    chosen = among(only)
+    ledger = Ledger(list(filter(chosen, config.mirrors)), report)
     made = now()
     telling = Telling(places, state, now)
     walk = Walk(places, state, telling, ledger, now=_date(made), tells_out=True)
 
     async def work() -> Forecast:
-        await walk.run(await Expansion(places, ledger.warn, ledger.trouble).lanes(config.mirrors, among(only)))
+        await walk.run(await Expansion(places, ledger.warn, ledger.trouble).lanes(config.mirrors, chosen))
         return telling.forecast()
 
     forecast = await apart(work)

@@ -1,7 +1,7 @@
 """Pairs: which repository goes to which place, once every `*` stands for something; and lanes, all that go to one."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
@@ -71,19 +71,13 @@ class Expansion:
     async def lanes(self, mirrors: Sequence[Mirror], chosen: Callable[[Mirror], bool]) -> list[Lane]:
         """The lanes of the mirrors that are `chosen`. Others are looked at where one of these prunes."""
         pairs = await self._pairs([mirror for mirror in mirrors if chosen(mirror)], silent=False)
-        by_target: dict[str, list[Pair]] = {}
-        for pair in pairs:
-            by_target.setdefault(pair.target, []).append(pair)
+        by_target = _by_target(pairs)
         pruned = {target for target, held in by_target.items() if any(pair.mirror.prune for pair in held)}
-        near = [m for m in mirrors if not chosen(m) and any(may_reach(m, target) for target in pruned)]
-        others = [pair for pair in await self._pairs(near, silent=True) if pair.target in pruned]
+        near = [mirror for mirror in mirrors if not chosen(mirror) and reached(mirror, pruned)]
+        others = _by_target(await self._pairs(near, silent=True))
+        doubtful = {target for mirror in self._unknown for target in reached(mirror, pruned)}
         return [
-            Lane(
-                target,
-                tuple(held),
-                tuple(other for other in others if other.target == target),
-                not any(may_reach(mirror, target) for mirror in self._unknown),
-            )
+            Lane(target, tuple(held), tuple(others.get(target, ())) if target in pruned else (), target not in doubtful)
             for target, held in by_target.items()
         ]
 
@@ -153,23 +147,31 @@ def target_of(mirror: Mirror, source: str, stood: str) -> str:
     return f"oci:{directory}/{stood}" if stood else f"oci:{directory}"
 
 
-def may_reach(mirror: Mirror, target: str) -> bool:
-    """Whether a mirror may bring anything to a place, whatever its `*` stands for."""
+def reached(mirror: Mirror, targets: Set[str]) -> Set[str]:
+    """Those of `targets` that a mirror may bring anything to, whatever its `*` stands for."""
     if "*" not in mirror.source.name:
-        return target_of(mirror, mirror.source.name, "") == target
+        return {target_of(mirror, mirror.source.name, "")} & targets
     stars = re.compile(".+".join(map(re.escape, mirror.source.name.split("*"))))
     kind, name = mirror.target.kind, mirror.target.name
     directory = _absolute(name)
     if kind == "store":
-        head, _, source = target.rpartition("#")
-        return head == f"store:{directory}" and stars.fullmatch(source) is not None
+        head = f"store:{directory}#"
+        return {one for one in targets if one.startswith(head) and stars.fullmatch(one.removeprefix(head))}
     text = name if kind == "registry" else f"oci:{directory if '*' in name else directory + '/*'}"
-    return re.fullmatch(".+".join(map(re.escape, text.split("*"))), target) is not None
+    shape = re.compile(".+".join(map(re.escape, text.split("*"))))
+    return {one for one in targets if shape.fullmatch(one)}
 
 
 def among(chosen: Collection[Mirror] | None) -> Callable[[Mirror], bool]:
     """Whether a mirror is of this run; None: all are."""
-    return (lambda mirror: True) if chosen is None else (lambda mirror: mirror in chosen)
+    return (lambda mirror: True) if chosen is None else frozenset(chosen).__contains__
+
+
+def _by_target(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
+    found: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.target, []).append(pair)
+    return found
 
 
 def _absolute(directory: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from puller.errors import InvalidReference, PullerError
 from puller.mirror.config import Mirror, Place, Prune
 from puller.mirror.selection import NameRule
-from puller.ops.syncing.pairs import Expansion, Lane, among, may_reach, target_of
+from puller.ops.syncing.pairs import Expansion, Lane, among, reached, target_of
 from tests.ops.syncing.mirroring import Shelves
 from tests.ops.syncing.story import mirror, patterns
 
@@ -136,7 +136,7 @@ def test_mirrors_that_are_not_run_are_looked_at_where_one_prunes_at_their_place(
 
 
 @pytest.mark.parametrize(
-    ("one", "target", "reached"),
+    ("one", "target", "is_reached"),
     [
         (mirror(), "down.example/app", True),
         (mirror(), "down.example/other", False),
@@ -148,8 +148,8 @@ def test_mirrors_that_are_not_run_are_looked_at_where_one_prunes_at_their_place(
         (replace(mirror(source="up.example/*"), target=Place("store", "/s")), "store:/t#up.example/a", False),
     ],
 )
-def test_it_is_known_which_mirrors_may_come_to_a_place(one: Mirror, target: str, reached: bool) -> None:
-    assert may_reach(one, target) is reached
+def test_it_is_known_which_mirrors_may_come_to_a_place(one: Mirror, target: str, is_reached: bool) -> None:
+    assert reached(one, {target, "elsewhere.example/x"}) == ({target} if is_reached else set())
 
 
 @pytest.mark.parametrize("name", ["up.example/*/*", "*.example/app"])
