@@ -24,13 +24,13 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.errors import InvalidConfig, InvalidReference, PullerError
-from puller.mirror.config import Config, Host, Mirror, Place
+from puller.mirror.config import COLON, Config, Host, Mirror, Place
 from puller.mirror.formats import read
 from puller.mirror.lockfile import Lock
 from puller.mirror.plan import MAX_BYTES as MAX_PLAN
 from puller.mirror.plan import Plan
 from puller.mirror.runlock import only_run
-from puller.mirror.skopeofile import is_skopeo
+from puller.mirror.skopeofile import destination, is_skopeo
 from puller.mirror.state import State
 from puller.mirror.yamlfile import load
 from puller.model.digest import Digest
@@ -109,9 +109,12 @@ class Order:
 
     def locked(self, lock: Lock | None) -> tuple[Config, list[str]]:
         """The configuration as far as it is locked, and warnings of what is not."""
-        to = None if self.to is None else place_of(self.to)
+        to = None if self.to is None else destination(self.to)
         raw = read_bounded(self.file, MAX_CONFIG)
         config = read(raw, str(self.file), to, scoped=self.scoped, environment=surroundings())
+        for mirror in config.mirrors if self.scoped else ():
+            if mirror.target.kind == "oci" and ":" in mirror.target.name:  # of a registry with a port
+                raise InvalidConfig(COLON, where=f"{self.file}:{mirror.line}", got=str(mirror.target))
         if lock is None:
             return config, []
         from puller.ops.syncing.locked import locked_config
@@ -295,16 +298,6 @@ def kind_code(error: Mapping[str, object]) -> int:
     if issubclass(kind, errors.VerificationError | errors.LayerError | errors.ContentCorrupt):
         return 3
     return 2 if issubclass(kind, InvalidConfig | InvalidReference) else 1
-
-
-def place_of(text: str) -> Place:
-    """What `--to` means: `oci:DIR`, `store:DIR`, else a registry and what comes before the names there."""
-    kind, colon, rest = text.partition(":")
-    if colon and kind == "oci":
-        if not rest:
-            raise InvalidConfig("--to names no directory", wanted="oci:DIR", got=text)
-        return Place("oci", rest)
-    return Place("store", rest) if colon and kind == "store" else Place("registry", text.rstrip("/"))
 
 
 def read_bounded(file: Path, limit: int) -> bytes:

@@ -10,6 +10,7 @@ from puller.model.platform import Platform
 
 Verify: TypeAlias = Literal["digest", "deep"]
 Index: TypeAlias = Literal["sparse", "rewritten", "single"]
+COLON = "a directory with a colon in its path: what follows that is read as a tag, here and by others"
 
 
 @dataclass(frozen=True, slots=True)

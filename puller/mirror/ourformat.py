@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from puller.errors import InvalidDigest
-from puller.mirror.config import Config, Host, Index, Login, Mirror, Place, Pointer, Prune
+from puller.mirror.config import COLON, Config, Host, Index, Login, Mirror, Place, Pointer, Prune
 from puller.mirror.schedule import Schedule
 from puller.mirror.selection import NameRule, TagRule
 from puller.mirror.version import Range
@@ -52,6 +52,8 @@ def place(value: Value) -> Place:
     if colon and kind == "oci":
         if not rest:
             raise value.wrong("no directory", wanted="oci:DIR")
+        if ":" in rest:
+            raise value.wrong(COLON, wanted="oci:DIR", got=text, hint="Tags stay what they are, or see `as`.")
         return Place("oci", rest)
     if colon and kind == "store":
         return Place("store", rest)

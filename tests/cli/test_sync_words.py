@@ -45,6 +45,23 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_done(w
     assert len(world.up.journal) == 0
 
 
+@pytest.mark.parametrize("to", ["dir:m", "./m", "m", "oci:m:1"])
+def test_what_leads_nowhere_is_no_place_for_the_images_of_a_file_of_skopeo(world: Mirrored, to: str) -> None:
+    world.file.write_text(f"{world.up.host}:\n  tls-verify: false\n  images:\n    team/app: ['1.0']\n", "utf-8")
+    end = world.sync("--to", to)
+    assert end.code == 2
+    assert "--to" in end.err
+    assert len(world.up.journal) == 0
+
+
+def test_a_directory_that_no_word_could_name_is_not_made(world: Mirrored, tmp_path: Path) -> None:
+    world.file.write_text(f"{world.up.host}:\n  tls-verify: false\n  images:\n    team/app: ['1.0']\n", "utf-8")
+    end = world.sync("--to", f"oci:{tmp_path}/m", "--scoped")
+    assert end.code == 2
+    assert "a colon in its path" in end.err
+    assert not (tmp_path / "m").exists()
+
+
 def test_a_file_of_skopeo_wants_a_place_and_plans_of_it_can_be_applied(world: Mirrored, tmp_path: Path) -> None:
     world.file.write_text(f"{world.up.host}:\n  tls-verify: false\n  images:\n    team/app: ['1.0']\n", "utf-8")
     assert world.sync().code == 2
@@ -58,11 +75,10 @@ def test_a_file_of_skopeo_wants_a_place_and_plans_of_it_can_be_applied(world: Mi
     assert world.actions() == {"1.0": "unchanged"}
 
 
-def test_a_file_of_skopeo_can_be_scoped(world: Mirrored, tmp_path: Path) -> None:
-    world.file.write_text(f"{world.up.host}:\n  images:\n    team/app: ['1.0']\n", "utf-8")
-    end = world.sync("--to", f"oci:{tmp_path}/m", "--scoped")
-    assert end.code == 0, end.err
-    assert (tmp_path / "m" / world.up.host / "team" / "app" / "index.json").exists()
+def test_a_file_of_skopeo_can_be_scoped(world: Mirrored) -> None:
+    world.file.write_text("up.example:\n  images:\n    team/app: ['1.0']\n", "utf-8")
+    end = world.puller("status", str(world.file), "--to", "oci:m", "--scoped")
+    assert "up.example/team/app → oci:m/up.example/team/app" in end.out
 
 
 def test_a_file_of_regsync_is_read_as_it_is(world: Mirrored, tmp_path: Path) -> None:

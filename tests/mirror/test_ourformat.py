@@ -97,6 +97,7 @@ def test_a_limit_of_pruning_is_a_number_or_a_share() -> None:
         ("puller: 1\nmirrors:\n- from: *x\n  to: oci:/x", r"aliases.*sync.yaml:3.*quotes"),
         ("puller: 1\nmirrors:\n- from: a.example/*\n   to: [a]", r"no YAML.*sync.yaml:4.*not allowed in this context$"),
         ("puller: 1\nmirrors:\n- from: a\n  to: mirror/a", r"no registry.*sync.yaml:4.*docker.io/mirror/a"),
+        ("puller: 1\nmirrors:\n- from: a\n  to: oci:/srv/x:latest", r"read as a tag.*sync.yaml:4.*oci:/srv/x:latest"),
         ("puller: 1\nmirrors:\n- from: a\n  to: ./x", r"a path.*sync.yaml:4.*oci:\./x"),
         ("puller: 1\nmirrors:\n- from: a\n  to: /srv/x", r"a path.*sync.yaml:4.*oci:/srv/x"),
         ("puller: 1\nmirrors: " + "[" * 50 + "]" * 50, r"nested too deep"),

@@ -102,7 +102,9 @@ def test_images_go_below_the_destination(to: str, target: Place) -> None:
     assert config("quay.io: {images: {coreos/etcd: [v3]}}", destination(to)).mirrors[0].target == target
 
 
-@pytest.mark.parametrize("text", ["", "oci:", "a b", "b.example/UP", "http://b.example", "-/x"])
+@pytest.mark.parametrize(
+    "text", ["", "oci:", "oci:/x:1", "dir:/x", "./x", "skx", "a b", "b.example/UP", "http://b.example", "-/x"]
+)
 def test_what_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfig, match="--to"):
         destination(text)
