@@ -1,6 +1,6 @@
 """Forecast: what it would take to bring the images of a plan, by their manifests. What several need counts once."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from puller.ops.tasks import abreast
 
 WIDTH = 8
 MAX_DEPTH = 4
+MAX_KNOWN = 5_000  # documents at hand, about 100 MB; one that is wanted later is read again
 
 
 class Forecasting:
@@ -31,7 +32,7 @@ class Forecasting:
         self._bytes: Counter[str] = Counter()
         self._disk: Counter[str] = Counter()
         self._unknown = 0
-        self._documents: dict[Digest, Manifest | Index | None] = {}
+        self._documents: OrderedDict[Digest, Manifest | Index | None] = OrderedDict()
         self._fetched: set[Digest] = set()
         self._placed: set[tuple[str, Digest]] = set()
 
@@ -79,16 +80,19 @@ class Forecasting:
         await abreast({child.digest: child for child in fresh}.values(), ask, width=WIDTH)
 
     async def _read(self, image: "_Image", descriptor: Descriptor) -> Manifest | Index | None:
-        if descriptor.digest not in self._documents:
-            raw = await read_document(image.source, descriptor)
-            known: Manifest | Index | None = None
-            if descriptor.media_type not in SCHEMA1_MANIFESTS:
-                try:
-                    known = parse_manifest(raw, descriptor.media_type)
-                except InputError:  # of no kind that is known here
-                    known = None
-            self._documents[descriptor.digest] = known
-        return self._documents[descriptor.digest]
+        if descriptor.digest in self._documents:
+            return self._documents[descriptor.digest]
+        raw = await read_document(image.source, descriptor)
+        known: Manifest | Index | None = None
+        if descriptor.media_type not in SCHEMA1_MANIFESTS:
+            try:
+                known = parse_manifest(raw, descriptor.media_type)
+            except InputError:  # of no kind that is known here
+                known = None
+        self._documents[descriptor.digest] = known
+        if len(self._documents) > MAX_KNOWN:
+            self._documents.popitem(last=False)
+        return known
 
     def _count(self, image: "_Image", descriptor: Descriptor, *, is_document: bool) -> None:
         host, size = image.transfer.source.partition("/")[0], descriptor.size or 0

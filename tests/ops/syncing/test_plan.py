@@ -10,6 +10,7 @@ from puller.errors import NotFound
 from puller.mirror.plan import Plan
 from puller.model.event import Stumbled
 from puller.model.platform import Platform
+from puller.ops.syncing import forecast
 from tests.ops.syncing.mirroring import Image, indexed, made
 from tests.ops.syncing.story import DOWN, UP, Story, actions, item, mirror, patterns, story, tags
 
@@ -70,6 +71,13 @@ def test_what_goes_to_two_places_is_fetched_once_and_takes_room_twice(told: Stor
     size = sized(ONE) + sized(TWO)
     assert forecast.bytes == {"up.example": size}
     assert forecast.disk == {DOWN: size, "oci:/srv/app": size}
+
+
+def test_no_more_than_some_documents_are_kept_at_hand(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = told.plan(mirror(), mirror(target="oci:/srv/app", line=9)).forecast
+    monkeypatch.setattr(forecast, "MAX_KNOWN", 1)
+    assert told.plan(mirror(), mirror(target="oci:/srv/app", line=9)).forecast == whole
+    assert told.up.asked["get"] > 2  # read again
 
 
 def test_what_the_target_has_is_left_out_of_account(told: Story) -> None:
