@@ -30,6 +30,7 @@ from puller.model.sync import Manner
 from puller.ops.copy import Errand, copy
 from puller.ops.copying.local import LocalClaims
 from puller.ops.copying.places import Places, Spot
+from puller.ops.tasks import abreast
 from puller.store.disk import DiskStore
 from puller.store.opened import OpenedLayout
 
@@ -204,7 +205,6 @@ class _Copies:
         self._report = report
         self._claims = LocalClaims(places)
         self._blobs = anyio.CapacityLimiter(order.jobs)
-        self._images = anyio.CapacityLimiter(order.jobs)
         self._errors: list[PullerError] = []
         places.borrow_from(self._claims.lender)
 
@@ -215,23 +215,24 @@ class _Copies:
             assert source.root is not None
             await self._copy(self._sink.errand(source, source.root, self._word.text, source.tag, self._order.manner))
             return 0
-        async with anyio.create_task_group() as group:
-            for tag in tags:
-                group.start_soon(self._tag, source, tag)
+
+        async def one(tag: str) -> None:
+            await self._tag(source, tag)
+
+        await abreast(tags, one, width=self._order.jobs)
         if self._errors and self._sink.word.kind.endswith("-archive"):
             raise self._errors.pop()  # so that it does not appear
         return gravest([0, *map(exit_code, self._errors)])
 
     async def _tag(self, source: _From, tag: str) -> None:
-        async with self._images:
-            try:
-                opened = await self._places.source(source.place)
-                name = (source.reference or Reference("docker.io", "library/any")).with_tag(tag)
-                root = await opened.resolve(name)
-                await self._copy(self._sink.errand(source, root, self._word.text, tag, self._order.manner))
-            except PullerError as error:
-                self._errors.append(error)
-                self._screen.problem(error.at(reference=source.called(self._word.text, tag)))
+        try:
+            opened = await self._places.source(source.place)
+            name = (source.reference or Reference("docker.io", "library/any")).with_tag(tag)
+            root = await opened.resolve(name)
+            await self._copy(self._sink.errand(source, root, self._word.text, tag, self._order.manner))
+        except PullerError as error:
+            self._errors.append(error)
+            self._screen.problem(error.at(reference=source.called(self._word.text, tag)))
 
     async def _copy(self, errand: Errand) -> None:
         await copy(errand, self._places, claims=self._claims, limiter=self._blobs, report=self._report)
