@@ -1,5 +1,6 @@
 """Synclines: facts of a sync as text for people."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from puller.cli.lines import counted, short, size_text
@@ -96,7 +97,8 @@ def named(place: str, name: str) -> str:
 def plan_rows(items: Iterable[Item], *, everything: bool) -> list[tuple[str, str, str, str]]:
     """Action, image and where it goes, what it names, and why; without `everything` only what would change something.
 
-    Of what is only at the target, and of what is not wanted there, that one place is told.
+    Of what is only at the target, and of what is not wanted there, that one place is told. Registries list tags in any
+    order, people read them in that of their numbers.
     """
     dull = () if everything else ("unchanged", "out")
     return [
@@ -106,7 +108,7 @@ def plan_rows(items: Iterable[Item], *, everything: bool) -> list[tuple[str, str
             short(item.digest or item.there or "") or "-",
             printable(item.why),
         )
-        for item in items
+        for item in _in_order(items)
         if item.action not in dull
     ]
 
@@ -117,3 +119,16 @@ def _where(item: Item) -> str:
         return there
     here = printable(named(item.source, item.tag))
     return here if item.action == "out" else f"{here} → {there}"
+
+
+def _in_order(items: Iterable[Item]) -> list[Item]:
+    """By place, as they come, and there by tag."""
+    places: dict[tuple[int, str], int] = {}
+    placed = [(places.setdefault((item.line, item.target), len(places)), item) for item in items]
+    return [item for _, item in sorted(placed, key=lambda one: (one[0], _numbered(one[1].tag or one[1].name)))]
+
+
+def _numbered(tag: str) -> list[tuple[str, int]]:
+    """`v1.10` behind `v1.9`."""
+    words = re.findall(r"([^0-9]*)([0-9]*)", tag)
+    return [(word, int(digits or -1)) for word, digits in words]

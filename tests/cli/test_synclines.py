@@ -104,3 +104,13 @@ def test_a_plan_says_where_what_is_new_goes_and_where_something_would_go_away() 
         ("out", "up.example/app:1"),
     ]
     assert [row[0] for row in plan_rows(items, everything=False)] == ["new", "pruned"]
+
+
+def test_a_plan_is_read_by_place_and_by_the_numbers_of_tags() -> None:
+    tags = ["v1.10", "latest", "v1.9", "1", "v1.9-rc1", "v1"]
+    items = [replace(NEW, tag=tag, name=tag) for tag in tags] + [replace(NEW, target="oci:/m")]
+    shown = [row[1].partition(" → ") for row in plan_rows(items, everything=False)]
+    assert [source.rpartition(":")[2] for source, _, target in shown if target.startswith("down.example")] == [
+        *("1", "latest", "v1", "v1.9", "v1.9-rc1", "v1.10")
+    ]
+    assert shown[-1][2] == "oci:/m:1"
