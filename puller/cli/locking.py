@@ -1,6 +1,5 @@
 """Locking: what `puller lock` does with its words; and lock files read for other verbs."""
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 import click
 
 from puller.cli import interrupt
-from puller.cli.environment import mirror_state_path, surroundings
+from puller.cli.environment import mirror_state_path
 from puller.cli.failure import exit_code, gravest, show
 from puller.cli.lines import counted
 from puller.cli.naming import meant, short_names
@@ -18,11 +17,8 @@ from puller.cli.registries import open_client
 from puller.cli.screen import Plain
 from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig, PullerError
-from puller.mirror.config import Config, Place
-from puller.mirror.formats import read
+from puller.mirror.config import Config
 from puller.mirror.lockfile import MAX_BYTES, Lock
-from puller.mirror.skopeofile import is_skopeo
-from puller.mirror.yamlfile import load
 from puller.model.descriptor import Descriptor
 from puller.model.diskerror import disk_error
 from puller.model.reference import Reference
@@ -38,7 +34,7 @@ def lock_all(words: Sequence[str], file: Path, state: Path | None, access: Acces
     files = [word for word in dict.fromkeys(words) if Path(word).is_file() or _looks_like_a_file(word)]
     names = short_names()
     references = {word: names.to_ask(word) for word in dict.fromkeys(words) if word not in files}
-    configs = {word: _config(Path(word)) for word in files}
+    configs = {word: _config_in(Path(word)) for word in files}
 
     async def main() -> list[Locking]:
         parts = [await _configured(Path(word), config, state, access) for word, config in configs.items()]
@@ -132,14 +128,10 @@ async def _configured(file: Path, config: Config, folder: Path | None, access: A
                 return await lock_config(config, places, state, now=datetime.fromtimestamp(time.time(), UTC))
 
 
-def _config(file: Path) -> Config:
-    """The configuration; where a file of skopeo's is to bring images makes no difference."""
-    from puller.cli.syncing import MAX_CONFIG, read_bounded
+def _config_in(file: Path) -> Config:
+    from puller.cli.syncing import config_in  # only now: references alone need nothing of syncs
 
-    raw = read_bounded(file, MAX_CONFIG)
-    if is_skopeo(load(raw, str(file), aliases=True)):
-        return read(raw, str(file), Place("oci", os.fspath(file.absolute().parent)), scoped=True)
-    return read(raw, str(file), environment=surroundings())
+    return config_in(file)
 
 
 def _tell(problems: Iterable[Iterable[tuple[str, PullerError]]]) -> int:

@@ -24,7 +24,7 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.errors import InvalidConfig, InvalidReference, PullerError
-from puller.mirror.config import COLON, Config, Host, Mirror, Place
+from puller.mirror.config import COLON, Config, Mirror, Place
 from puller.mirror.formats import read
 from puller.mirror.lockfile import Lock
 from puller.mirror.plan import MAX_BYTES as MAX_PLAN
@@ -230,15 +230,17 @@ def apply_plan(order: Order) -> int:
             report=session.report,
         )
 
-    return _run(made_of, Config((), hosts_in(made_of.file)), work)
+    return _run(made_of, Config((), config_in(made_of.file).hosts), work)
 
 
-def hosts_in(file: Path) -> dict[str, Host]:
-    """How registries are to be spoken to by a configuration of any kind. Raises InvalidConfig."""
+def config_in(file: Path) -> Config:
+    """A configuration of any kind, where it makes no difference where to: a file of skopeo's does not say.
+
+    Raises InvalidConfig.
+    """
     raw = read_bounded(file, MAX_CONFIG)
-    # A file of skopeo's does not say where to, which makes no difference here.
     to = Place("oci", str(file.absolute().parent)) if is_skopeo(load(raw, str(file), aliases=True)) else None
-    return read(raw, str(file), to, scoped=to is not None, environment=surroundings()).hosts
+    return read(raw, str(file), to, scoped=to is not None, environment=surroundings())
 
 
 def _run(order: Order, config: Config, work: Callable[[Session], Awaitable[SyncReport]]) -> int:

@@ -17,7 +17,7 @@ from puller.cli.lines import counted, short, size_text
 from puller.cli.options import Access
 from puller.cli.registries import open_client
 from puller.cli.screen import Plain
-from puller.cli.syncing import hosts_in, kind_code
+from puller.cli.syncing import config_in, kind_code
 from puller.cli.synclines import facts_text, named
 from puller.cli.table import aligned
 from puller.errors import InvalidConfig, PullerError
@@ -155,12 +155,12 @@ def _folder_of(run: str, words: Words) -> Path:
 def _hosts(run: str, words: Words, state: State) -> Mapping[str, Host]:
     """How registries are spoken to: as --config says, else as the configuration of the run does now."""
     if words.config is not None:
-        return hosts_in(words.config)
+        return config_in(words.config).hosts
     config = next((row.config for row in state.runs(MANY) if row.run == run), "")
     if not Path(config).is_absolute():
         return {}
     try:
-        return hosts_in(Path(config))
+        return config_in(Path(config)).hosts
     except PullerError as error:
         _warn([f"how registries are to be spoken to is not known: {error}"])
         return {}
