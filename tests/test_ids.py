@@ -1,4 +1,4 @@
-"""Every threat and fault that concerns pulling and unpacking has a test, or a case of one, named by its id."""
+"""Every threat and fault that concerns pulling, unpacking and syncing has a test, or a case of one, named by its id."""
 
 import re
 from functools import cache
@@ -7,18 +7,18 @@ import pytest
 
 from tests.conftest import ROOT
 
-FAULTS = [f"n{number}" for number in range(1, 35)] + ["l1", "l2", "l3", "l4", "l7"]
+FAULTS = [f"n{number}" for number in range(1, 35)] + ["l1", "l2", "l3", "l4", "l6", "l7"]
 THREATS = [
-    *("a1", "a2", "a3", "a4", "a6", "a7", "a8", "a9"),
+    *(f"a{number}" for number in range(1, 10)),
     *(f"b{number}" for number in range(1, 21)),
-    *(f"c{number}" for number in range(1, 20)),
-    *("c21", "c22", "c23"),
+    *(f"c{number}" for number in range(1, 24)),
     *(f"d{number}" for number in (*range(1, 10), 11)),
     *(f"e{number}" for number in range(1, 16)),
     *(f"f{number}" for number in range(1, 15)),
     *(f"g{number}" for number in range(1, 10)),
+    *("h1", *(f"h{number}" for number in range(3, 9))),  # h2 is of those who serve content
 ]
-PROMISES = ["r3", "r4", "r10", "r11"]
+PROMISES = ["r3", "r4", "r5", "r8", "r10", "r11", "r12", "r13"]
 _NAMED = re.compile(r"^\s*(?:async )?def (test_[a-z0-9_]+)", re.MULTILINE)
 _CASE = re.compile(r"\b(?:story|attack|refused|Vector)\(\s*f?\"([a-z0-9_]+)")  # of tests/rootfs: attacks as data
 
