@@ -45,6 +45,7 @@ from puller.model.event import (
 from puller.model.exchange import Traced
 from puller.model.platform import Platform
 from puller.model.reference import Reference
+from puller.model.sync import Item
 from puller.model.text import printable
 
 Style: TypeAlias = Literal["people", "json", "quiet"]
@@ -99,6 +100,9 @@ def screen_for(style: Style, *, several: bool) -> Screen:
 class Quiet:
     """Only what was pulled, and what failed."""
 
+    def __init__(self) -> None:
+        self._held: set[tuple[str, str, str]] = set()
+
     def show(self, event: Event) -> None:
         if isinstance(event, Traced):
             self.note(debug_line(event))
@@ -114,6 +118,8 @@ class Quiet:
         match event:
             case Settled() if event.item.error is not None:
                 self.note(failed_line(event.item))
+            case Settled() if event.item.action in ("waiting", "kept"):
+                self._stayed(event.item)
             case Settled():
                 if line := item_line(event.item):
                     self.result(line)
@@ -123,6 +129,13 @@ class Quiet:
                 self.note(mirrored_line(event))
             case Synced():
                 self.note(synced_line(event.report))
+
+    def _stayed(self, item: Item) -> None:
+        """One of the tags that were not pruned: of thousands for one reason the sums tell."""
+        reason = item.target, item.action, item.why
+        if reason not in self._held and (line := item_line(item)):
+            self.result(line)
+        self._held.add(reason)
 
     def flow(self, event: Event) -> None:
         return None
@@ -150,6 +163,7 @@ class Told(Quiet):
     """What plain lines and bars have in common: the lines that stay."""
 
     def __init__(self, *, several: bool) -> None:
+        super().__init__()
         self._several = several
         self._early: dict[Subject, list[Verified]] = {}
         self._planned: set[Subject] = set()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from puller.cli.screen import Quiet
 from puller.cli.synclines import (
     counts_text,
     failed_line,
@@ -14,7 +15,7 @@ from puller.cli.synclines import (
     stumbled_line,
     synced_line,
 )
-from puller.model.event import Mirrored
+from puller.model.event import Mirrored, Settled
 from puller.model.sync import Carried, Item, SyncReport
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -114,3 +115,11 @@ def test_a_plan_is_read_by_place_and_by_the_numbers_of_tags() -> None:
         *("1", "latest", "v1", "v1.9", "v1.9-rc1", "v1.10")
     ]
     assert shown[-1][2] == "oci:/m:1"
+
+
+def test_of_tags_that_stay_for_one_reason_the_first_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Quiet()
+    for name, why in (("1", "too many would go"), ("2", "too many would go"), ("3", "the list is empty")):
+        screen.show(Settled(Item("up/app", name, "down/app", name, "kept", why)))
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["kept      down/app:1  too many would go", "kept      down/app:3  the list is empty"]
