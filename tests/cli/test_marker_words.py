@@ -70,23 +70,23 @@ class Stage:
     def _set_up(self, place: str) -> None:
         host, home = self.registry.host, self._folder / "home"
         if place in ("docker", "authfile"):
-            self._put(self._authfile(home, place), json.dumps({"auths": {host: {"auth": ENCODED}}}))
+            self.keep_secret(self._authfile(home, place), json.dumps({"auths": {host: {"auth": ENCODED}}}))
         elif place == "identity token":
-            self._put(self._authfile(home, place), json.dumps({"auths": {host: {"identitytoken": MARKER}}}))
+            self.keep_secret(self._authfile(home, place), json.dumps({"auths": {host: {"identitytoken": MARKER}}}))
         elif place == "netrc":
-            self._put(home / ".netrc", f"machine {host} login me password {MARKER}\n")
+            self.keep_secret(home / ".netrc", f"machine {host} login me password {MARKER}\n")
             self._words.append("--netrc")
         elif place == "hosts.toml":
             text = f'[host."http://{host}".header]\nX-Api-Key = "{MARKER}"\nAuthorization = "Basic {ENCODED}"\n'
-            self._put(self._folder / "root" / "etc" / "containerd" / "certs.d" / host / "hosts.toml", text)
+            self.keep_secret(self._folder / "root" / "etc" / "containerd" / "certs.d" / host / "hosts.toml", text)
         elif place == "proxy":  # there is none: it cannot be reached
             self._words += ["--proxy", f"http://me:{MARKER}@127.0.0.1:9"]
-        else:
+        elif "helper" in place:
             body = answering("me", MARKER) if place == "helper" else f"echo {MARKER}; echo {MARKER} >&2; exit 1"
             shelf = Shelf(self._folder / "bin")
             shelf.add("fake", body)
             self._kept.add(shelf.folder / "docker-credential-fake")
-            self._put(home / ".docker" / "config.json", json.dumps({"credsStore": "fake"}))
+            self.keep_secret(home / ".docker" / "config.json", json.dumps({"credsStore": "fake"}))
 
     def _authfile(self, home: Path, place: str) -> Path:
         if place != "authfile":
@@ -94,7 +94,12 @@ class Stage:
         self._words += ["--authfile", str(home / "auth.json")]
         return home / "auth.json"
 
-    def _put(self, path: Path, text: str) -> None:
+    def has_said(self, *words: str) -> bool:
+        """Whether all of these were printed."""
+        return all(any(word in text for text in self._seen) for word in words)
+
+    def keep_secret(self, path: Path, text: str) -> None:
+        """Put a file of the user's with a secret in it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o600)
