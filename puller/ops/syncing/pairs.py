@@ -13,6 +13,7 @@ from puller.model.sync import Manner
 from puller.model.text import printable
 from puller.ops.syncing.places import Places
 
+_PARTS = {"blobs", "index.json", "oci-layout"}  # of a directory of images
 MAX_NAMED = 5  # names of a catalog that are no names, each with a warning of its own
 Warn = Callable[[str], None]
 
@@ -116,10 +117,12 @@ class Expansion:
             try:
                 source = Reference(registry, repository)
                 target = target_of(mirror, source.name, match[1])
-            except InvalidReference:
+            except InvalidReference as error:
                 strange += 1
                 if strange <= MAX_NAMED:
-                    self._warn(f"the catalog of {registry} lists what is no name: {printable(repository)}")
+                    self._warn(
+                        f"the catalog of {registry} lists what is no name: {printable(repository)}: {error.what}"
+                    )
                 continue
             seen.add(repository)
             yield Pair(mirror, source.name, target)
@@ -142,9 +145,11 @@ def target_of(mirror: Mirror, source: str, stood: str) -> str:
     directory = _absolute(place.name)
     if place.kind == "store":
         return f"store:{directory}#{source}"
+    if not _PARTS.isdisjoint(stood.split("/")):  # it would lie within another's directory of images (THREATS A6)
+        raise InvalidReference("no directory of images can have that name", got=stood)
     if "*" in place.name:
-        return f"oci:{directory.replace('*', stood)}"
-    return f"oci:{directory}/{stood}" if stood else f"oci:{directory}"
+        return f"oci:{normpath(directory.replace('*', stood))}"
+    return f"oci:{normpath(f'{directory}/{stood}')}"
 
 
 def reached(mirror: Mirror, targets: Set[str]) -> Set[str]:

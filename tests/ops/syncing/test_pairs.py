@@ -97,6 +97,21 @@ def test_a5_what_is_no_name_in_a_catalog_is_passed_over_and_told(name: str) -> N
     assert len(heard.warnings) == (1 if name else 0)
 
 
+@pytest.mark.parametrize("name", ["app/blobs/sha256", "app/index.json", "app/oci-layout/x", "blobs"])
+def test_a6_no_repository_comes_to_lie_within_the_directory_of_another(name: str) -> None:
+    lanes, heard = expanded(mirror(source="up.example/*", target="oci:/srv/mirror"), catalog=[name, "app", "app/b"])
+    assert pairs(lanes) == [("up.example/app", "oci:/srv/mirror/app"), ("up.example/app/b", "oci:/srv/mirror/app/b")]
+    assert [name in warning for warning in heard.warnings] == [True]
+    lanes, _ = expanded(mirror(source="up.example/*", target="down.example/*"), catalog=[name])
+    assert pairs(lanes) == [(f"up.example/{name}", f"down.example/{name}")]
+
+
+def test_one_directory_has_one_name_however_the_star_is_written() -> None:
+    one, two = (mirror(source=f"up.example/{star}", target="oci:/srv/mirror") for star in ("team*", "team/*"))
+    lanes, _ = expanded(one, two, catalog=["team/app"])
+    assert [lane.target for lane in lanes] == ["oci:/srv/mirror/app"]
+
+
 def test_many_names_that_are_none_are_counted_and_not_all_told() -> None:
     _, heard = expanded(mirror(source="up.example/*", target="down.example/*"), catalog=[f"NO{n}" for n in range(1000)])
     assert heard.warnings[-2:] == [
