@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -176,5 +176,6 @@ async def _live(scheduled: Scheduled, rhythm: Rhythm) -> bool:
 
 
 def tell(line: str) -> None:
-    """Say what the daemon does, on stderr: what runs bring goes to stdout."""
-    click.echo("\n".join(printable(one, limit=2000) for one in line.splitlines()), err=True)
+    """Say what the daemon does, on stderr: what runs bring goes to stdout. That nobody reads it ends no daemon."""
+    with suppress(OSError):
+        click.echo("\n".join(printable(one, limit=2000) for one in line.splitlines()), err=True)

@@ -6,7 +6,7 @@
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -179,8 +179,9 @@ def _locked(order: Order, places: Places, report: Report) -> Opener:
         return places
     from puller.ops.syncing.locked import LockedPlaces
 
-    for text in order.locked(lock)[1]:
-        report(Warned(order.called, text))
+    with suppress(InvalidConfig):  # a daemon reads the file when it is told to: it may be wrong by now
+        for text in order.locked(lock)[1]:
+            report(Warned(order.called, text))
     return LockedPlaces(places, lock)
 
 

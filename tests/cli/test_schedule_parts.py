@@ -1,8 +1,10 @@
 """What a scheduled sync is made of at the command line: time zones, kept reports, numbers, words."""
 
+import io
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from puller.cli.metering import families, pages
 from puller.cli.reportdir import ReportDir
+from puller.cli.scheduling import tell
 from puller.cli.zone import local_zone
 from puller.errors import InvalidConfig
 from puller.model.event import Settled
@@ -158,3 +161,15 @@ def test_health_is_a_status_and_the_reasons() -> None:
     ill = healthz()
     assert ill.status == 503
     assert [one["what"] for one in json.loads(ill.text)["wrong"]] == ["the loop stands still", "mirrors are overdue"]
+
+
+class Gone(io.StringIO):
+    """Whoever has read this does so no more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_that_nobody_reads_what_a_daemon_says_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Gone())
+    tell("ending")
