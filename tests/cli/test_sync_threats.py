@@ -14,6 +14,7 @@ from testregistry.body import BytesBody
 from testregistry.journal import Request
 from tests.cli.conftest import Puller
 from tests.cli.mirrored import Mirrored, image, mirrored
+from tests.peak import forget_peak, peak
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
@@ -170,6 +171,27 @@ def test_h4_a_list_of_more_than_a_million_tags_is_refused_and_costs_little(world
     assert end.code == 1
     assert_app_is_as_it_was(world, "ProtocolViolation")
     assert world.up.journal.count(kind="tags", repository="app") <= 11
+
+
+def test_h4_a_million_tags_of_which_one_is_wanted_cost_seconds_and_some_memory(world: Mirrored) -> None:
+    size = 99_999
+
+    def million(request: Request) -> Answer:
+        start = int(request.query.partition("last=")[2] or 0)
+        tags = ["1", *(f"t{number}" for number in range(start + 1, start + size))]
+        more = start + size < 10 * size
+        link = (("Link", f'<{request.path}?last={start + size}>; rel="next"'),) if more else ()
+        return page({"name": "app", "tags": tags}, *link)
+
+    world.write("app", tags={"allow": ["1"]}, prune={"enabled": True})
+    world.up.faults.append(listing(million))
+    forget_peak()
+    before, started = peak(), time.monotonic()
+    end = world.sync()
+    assert end.code == 0, end.err
+    assert world.actions("app") == {"1": "unchanged", "old": "pruned"}
+    assert time.monotonic() - started < 60
+    assert peak() - before < 600 << 10  # KiB, with what the registry needs to say all that
 
 
 def test_h4_pages_without_end_come_to_an_end(world: Mirrored) -> None:
