@@ -85,6 +85,7 @@ class _Undoing:
         self._claims = claims
         self._limiter = limiter
         self._report = report
+        self._moves: dict[str, dict[str, list[Tombstone]]] = {}
 
     async def undo(self, tombstone: Tombstone) -> Undone:
         try:
@@ -115,13 +116,19 @@ class _Undoing:
     def _taken(self, tombstone: Tombstone, found: Digest, known: Known | None) -> str:
         """Why what the tag names now is not to be touched; empty where that is what the run itself has put there."""
         if tombstone.kind == "overwritten" and known is not None and known.root == str(found):
-            later = [
-                one.run
-                for one in self._state.buried_at(tombstone.target)
-                if (one.name, one.kind) == (tombstone.name, "overwritten") and one.at > tombstone.at
-            ]
+            moves = self._moves_at(tombstone.target).get(tombstone.name, ())
+            later = [one.run for one in moves if one.at > tombstone.at]
             return f"run {later[0]} moved it again: undo that one first" if later else ""
         return f"it names {found} by now, which that run did not put there"
+
+    def _moves_at(self, target: str) -> dict[str, list[Tombstone]]:
+        """What runs have moved at a place, by tag, as it was when this began."""
+        if target not in self._moves:
+            found = self._moves[target] = {}
+            for one in self._state.buried_at(target):
+                if one.kind == "overwritten":
+                    found.setdefault(one.name, []).append(one)
+        return self._moves[target]
 
     async def _put(self, tombstone: Tombstone, target: ImageTarget) -> int:
         """Put the manifest under its tag, when all that it needs is there again; bytes that came from its source."""

@@ -21,6 +21,7 @@ from puller.stream.sink import Chunk
 
 MAX_LENT = 64 << 20  # bytes
 MAX_KNOWN = 1_000_000  # digests
+MAX_PLACES = 100  # of one digest, the latest: a base of ten thousand repositories must not be looked for in all of them
 _HERE = ("oci:", "store:")  # what is read again without a network
 _FILES = ("oci-archive:", "docker-archive:")  # not to be read before they are whole
 
@@ -86,7 +87,7 @@ class LocalClaims:
         known = self._places.pop(digest, ())
         if not known and self._noted is not None:
             self._noted(digest, place)
-        self._places[digest] = known if place in known else (*known, place)
+        self._places[digest] = known if place in known else (*known[1 - MAX_PLACES :], place)
         if len(self._places) > self._max_known:
             self._places.popitem(last=False)
 

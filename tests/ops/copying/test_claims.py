@@ -9,7 +9,7 @@ from puller.contracts.images import ImageSource
 from puller.errors import Unauthorized
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.ops.copying.claims import LocalClaims
+from puller.ops.copying.claims import MAX_PLACES, LocalClaims
 from puller.ops.copying.reading import read_document
 from tests.ops.copying.scene import IMAGE, described, scene
 
@@ -38,6 +38,15 @@ class Named:
 async def near(claims: LocalClaims, digest: Digest) -> str | None:
     async with claims.claim(digest) as held:
         return None if held.fetcher is None else getattr(held.fetcher, "place", "lent")
+
+
+async def test_of_one_digest_the_latest_places_are_remembered() -> None:
+    claims = LocalClaims()
+    for number in range(MAX_PLACES + 5):
+        async with claims.claim(ONE) as held:
+            await held.arrived(f"host/app{number}")
+    places = [number for number in range(MAX_PLACES + 5) if claims.is_at(ONE, f"host/app{number}")]
+    assert places == list(range(5, MAX_PLACES + 5))
 
 
 async def test_a_digest_is_had_by_one_at_a_time_and_others_at_once() -> None:
