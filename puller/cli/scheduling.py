@@ -39,6 +39,7 @@ from puller.ops.syncing.turns import Ran, keyed, turns_of
 from puller.registry.client import RegistryClient
 
 FEW = 5  # mirrors named in one line
+CROWD = 128  # images that a cluster is given at a time: as many as a run looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Scheduled:
                 for text in state.warnings:
                     screen.note(f"warning: {text}")
                 async with opened(order, config, state, hear) as session:
-                    carrier = self.brake.on(session.carrier, jobs=order.jobs or config.jobs)
+                    jobs = CROWD if order.cluster is not None else order.jobs or config.jobs
+                    carrier = self.brake.on(session.carrier, jobs=jobs)
                     report = await run_once(replace(session, carrier=carrier), mirrors)
                     self._look_at_quotas(session.client, report)
                 try:

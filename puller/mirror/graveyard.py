@@ -94,8 +94,11 @@ class Graveyard:
             torn = document is None
             if document is None:
                 continue
-            if "exhumed" in document:
-                found.pop(tuple(document["exhumed"]), None)
+            if (exhumed := document.get("exhumed")) is not None:
+                if isinstance(exhumed, list) and all(isinstance(part, str) for part in exhumed):
+                    found.pop(tuple(exhumed), None)
+                else:
+                    self.damaged += 1
             elif (tombstone := _decoded(document)) is None:
                 self.damaged += 1
             else:

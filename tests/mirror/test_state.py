@@ -1,8 +1,10 @@
 """What is remembered comes back as it was, or not at all."""
 
+import json
 import os
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -378,3 +380,15 @@ def test_h6_tombstones_that_cannot_be_read_are_said_aloud(folder: Path) -> None:
         assert state.warnings == (
             f"1 of the tombstones in {folder} cannot be read: what they kept cannot be brought back",
         )
+
+
+@pytest.mark.parametrize("exhumed", [5, None, {}, "x", [1, 2], [["r"], "t", "n", "pruned"]])
+def test_h6_a_line_of_tombstones_that_says_nonsense_is_passed_over(folder: Path, exhumed: object) -> None:
+    with State.open(folder) as state:
+        state.bury(GRAVE)
+    text = json.dumps({"exhumed": exhumed}).encode()
+    with (folder / graveyard.NAME).open("ab") as file:
+        file.write(b"%08x %s\n" % (zlib.crc32(text), text))
+    with State.open(folder) as state:
+        assert state.tombstones(GRAVE.run) == [GRAVE]
+        assert "1 of the tombstones" in state.warnings[0]
