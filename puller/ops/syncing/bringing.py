@@ -7,7 +7,15 @@ from typing import TypeAlias
 
 import anyio
 
-from puller.errors import ContentCorrupt, ContentMissing, NotFound, PullerError, RateLimited, VerificationError
+from puller.errors import (
+    ContentCorrupt,
+    ContentMissing,
+    InvalidConfig,
+    NotFound,
+    PullerError,
+    RateLimited,
+    VerificationError,
+)
 from puller.mirror.known import Known, Tombstone, manner_text
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
@@ -61,6 +69,7 @@ class Bringing:
         transfer = item.transfer
         assert transfer is not None
         try:
+            self._check_backup(transfer)
             async with self._turn(transfer), self._granted(transfer, reserve):
                 buried, warnings = await self._bury(transfer)
                 carried = await self._carrier.carry(transfer)
@@ -110,6 +119,13 @@ class Bringing:
                 what = "left for a later run: fewer pulls are granted than are to be left"
                 raise RateLimited(what, wanted=f"{reserve} in reserve", got=f"{left} left", host=host)
             yield
+
+    def _check_backup(self, transfer: Transfer) -> None:
+        """A tag that syncs bring is none to keep others under. Raises InvalidConfig."""
+        backup = transfer.backup
+        if backup is not None and self._state.known(transfer.target, backup) is not None:
+            what = "the backup of a tag would overwrite one that syncs bring"
+            raise InvalidConfig(what, got=backup, reference=f"{transfer.target}:{transfer.tag}")
 
     async def _bury(self, transfer: Transfer) -> tuple[Tombstone | None, tuple[str, ...]]:
         """Keep what a tag names before something else does; a warning where that cannot be had any more."""

@@ -136,6 +136,15 @@ def test_a_backup_tag_is_named_after_the_tag_it_keeps(told: Story) -> None:
     assert (transfer.backup, transfer.replaces) == ("old-1", str(ONE.descriptor.digest))
 
 
+def test_no_backup_goes_over_a_tag_that_is_brought(told: Story) -> None:
+    told.sync(mirror(backup="2"))
+    told.up.put(THREE, "1")
+    error = item(told.sync(mirror(backup="2")), "1").error
+    assert error is not None
+    assert (error["error"], error["got"]) == ("InvalidConfig", "2")
+    assert told.down.names == {"1": ONE.descriptor, "2": TWO.descriptor}
+
+
 def test_what_somebody_else_has_moved_at_the_target_is_put_right(told: Story) -> None:
     told.sync(mirror())
     told.down.put(THREE, "1")
