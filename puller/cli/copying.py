@@ -99,7 +99,8 @@ def copy_all(order: Order, *, store: Path | None, report_file: Path | None, styl
         async def main() -> int:
             from puller.cli.registries import open_client
 
-            async with open_client(order.access, jobs=order.jobs, report=listen) as client:
+            targets = {sink.reference.registry} if target.kind == "registry" and sink.reference is not None else set()
+            async with open_client(order.access, jobs=order.jobs, report=listen, targets=targets) as client:
                 async with open_places(client, store, made=_made_for(target)) as places:
                     return await _Copies(order, source, sink, places, store, screen, listen).run()
 

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Whose workers bring images, how registries are to be spoken to, and how many blobs flow at once on each."""
+    """Whose workers bring images, how registries are to be spoken to, how many blobs flow at once on each, and which
+    registries they go to.
+    """
 
     address: str
     access: Access
     hosts: Mapping[str, Host]
     jobs: int
+    targets: frozenset[str] = frozenset()
 
 
 @asynccontextmanager
@@ -46,7 +49,7 @@ async def open_crew(crew: Crew, places: Places, claims: LocalClaims, report: Rep
     def here(shared: Claims) -> Carrier:
         return LocalCarrier(places, claims=shared, jobs=crew.jobs, report=report)
 
-    opened = partial(open_carrier, crew.access, dict(crew.hosts), crew.jobs)
+    opened = partial(open_carrier, crew.access, dict(crew.hosts), crew.jobs, crew.targets)
     async with cluster(crew.address, uuid4().hex, opened, here=here, local=claims) as carrier:
         yield carrier
 
@@ -61,13 +64,13 @@ def _refuse_secrets(access: Access) -> None:
 
 @asynccontextmanager
 async def open_carrier(
-    access: Access, hosts: Mapping[str, Host], jobs: int, scheduler: "Scheduler", run: str
+    access: Access, hosts: Mapping[str, Host], jobs: int, targets: frozenset[str], scheduler: "Scheduler", run: str
 ) -> AsyncIterator[Carrier]:
     """What each worker opens: its own accounts, certificates and limits. Raises InvalidConfig."""
     from puller.ops.syncing.sharing import ClusterClaims
 
     async with (
-        open_client(access, jobs=jobs, report=unheard, hosts=hosts) as client,
+        open_client(access, jobs=jobs, report=unheard, hosts=hosts, targets=targets) as client,
         open_places(client) as places,
     ):
         local = LocalClaims(places)

@@ -123,7 +123,9 @@ async def _configured(file: Path, config: Config, folder: Path | None, access: A
 
     report = Plain(several=True).show
     with State.read(folder or mirror_state_path(file)) as state:
-        async with open_client(access, jobs=config.jobs, report=report, hosts=config.hosts) as client:
+        async with open_client(
+            access, jobs=config.jobs, report=report, hosts=config.hosts, targets=config.targets
+        ) as client:
             async with open_places(client) as places:
                 return await lock_config(config, places, state, now=datetime.fromtimestamp(time.time(), UTC))
 

@@ -3,7 +3,7 @@
 Apart from `rooms`, because aiohttp takes longer to load than many a verb to run that needs no registry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from puller.cli.environment import (
@@ -18,7 +18,7 @@ from puller.cli.options import Access
 from puller.contracts.access import Keyring, Routes
 from puller.errors import InvalidConfig
 from puller.mirror.config import Host
-from puller.mirror.hosts import HostKeyring, HostRoutes
+from puller.mirror.hosts import HostKeyring, HostRoutes, RoutesApart
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
@@ -44,10 +44,12 @@ def open_client(
     keyring: Keyring | None = None,
     foreign_layers: bool = False,
     hosts: Mapping[str, Host] | None = None,
+    targets: Collection[str] = (),
 ) -> RegistryClient:
     """A registry client with the accounts of `keyring`, else of this user.
 
     `hosts`: what a configuration says of registries; options come before that, what is set up elsewhere after it.
+    `targets` are registries that are brought to: as mirrors of others they are not asked.
     Raises InvalidConfig for what is no `host:port`, and for logins and certificates that are not there.
     """
     for host in access.plain_http:
@@ -59,6 +61,8 @@ def open_client(
     if hosts:
         accounts = HostKeyring(accounts, hosts, surroundings(), _beginning)
         routes = HostRoutes(routes, hosts, trust_in)
+    if targets:
+        routes = RoutesApart(routes, targets)
     return RegistryClient(
         keyring=accounts,
         routes=routes,

@@ -149,12 +149,12 @@ class Session:
 @asynccontextmanager
 async def opened(order: Order, config: Config, state: State, report: Report) -> AsyncIterator[Session]:
     """All that runs of `config` need, until the block ends. Raises InvalidConfig for settings that are no good."""
-    jobs = order.jobs or config.jobs
+    jobs, targets = order.jobs or config.jobs, config.targets
 
     async def store(folder: str) -> DiskStore:
         return await open_store(Path(folder) if folder else None)
 
-    async with open_client(order.access, jobs=jobs, report=report, hosts=config.hosts) as client:
+    async with open_client(order.access, jobs=jobs, report=report, hosts=config.hosts, targets=targets) as client:
         async with Places(client, stores=store) as places:
             claims = LocalClaims(places, noted=partial(_noted, state))
             places.borrow_from(
@@ -167,7 +167,7 @@ async def opened(order: Order, config: Config, state: State, report: Report) -> 
                 return
             from puller.cli.crew import Crew, open_crew  # not everybody has installed what it needs
 
-            crew = Crew(order.cluster, order.access, config.hosts, jobs)
+            crew = Crew(order.cluster, order.access, config.hosts, jobs, targets)
             async with open_crew(crew, places, claims, report) as spread:
                 yield Session(config, order.called, client, opener, spread, state, report)
 
@@ -231,7 +231,7 @@ def apply_plan(order: Order) -> int:
             report=session.report,
         )
 
-    return _run(made_of, Config((), config_in(made_of.file).hosts), work)
+    return _run(made_of, config_in(made_of.file), work)
 
 
 def config_in(file: Path) -> Config:

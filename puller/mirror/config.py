@@ -110,3 +110,9 @@ class Config:
     mirrors: tuple[Mirror, ...]
     hosts: dict[str, Host] = field(default_factory=dict)
     jobs: int = 3
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The registries (`host[:port]`) that are brought to."""
+        places = (mirror.target for mirror in self.mirrors)
+        return frozenset(place.name.partition("/")[0] for place in places if place.kind == "registry")

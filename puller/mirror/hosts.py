@@ -1,6 +1,6 @@
 """Hosts: what a configuration of syncs says of registries, before what is set up on the machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -55,6 +55,25 @@ class HostRoutes:
         if host.plain_http:
             return replace(endpoint, protection=Protection.PLAIN)
         return replace(endpoint, protection=Protection.ANY) if host.insecure else endpoint
+
+
+class RoutesApart:
+    """Routes like `routes`, without those mirrors that are `targets`, by `host[:port]`: what is brought to a registry
+    would else be asked what it is to be, and never change again.
+    """
+
+    def __init__(self, routes: Routes, targets: Collection[str]) -> None:
+        self._routes = routes
+        self._targets = frozenset(targets)
+
+    def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
+        """See Routes."""
+        found = self._routes.endpoints(reference)
+        return tuple(one for one in found if not (one.is_mirror and one.registry in self._targets)) or found[-1:]
+
+    def home(self, reference: Reference) -> Endpoint:
+        """See Routes."""
+        return self._routes.home(reference)
 
 
 class HostKeyring:
