@@ -97,13 +97,14 @@ class Expansion:
         """The pairs of one mirror. Raises InvalidConfig, RegistryError."""
         name = mirror.source.name
         if "*" not in name:
-            yield Pair(mirror, name, target_of(mirror, name, ""))
+            yield _apart(Pair(mirror, name, target_of(mirror, name, "")))
             return
         registry, _, pattern = name.partition("/")
         if "*" in registry or pattern.count("*") != 1 or mirror.target.name.count("*") > 1:
             what = "one `*` is all that a repository may hold, and none stands in a registry's name"
             raise InvalidConfig(what, where=f"line {mirror.line}", got=name)
         shape = re.compile("(.+)".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+        is_nested = shape.fullmatch(target_of(mirror, name, "x").removeprefix(f"{registry}/")) is not None
         strange = 0
         unmatched = {rule.pattern for rule in mirror.repositories.allow}
         seen: set[str] = set()
@@ -124,14 +125,23 @@ class Expansion:
                         f"the catalog of {registry} lists what is no name: {printable(repository)}: {error.what}"
                     )
                 continue
+            if is_nested and reached(mirror, {source.name}):
+                continue  # its own work: each run would bring it once more, and deeper
             seen.add(repository)
-            yield Pair(mirror, source.name, target)
+            yield _apart(Pair(mirror, source.name, target))
         if strange > MAX_NAMED:
             self._warn(f"the catalog of {registry} lists {strange} names that are none")
         if not seen:
             self._warn(f"{name} names no repository")
         for pattern in sorted(unmatched):
             self._warn(f"{name}: no repository is allowed by {pattern or repr('')}")
+
+
+def _apart(pair: Pair) -> Pair:
+    """The same. Raises InvalidConfig where its tags would be brought to themselves, and pruned where they come from."""
+    if pair.source == pair.target and pair.mirror.renamed is None:
+        raise InvalidConfig("a repository is no mirror of itself", where=f"line {pair.mirror.line}", got=pair.source)
+    return pair
 
 
 def target_of(mirror: Mirror, source: str, stood: str) -> str:

@@ -13,7 +13,7 @@ from puller.mirror.config import Mirror, Place, Prune
 from puller.mirror.selection import NameRule
 from puller.ops.syncing.pairs import Expansion, Lane, among, reached, target_of
 from tests.ops.syncing.mirroring import Shelves
-from tests.ops.syncing.story import mirror, patterns
+from tests.ops.syncing.story import mirror, patterns, tags
 
 
 class Listener:
@@ -165,6 +165,30 @@ def test_mirrors_that_are_not_run_are_looked_at_where_one_prunes_at_their_place(
 )
 def test_it_is_known_which_mirrors_may_come_to_a_place(one: Mirror, target: str, is_reached: bool) -> None:
     assert reached(one, {target, "elsewhere.example/x"}) == ({target} if is_reached else set())
+
+
+def test_a_repository_is_no_mirror_of_itself() -> None:
+    lanes, heard = expanded(mirror(target="up.example/app"))
+    assert lanes == []
+    assert [error.what for _, error in heard.troubles] == ["a repository is no mirror of itself"]
+    renamed = mirror(target="up.example/app", renamed="stable", tags=tags("1"))
+    assert [lane.target for lane in expanded(renamed)[0]] == ["up.example/app"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "catalog", "brought"),
+    [
+        ("up.example/*", "up.example/copy/*", ["app", "copy/app"], ["app"]),
+        ("up.example/team/*", "up.example/team/old/*", ["team/app", "team/old/app"], ["team/app"]),
+        ("up.example/team/*", "up.example/*", ["team/app", "app"], ["team/app"]),
+        ("up.example/*", "down.example/copy/*", ["app", "copy/app"], ["app", "copy/app"]),
+    ],
+)
+def test_what_a_mirror_has_brought_within_its_own_pattern_is_not_brought_again(
+    source: str, target: str, catalog: list[str], brought: list[str]
+) -> None:
+    lanes, _ = expanded(mirror(source=source, target=target), catalog=catalog)
+    assert [pair[0].removeprefix("up.example/") for pair in pairs(lanes)] == brought
 
 
 @pytest.mark.parametrize("name", ["up.example/*/*", "*.example/app"])
