@@ -155,9 +155,9 @@ class OpenedLayout:
             return await naming.pinned(self._store, entries, digest)
         except ContentMissing:
             stored = await self._signed_as(digest)
-            if stored is None:
+            entry = next((entry for entry in entries if entry.digest == stored), None)
+            if entry is None:
                 raise
-            entry = next(entry for entry in entries if entry.digest == stored)
             return Descriptor(entry.media_type, digest, entry.size)
 
     async def _stored(self, descriptor: Descriptor) -> Descriptor:
