@@ -39,7 +39,7 @@ def plan_all(order: Order, output: Path | None, *, everything: bool) -> int:
             with State.read(order.folder) as state:
                 for text in state.warnings:
                     listen(Warned(order.called, text))
-                async with opened(order, config, state, listen) as session:
+                async with opened(order, config, state, listen, looks=True) as session:
                     called, places = session.called, session.places
                     return await plan(config, called, places=places, state=state, now=time.time, report=listen)
 

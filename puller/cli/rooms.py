@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from puller.cli.environment import store_path
 from puller.cli.naming import spelling
 from puller.store.disk import DiskStore
+from puller.store.layout import Layout
 
 if TYPE_CHECKING:
     from puller.ops.graphs.graph import Graph
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 async def open_store(given: Path | None) -> DiskStore:
     """The store of this user, or the one given; made where it is missing."""
     return await DiskStore.open(store_path(given))
+
+
+def is_store(given: Path | None) -> bool:
+    """Whether the store of this user, or the one given, is there."""
+    return Layout(store_path(given)).mark.exists()
 
 
 def open_graph(store: DiskStore, given: Path | None) -> "Graph":

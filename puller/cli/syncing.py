@@ -21,8 +21,9 @@ from puller.cli.options import Access
 from puller.cli.registries import open_client
 from puller.cli.reportdir import ReportDir
 from puller.cli.reporting import check_report_file, write_report
-from puller.cli.rooms import open_store
+from puller.cli.rooms import is_store, open_store
 from puller.cli.screen import Screen, Style, screen_for
+from puller.contracts.content import ContentStore
 from puller.errors import InvalidConfig, InvalidReference, PullerError
 from puller.mirror.config import COLON, Config, Mirror, Place
 from puller.mirror.formats import read
@@ -56,7 +57,7 @@ from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.parts import note_runs
 from puller.ops.syncing.places import Places as Opener
 from puller.registry.client import RegistryClient
-from puller.store.disk import DiskStore
+from puller.store.memory import MemoryStore
 
 MAX_CONFIG = 16 << 20  # bytes
 LEFT = "what has arrived stays, and is not brought again"
@@ -147,15 +148,21 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(order: Order, config: Config, state: State, report: Report) -> AsyncIterator[Session]:
-    """All that runs of `config` need, until the block ends. Raises InvalidConfig for settings that are no good."""
+async def opened(
+    order: Order, config: Config, state: State, report: Report, *, looks: bool = False
+) -> AsyncIterator[Session]:
+    """All that runs of `config` need, until the block ends. Raises InvalidConfig for settings that are no good.
+
+    `looks`: nothing is to be brought, so no store and no directory is made or written to.
+    """
     jobs, targets = order.jobs or config.jobs, config.targets
 
-    async def store(folder: str) -> DiskStore:
-        return await open_store(Path(folder) if folder else None)
+    async def store(folder: str) -> ContentStore:
+        path = Path(folder) if folder else None
+        return MemoryStore() if looks and not is_store(path) else await open_store(path)
 
     async with open_client(order.access, jobs=jobs, report=report, hosts=config.hosts, targets=targets) as client:
-        async with Places(client, stores=store) as places:
+        async with Places(client, stores=store, looks=looks) as places:
             claims = LocalClaims(places, noted=partial(_noted, state))
             places.borrow_from(
                 lambda registry, digest: claims.lender(registry, digest) or state.lender(registry, digest)

@@ -64,6 +64,7 @@ class PlainLayout(OpenedLayout):
         self._opening = anyio.Lock()
         self._stack = AsyncExitStack()
         self._lease: DiskLease | None = None
+        self._looks = False
 
     @classmethod
     async def at(
@@ -75,15 +76,19 @@ class PlainLayout(OpenedLayout):
         reserve: int = RESERVE,
         durable: bool = True,
         sleep: Sleep = anyio.sleep,
+        looks: bool = False,
     ) -> Self:
         """The layout at `path`, an absolute one that need not be there yet; parameters as of DiskStore.open.
 
-        Its directories get the rights that this user's files get: they are for others to read.
+        Its directories get the rights that this user's files get: they are for others to read. `looks`: what is found
+        here need not stay, and no lease is written for it.
         """
         files, worker = files or Files(), Worker(workers or CapacityLimiter(WORKERS))
         is_store = await worker.run(files.is_directory, Layout(path).locks)
         layout = Layout(path, "" if is_store else OWN, 0o777)
-        return cls(layout, files, worker, reserve=reserve, durable=durable, sleep=sleep)
+        made = cls(layout, files, worker, reserve=reserve, durable=durable, sleep=sleep)
+        made._looks = looks
+        return made
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,6 +110,8 @@ class PlainLayout(OpenedLayout):
         if not await self._is_founded():
             return False
         descriptor = await self._stored(descriptor)
+        if self._looks:
+            return await self._store.exists(descriptor)
         lease = await self._leased()
         await lease.hold([descriptor.digest])
         if not await self._store.exists(descriptor):

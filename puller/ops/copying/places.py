@@ -96,12 +96,20 @@ class Places:
     """An async context manager: leaving it ends what was written, archives among it; after an error they are not there.
 
     One object for each place, as source and as target; safe to use from many tasks. `made`: of which kind the manifests
-    are that archives of Docker's lack.
+    are that archives of Docker's lack. `looks`: nothing is to be brought, so no directory is written to.
     """
 
-    def __init__(self, registries: Registries, *, stores: OpenStore, made: Literal["docker", "oci"] = "docker") -> None:
+    def __init__(
+        self,
+        registries: Registries,
+        *,
+        stores: OpenStore,
+        made: Literal["docker", "oci"] = "docker",
+        looks: bool = False,
+    ) -> None:
         self._registries = registries
         self._made = made
+        self._looks = looks
         self._open_store = stores
         self._lender: Lender | None = None
         self._stack = AsyncExitStack()
@@ -174,7 +182,7 @@ class Places:
         if spot.kind == "store":
             return await self._stored(spot)
         if spot.kind == "oci":
-            return await self._stack.enter_async_context(await PlainLayout.at(Path(spot.path)))
+            return await self._stack.enter_async_context(await PlainLayout.at(Path(spot.path), looks=self._looks))
         raise Unsupported("tags in an archive cannot be taken away", where=str(spot))
 
     async def _stored(self, spot: Spot) -> StoredImages:
