@@ -60,11 +60,10 @@ class Words:
 def list_undoable(words: Words) -> int:
     """Print the runs of which something can be brought back, the latest first."""
     found: list[tuple[Undoable, str]] = []
-    for folder in words.folders():
-        with State.read(folder) as state:
-            _warn(state.warnings)
-            configs = {row.run: row.config for row in state.runs(MANY)}
-            found += [(one, configs.get(one.run, "")) for one in state.undoable()]
+    for _, state in _states(words):
+        _warn(state.warnings)
+        configs = {row.run: row.config for row in state.runs(MANY)}
+        found += [(one, configs.get(one.run, "")) for one in state.undoable()]
     found.sort(key=lambda pair: (pair[0].at, pair[0].run), reverse=True)
     if words.as_json:
         runs = [asdict(one) | {"config": config or None} for one, config in found]
@@ -140,13 +139,30 @@ async def _undo(chosen: Sequence[Tombstone], words: Words, state: State, hosts: 
             return await undo(chosen, places=places, state=state, claims=claims, limiter=limiter, report=report)
 
 
-def _folder_of(run: str, words: Words) -> Path:
-    """The state that knows a run. Raises InvalidConfig."""
+def _states(words: Words) -> Iterator[tuple[Path, State]]:
+    """The states that are looked at, each open until the next one. Of many, one that cannot be read is told of.
+
+    Raises InvalidConfig, StoreError.
+    """
     folders = words.folders()
     for folder in folders:
-        with State.read(folder) as state:
-            if state.tombstones(run) or any(row.run == run for row in state.runs(MANY)):
-                return folder
+        try:
+            state = State.read(folder)
+        except PullerError as error:
+            if len(folders) == 1:
+                raise
+            _warn([f"passed over: {error}"])
+            continue
+        with state:
+            yield folder, state
+
+
+def _folder_of(run: str, words: Words) -> Path:
+    """The state that knows a run. Raises InvalidConfig."""
+    for folder, state in _states(words):
+        if state.tombstones(run) or any(row.run == run for row in state.runs(MANY)):
+            return folder
+    folders = words.folders()
     where = ", ".join(map(str, folders)) if len(folders) < 3 else f"{len(folders)} states"
     hint = "`puller undo` lists the runs that can be undone; --config or --state says where to look."
     raise InvalidConfig("no such run", where=where or None, got=run, hint=hint)

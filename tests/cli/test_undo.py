@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,21 @@ def test_a_run_is_listed_with_what_it_took_away(puller: Puller, world: Mirrored)
     assert re.search(rf"^{run_of(world)} .* 1 +1 +{world.file}$", listed.out, re.MULTILINE)
     document: dict[str, Any] = json.loads(puller("undo", "--json", "--config", str(world.file)).out)
     assert [(run["run"], run["pruned"], run["overwritten"]) for run in document["runs"]] == [(run_of(world), 1, 1)]
+
+
+def test_a_state_of_a_newer_version_hides_no_other(puller: Puller, home: Path, world: Mirrored) -> None:
+    newer = home / ".local" / "state" / "puller" / "mirrors" / "a-newer"
+    with State.open(newer):
+        pass
+    with closing(sqlite3.connect(newer / "state.db")) as database:
+        database.execute("UPDATE meta SET value = 2")
+        database.execute("PRAGMA user_version = 2")
+        database.commit()
+    listed = puller("undo")
+    assert (listed.code, run_of(world) in listed.out) == (0, True)
+    assert "passed over: the state was made by a newer version" in listed.err
+    assert puller("undo", run_of(world)).code == 0
+    assert puller("undo", "--state", str(newer)).code == 2
 
 
 def test_what_was_pruned_comes_back_by_the_name_of_its_run_alone(puller: Puller, world: Mirrored) -> None:
