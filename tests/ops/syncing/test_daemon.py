@@ -186,7 +186,9 @@ async def test_l6_r13_a_daily_run_runs_once_on_the_days_that_clocks_are_moved(
 
 
 @pytest.mark.parametrize("day", [(2026, 3, 29), (2026, 10, 25)])
-async def test_l6_r13_half_hours_go_on_by_real_time_on_the_days_that_clocks_are_moved(day: tuple[int, int, int]) -> None:
+async def test_l6_r13_half_hours_go_on_by_real_time_on_the_days_that_clocks_are_moved(
+    day: tuple[int, int, int],
+) -> None:
     start = datetime(*day, 0, 0, tzinfo=BERLIN).timestamp()
     world = World(now=start, until=start + 6 * HOUR - 1, zone=BERLIN)
     await world.keep_syncing(mirror("a", "*/30 * * * *"), mirror("b", "every 30m"))
