@@ -25,15 +25,17 @@ from puller.model.digest import Digest
 from puller.model.mediatype import OCI_CONFIG, OCI_MANIFEST
 from puller.registry.identity.auth import Scope
 from puller.registry.uploading.documents import handed_in, put_document
-from puller.registry.uploading.parcel import Parcel
+from puller.registry.uploading.parcel import Parcel, Receipt
 from puller.registry.uploading.refusal import refused
 from puller.registry.uploading.upload import Place
 
+TRIES = 5  # to find out whether digests are deleted, while others delete the same
 MARK = "puller.untagging"  # the annotation of such manifests: the tag that is to go
 _CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
 _DONE = frozenset({200, 202, 204})
 # 405 where nothing is deleted, 400 (DIGEST_INVALID, UNSUPPORTED ...) or 404 where a tag is taken for a digest.
 _REFUSALS = frozenset({400, 404, 405, 501})
+_NEVER = frozenset({405, 501})
 _HINT = "Its owner may allow deletes (docker-registry: storage.delete.enabled), or has a tool of its own for that."
 
 
@@ -66,14 +68,14 @@ class Untagging:
         Between looking and deleting somebody may move the tag: registries have no way to forbid that.
         """
         if self._deletes_tags:
-            if await self._is_gone(tag, expected) or await self._delete(tag, f"tag {tag}", may_fail=True):
+            if await self._is_gone(tag, expected) or await self._refusal(tag, f"tag {tag}") is None:
                 return
             if await self._repository.named(tag) is None:
                 return  # somebody was quicker
             self._deletes_tags = False
         async with self._lock:
             if not await self._is_gone(tag, expected):  # asked now: it may have waited long for others
-                await self._exchange(tag)
+                await self._exchange(tag, expected)
 
     async def _is_gone(self, tag: str, expected: Digest) -> bool:
         """Whether there is nothing to do, or no more than to finish. Raises DigestMismatch."""
@@ -82,27 +84,56 @@ class Untagging:
             return True
         mark, _ = marker(tag)
         if there == mark.digest:
-            await self._delete(str(there), f"manifest {there.short}")
+            await self._finish(tag)
             return True
         if there != expected:
             raise DigestMismatch("the tag names something else by now", where=tag, wanted=expected, got=there)
         return False
 
-    async def _exchange(self, tag: str) -> None:
+    async def _exchange(self, tag: str, expected: Digest) -> None:
         mark, raw = marker(tag)
         try:
             await self._bring_config()
-            if not self._deletes_digests:
-                await put_document(self._place, raw, mark, str(mark.digest))
-                if not await self._delete(str(mark.digest), f"manifest {mark.digest.short}", may_fail=True):
-                    raise _unsupported("the registry deletes no tags")
-                self._deletes_digests = True
+            if not self._deletes_digests and await self._is_taken(tag, expected):
+                return
             await put_document(self._place, raw, mark, tag)
         except (ContentUnknown, NotFound, ProtocolViolation) as error:
             if error.phase == "authentication":
                 raise
+            if await self._is_gone(tag, expected):  # docker-registry stumbles where others take it away as well
+                return
             raise _unsupported("the registry deletes no tags, nor lets them be moved away") from error
-        await self._delete(str(mark.digest), f"manifest {mark.digest.short}")
+        await self._finish(tag)
+
+    async def _is_taken(self, tag: str, expected: Digest) -> bool:
+        """Find out whether the registry deletes digests; True: others have taken the tag away meanwhile.
+
+        As these delete the same, it is no answer that it is not there. Raises Unsupported, and what putting one raises.
+        """
+        mark, raw = marker(tag)
+        name, what = str(mark.digest), f"manifest {mark.digest.short}"
+        for _ in range(TRIES):
+            await put_document(self._place, raw, mark, name)
+            refusal = await self._refusal(name, what)
+            self._deletes_digests = refusal is None
+            if self._deletes_digests:
+                return False
+            if refusal in _NEVER:
+                break
+            if await self._is_gone(tag, expected):
+                return True
+        raise _unsupported("the registry deletes no tags")
+
+    async def _finish(self, tag: str) -> None:
+        """Delete what stands in for the tag.
+
+        Where others do the same at the same time, docker-registry may refuse it for what it finds half removed
+        (DIGEST_INVALID): then it is gone.
+        """
+        mark, _ = marker(tag)
+        name, what = str(mark.digest), f"manifest {mark.digest.short}"
+        if await self._refusal(name, what) and await self._repository.named(tag) == mark.digest:
+            await self._delete(name, what)
 
     async def _bring_config(self) -> None:
         async with self._repository.ingest(Descriptor(OCI_CONFIG, Digest.of(_CONFIG), len(_CONFIG))) as ingest:
@@ -110,18 +141,20 @@ class Untagging:
                 await ingest.write(_CONFIG)
                 await ingest.commit()
 
-    async def _delete(self, name: str, what: str, *, may_fail: bool = False) -> bool:
-        """Whether it was deleted; what is not there is. Raises RegistryError, a refusal only unless it `may_fail`."""
-        url = self._place.url(f"manifests/{name}")
-        parcel = Parcel("DELETE", url, what, self._place.scope, _DONE | _REFUSALS)
-        receipt = await handed_in(self._place.session, parcel)
-        if receipt.status in _DONE:
-            return True
-        if may_fail:
-            return False
-        if receipt.status == 404:
-            return True
-        raise refused(receipt, what=what)
+    async def _delete(self, name: str, what: str) -> None:
+        """Delete it; what is not there is deleted. Raises RegistryError."""
+        receipt = await self._asked(name, what)
+        if receipt.status not in _DONE and receipt.status != 404:
+            raise refused(receipt, what=what)
+
+    async def _refusal(self, name: str, what: str) -> int | None:
+        """The status by which the registry will not delete it; None: it has. Raises RegistryError."""
+        receipt = await self._asked(name, what)
+        return None if receipt.status in _DONE else receipt.status
+
+    async def _asked(self, name: str, what: str) -> Receipt:
+        parcel = Parcel("DELETE", self._place.url(f"manifests/{name}"), what, self._place.scope, _DONE | _REFUSALS)
+        return await handed_in(self._place.session, parcel)
 
 
 def marker(tag: str) -> tuple[Descriptor, bytes]:

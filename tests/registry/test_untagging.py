@@ -258,3 +258,38 @@ async def test_a_registry_that_answers_nonsense_to_a_delete_is_not_believed() ->
         async with opened(f"{raw.host}/app") as repository:
             with pytest.raises(Exception, match="elsewhere"):
                 await repository.untag("old", DIGEST)
+
+
+async def test_r5_two_who_take_the_same_tags_away_at_docker_registrys_do_not_hinder_each_other() -> None:
+    async with serve(manner=DOCKER_REGISTRY) as registry:
+        stocked(registry, ("old", "shared", *map(str, range(20))))
+
+        async def clear(client: int) -> None:
+            async with opened(registry.name("app")) as repository:
+                for number in range(20):
+                    await repository.untag(str(number), DIGEST)
+
+        async with anyio.create_task_group() as group:
+            for client in range(4):
+                group.start_soon(clear, client)
+        assert tags(registry) == {"old": IMAGE.digest, "shared": IMAGE.digest, "other": OTHER.digest}
+        assert there(registry) == {IMAGE.digest, OTHER.digest}
+
+
+@pytest.mark.parametrize("code", [400, 404])
+@pytest.mark.parametrize("number", [2, 3])
+async def test_r5_a_refusal_to_delete_what_somebody_else_has_just_deleted_is_no_error(code: int, number: int) -> None:
+    """The first DELETE is of the tag, the second finds out about digests, the third ends it."""
+    async with serve(manner=DOCKER_REGISTRY) as registry:
+        stocked(registry)
+
+        def quicker(request: Request) -> None:
+            if request.method == "DELETE" and len(deleted(registry)) == number:
+                registry.storage.drop_manifest("app", str(marker("old")[0].digest))
+
+        registry.on_request.append(quicker)
+        registry.faults.append(faults.status(code, method="DELETE", skip=number - 1))
+        async with opened(registry.name("app")) as repository:
+            await repository.untag("old", DIGEST)
+        assert tags(registry) == {"shared": IMAGE.digest, "other": OTHER.digest}
+        assert there(registry) == {IMAGE.digest, OTHER.digest}
