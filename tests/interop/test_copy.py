@@ -31,7 +31,7 @@ def crowd(images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory)
         with serve(folder / "data", folder / "registry") as running:
             made = Stand(running, folder, Puller(folder / "store", folder / "docker"))
             for kind in KINDS:
-                made.fill(kind, "source", Known(images["medium"]))
+                made.fill(kind, "source", Known(images["small"]))
             yield made
     except MissingTool as missing:
         pytest.skip(str(missing))
@@ -61,7 +61,7 @@ def stand(target: Registry, tmp_path: Path, puller: Puller) -> Stand:
 def test_an_image_goes_from_any_place_to_any_other(
     crowd: Stand, images: Mapping[str, Image], here: Kind, there: Kind
 ) -> None:
-    known, name = Known(images["medium"]), f"from-{here}"
+    known, name = Known(images["small"]), f"from-{here}"
     digest = crowd.copy(crowd.ours(here, "source"), crowd.ours(there, name))
     plain = "docker-archive" in (here, there)
     if here != "docker-archive":
@@ -86,7 +86,7 @@ def test_an_archive_of_dockers_gives_the_image_that_load_and_convert_make_of_it(
 
 
 def test_an_archive_of_dockers_says_what_the_image_is(crowd: Stand, images: Mapping[str, Image]) -> None:
-    known = Known(images["medium"])
+    known = Known(images["small"])
     crowd.copy(crowd.ours("registry", "source"), crowd.ours("docker-archive", "said"))
     entry = crowd.listed("said")
     assert entry["Config"] == f"{known.config.removeprefix('sha256:')}.json"
@@ -99,7 +99,7 @@ def test_an_archive_of_dockers_says_what_the_image_is(crowd: Stand, images: Mapp
 def test_docker_loads_what_was_copied_for_it_and_what_it_saves_is_copied_back(
     stand: Stand, images: Mapping[str, Image], daemon: Daemon
 ) -> None:
-    known = Known(images["medium"])
+    known = Known(images["small"])
     stand.copy(known.word, stand.ours("docker-archive", "copy"))
     assert "Loaded image: localhost/copy:1" in daemon.load(stand.folder / "copy-docker.tar")
     assert daemon.images() == {"localhost/copy:1": known.config}
@@ -116,7 +116,7 @@ def test_an_image_of_zstd_layers_stays_what_it_is(stand: Stand, images: Mapping[
 
 
 def test_a_long_way_round_ends_where_it_began(stand: Stand, images: Mapping[str, Image]) -> None:
-    known = Known(images["medium"])
+    known = Known(images["small"])
     way: tuple[Kind, ...] = ("oci-archive", "registry", "store", "oci")
     word = known.word
     for kind in way:
@@ -128,7 +128,7 @@ def test_a_long_way_round_ends_where_it_began(stand: Stand, images: Mapping[str,
 def test_a_second_copy_brings_nothing(crowd: Stand, images: Mapping[str, Image]) -> None:
     crowd.copy(crowd.ours("registry", "source"), crowd.ours("registry", "twice"))
     before = len(crowd.registry.requests())
-    assert crowd.copy(crowd.ours("registry", "source"), crowd.ours("registry", "twice")) == images["medium"].digest
+    assert crowd.copy(crowd.ours("registry", "source"), crowd.ours("registry", "twice")) == images["small"].digest
     asked = crowd.registry.requests()[before:]
     # One question for each blob: to be mounted is as good as to be there.
     assert {(request.method, request.status) for request in asked} == {("HEAD", 200), ("GET", 200), ("POST", 201)}
@@ -140,7 +140,7 @@ def test_what_the_same_registry_has_is_mounted(crowd: Stand, images: Mapping[str
     crowd.copy(crowd.ours("registry", "source"), crowd.ours("registry", "mounted"))
     asked = crowd.registry.requests()[before:]
     mounts = [r for r in asked if r.method == "POST" and "mount=" in r.path and r.status == 201]
-    assert len(mounts) == len(images["medium"].layers) + 1
+    assert len(mounts) == len(images["small"].layers) + 1
     assert not [r for r in asked if r.method == "PATCH" or (r.method == "GET" and "/blobs/" in r.path)]
 
 
