@@ -1,6 +1,6 @@
 """Mirrors: twenty repositories kept in step with `puller sync` and with `skopeo sync`, in turn.
 
-By itself: `python -m bench.syncing [--rounds N] [--only registry|directory] [--markdown]`.
+By itself: `python -m bench.syncing [--rounds N] [--only registry|directory] [--distance MS] [--markdown]`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +18,7 @@ from bench.arrival import prove_arrived
 from bench.build import build
 from bench.cache import Cache, default_root, remove
 from bench.contest import ROOT
+from bench.distant import distant
 from bench.fleet import Fleet, fleet, moved
 from bench.ground import Unmeasurable, environment
 from bench.machine import machine
@@ -35,6 +36,8 @@ AIM = "Aim: first run ≤ 0.6 × skopeo sync, run without changes ≤ 0.3 ×."
 STEPS = ("first", "no change", "one tag moved")
 MOVED = ("team/debian-00", "1.3")
 REFUSED = "refused"
+# Kind of target, and milliseconds of round trip to every registry, where nothing is said.
+USUAL = (("registry", 0.0), ("registry", 20.0), ("directory", 0.0))
 
 
 @dataclass(slots=True)
@@ -67,23 +70,30 @@ def main() -> int:
             command = " ".join(["python", "-m", "bench.syncing", *words])
             lines = [f"## {time.strftime('%Y-%m-%d')}: `{command}`", "", "```", *lines, "```"]
         print("\n".join(lines), flush=True)
-        for place in arguments.only or ("registry", "directory"):
-            print(f"\n{syncing(ships, place, rounds=arguments.rounds, environ=os.environ)}", flush=True)
+        for place, distance in _asked_for(arguments.only, arguments.distance):
+            tables = syncing(ships, place, distance=distance, rounds=arguments.rounds, environ=os.environ)
+            print(f"\n{tables}", flush=True)
     except (MissingTool, ToolFailed, RunFailed, RegistryFailed) as failure:
         print(f"bench.syncing: {failure}", file=sys.stderr)
         return 1
     return 0
 
 
-def syncing(ships: Fleet, place: str, *, rounds: int, environ: Mapping[str, str]) -> str:
-    """The tables for one kind of target, `registry` or `directory`."""
-    title = f"{TITLE}: to a {place}"
+def _asked_for(places: Sequence[str] | None, distance: float | None) -> Sequence[tuple[str, float]]:
+    if places is None and distance is None:
+        return USUAL
+    return [(place, distance or 0.0) for place in places or ("registry", "directory")]
+
+
+def syncing(ships: Fleet, place: str, *, distance: float, rounds: int, environ: Mapping[str, str]) -> str:
+    """The tables for one kind of target, `registry` or `directory`, registries `distance` milliseconds away."""
+    title = f"{TITLE}: to a {place}" + (f", registries {distance:g} ms away" if distance else "")
     # skopeo's directories share nothing, so that all images lie there in full.
     needed = 2 * ships.stored + (ships.stored if place == "registry" else ships.gross)
     try:
         with ram_folder(int(1.1 * needed)) as folder:
             env = {**environment(environ, folder), "XDG_STATE_HOME": str(folder / "xdg")}
-            records = _measure(ships, place, folder, env, rounds)
+            records = _measure(ships, place, folder, env, rounds, distance)
             _prove_promises(records, ships, place)
     except (MissingTool, Unmeasurable) as reason:
         return left_out(title, reason, AIM)
@@ -92,28 +102,31 @@ def syncing(ships: Fleet, place: str, *, rounds: int, environ: Mapping[str, str]
     return "\n\n".join([f"### {title}", *tables, f"{AIM} {rounds} rounds; load of the machine (1, 5, 15 min): {load}."])
 
 
-def _measure(ships: Fleet, place: str, folder: Path, env: Mapping[str, str], rounds: int) -> Records:
+def _measure(ships: Fleet, place: str, folder: Path, env: Mapping[str, str], rounds: int, distance: float) -> Records:
     data = folder / "source"
     shutil.copytree(ships.data, data)
     records: Records = {(program.name, step): Record() for program in (PULLER, SKOPEO) for step in STEPS}
-    with serve(data, folder / "source-log") as source:
+    with serve(data, folder / "source-log") as source, distant(source, distance) as far_source:
         for number in range(rounds + 1):
             turn = (PULLER, SKOPEO) if number % 2 else (SKOPEO, PULLER)
             for program in turn:
                 found = records if number else dict.fromkeys(records, Record())  # the first round is not counted
-                with _target(place, folder / "target") as target:
+                with _target(place, folder / "target", distance) as (target, far_target):
                     errand = Errand(source, ships.repositories, target, folder / "work")
+                    far = replace(errand, source=far_source, target=far_target)
                     try:
-                        _keep_in_step(program, errand, env, found, f"{number} {program.name}")
+                        _keep_in_step(program, errand, far, env, found, f"{number} {program.name}")
                     finally:
                         remove(errand.work)
     return records
 
 
-def _keep_in_step(program: Mirrorer, errand: Errand, env: Mapping[str, str], found: Records, word: str) -> None:
-    """One program, from an empty target to a tag that has moved."""
+def _keep_in_step(
+    program: Mirrorer, errand: Errand, far: Errand, env: Mapping[str, str], found: Records, word: str
+) -> None:
+    """One program, from an empty target to a tag that has moved; `far` is the errand as the program meets it."""
     errand.work.mkdir()
-    command = program.command(errand)
+    command = program.command(far)
 
     def step(name: str) -> None:
         record = found[program.name, name]
@@ -134,15 +147,16 @@ def _keep_in_step(program: Mirrorer, errand: Errand, env: Mapping[str, str], fou
 
 
 @contextmanager
-def _target(place: str, folder: Path) -> Iterator[Registry | Path]:
+def _target(place: str, folder: Path, distance: float) -> Iterator[tuple[Registry | Path, Registry | Path]]:
+    """The target, as it is and as a program meets it."""
     remove(folder)
     try:
         if place == "registry":
-            with serve(folder / "data", folder / "log") as registry:
-                yield registry
+            with serve(folder / "data", folder / "log") as registry, distant(registry, distance) as far:
+                yield registry, far
         else:
             folder.mkdir()
-            yield folder
+            yield folder, folder
     finally:
         remove(folder)
 
@@ -198,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.syncing", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="measured runs of each program (default: %(default)s)")
     parser.add_argument("--only", choices=("registry", "directory"), action="append", help="this kind of target alone")
+    parser.add_argument("--distance", type=float, metavar="MS", help="round trip to every registry, in milliseconds")
     parser.add_argument("--markdown", action="store_true", help="a section ready for docs/benchmarks.md")
     parser.add_argument("--dir", type=Path, default=default_root(os.environ), help="the cache (default: %(default)s)")
     return parser
