@@ -110,10 +110,11 @@ def _measure(ships: Fleet, place: str, folder: Path, env: Mapping[str, str], rou
         for number in range(rounds + 1):
             turn = (PULLER, SKOPEO) if number % 2 else (SKOPEO, PULLER)
             for program in turn:
-                found = records if number else dict.fromkeys(records, Record())  # the first round is not counted
-                with _target(place, folder / "target", distance) as (target, far_target):
+                # The first round is not counted, and so not kept waiting.
+                found = records if number else dict.fromkeys(records, Record())
+                with _target(place, folder / "target", distance if number else 0.0) as (target, far_target):
                     errand = Errand(source, ships.repositories, target, folder / "work")
-                    far = replace(errand, source=far_source, target=far_target)
+                    far = replace(errand, source=far_source if number else source, target=far_target)
                     try:
                         _keep_in_step(program, errand, far, env, found, f"{number} {program.name}")
                     finally:
