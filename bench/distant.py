@@ -149,7 +149,8 @@ async def relay(host: str, distance: float) -> AsyncIterator[str]:
         server.close()
         await asyncio.gather(*dialling)
         for transport in ends:
-            transport.abort()
+            if not transport.is_closing():  # one that has closed has no loop to abort in
+                transport.abort()
         await asyncio.sleep(0)
 
 
