@@ -187,3 +187,8 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, where=Where(store, platform, driver, access, graph), **words)
 
     return with_where
+
+
+def state_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002  # click's word
+    """`--state DIR`: the folder of what syncs remember; `help` says which one it is without it."""
+    return click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help=help)

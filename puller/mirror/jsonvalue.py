@@ -8,6 +8,7 @@ from puller.errors import InputError, InvalidConfig
 from puller.model.document import load_value
 
 T = TypeVar("T")
+W = TypeVar("W", bound=str)
 LONGEST = 4096  # characters of a text, unless something else is said
 
 
@@ -65,11 +66,13 @@ class JsonValue:
             raise self.wrong("a text is too long", wanted=f"at most {longest} characters", got=len(self.held))
         return self.held
 
-    def word(self, known: Collection[str]) -> str:
+    def word(self, known: Collection[W]) -> W:
         """One of some words. Raises InvalidConfig."""
-        if self.text() not in known:
-            raise self.wrong("an unknown word", wanted=" or ".join(known), got=self.held)
-        return self.text()
+        text = self.text()
+        for word in known:
+            if word == text:
+                return word
+        raise self.wrong("an unknown word", wanted=" or ".join(known), got=self.held)
 
     def count(self) -> int:
         """A whole number that is not negative. Raises InvalidConfig."""

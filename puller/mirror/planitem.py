@@ -23,7 +23,7 @@ _BROUGHT: Final = ("new", "changed")
 def read_item(value: JsonValue) -> Item:
     """What `Item.encode` made. Raises InvalidConfig with file and path to the value."""
     keys = value.mapping(_ITEM)
-    action: Action = keys["action"].word(get_args(Action))  # type: ignore[assignment]
+    action: Action = keys["action"].word(get_args(Action))
     transfer = keys["transfer"].maybe(_transfer)
     if (transfer is not None) != (action in _BROUGHT):
         raise keys["transfer"].wrong("there is something to bring where a tag is new or changed, and nowhere else")
@@ -65,7 +65,7 @@ def _manner(value: JsonValue) -> Manner:
     keys = value.mapping(_MANNER)
     platforms = tuple(_platform(one) for one in keys["platforms"].items())
     index, verify = keys["index"].word(_INDEX), keys["verify"].word(_VERIFY)
-    return Manner(platforms, index, keys["referrers"].boolean(), verify)  # type: ignore[arg-type]
+    return Manner(platforms, index, keys["referrers"].boolean(), verify)
 
 
 def _platform(value: JsonValue) -> str:

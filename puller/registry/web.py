@@ -25,11 +25,6 @@ from puller.registry.transport.reach import Reach
 from puller.registry.world import World
 
 
-def is_url(text: str) -> bool:
-    """Whether `text` is written as a URL that can be fetched here."""
-    return text.lower().startswith(("http://", "https://"))
-
-
 def shown(text: str) -> str:
     """A URL without its query and whatever else may be secret."""
     return redacted(text)

@@ -148,6 +148,7 @@ def test_a_killed_worker_costs_its_transfers_and_nothing_else(puller: Puller, ho
         killer.join()
 
         assert ended.code == 0, ended.err
+        assert crew.workers[0].wait() == -signal.SIGKILL
         for name, one in made.items():
             repository, _, tag = name.removeprefix("team/").partition(":")
             kept = target.storage.manifest(f"copy/{repository}", tag)

@@ -1,12 +1,10 @@
 """`puller copy` where something goes wrong, and beside others who use the same directory."""
 
 import asyncio
-import os
 import random
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,20 +35,6 @@ def skopeo(*words: str) -> str:
     done = subprocess.run(("skopeo", "--insecure-policy", *words), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 80 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)]
-    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_skopeo_and_puller_use_one_directory(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:

@@ -43,3 +43,13 @@ def registry(cache: Cache, images: Mapping[str, Image], tmp_path: Path) -> Itera
 def puller(tmp_path: Path) -> Puller:
     """The command line, with a store and a docker configuration of its own."""
     return Puller(tmp_path / "store", tmp_path / "docker")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Registry]:
+    """An empty docker-registry; schema 1 is taken."""
+    try:
+        with serve(tmp_path / "data", tmp_path / "registry") as running:
+            yield running
+    except MissingTool as missing:
+        pytest.skip(str(missing))

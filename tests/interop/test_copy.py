@@ -38,16 +38,6 @@ def crowd(images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[Registry]:
-    """An empty registry."""
-    try:
-        with serve(tmp_path / "data", tmp_path / "registry") as running:
-            yield running
-    except MissingTool as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture
 def stand(target: Registry, tmp_path: Path, puller: Puller) -> Stand:
     """Empty places."""
     return Stand(target, tmp_path, puller)

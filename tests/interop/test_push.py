@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.registry import Registry, serve
-from bench.tool import MissingTool
+from bench.registry import Registry
 from testregistry import TestRegistry, images
 from tests.cli.serving import serving
 from tests.interop.puller import Puller
@@ -34,16 +33,6 @@ def source() -> Iterator[TestRegistry]:
         registry.add("index:1", INDEX)
         registry.add("old:1", OLD)
         yield registry
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Registry]:
-    """Where they go to; schema 1 is taken."""
-    try:
-        with serve(tmp_path / "data", tmp_path / "registry") as running:
-            yield running
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 def skopeo(*words: str) -> str:

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.arrival import tags_of
-from bench.registry import Registry, serve
-from bench.tool import MissingTool
+from bench.registry import Registry
 from testregistry import TestRegistry, images
 from tests.cli.serving import serving
 from tests.conftest import ROOT
@@ -84,16 +83,6 @@ def source() -> Iterator[TestRegistry]:
         for tag in ("latest", "1.36"):
             registry.add(f"library/busybox:{tag}", image_of(f"busybox {tag}"))
         yield registry
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Registry]:
-    """Where they go to, all three times."""
-    try:
-        with serve(tmp_path / "data", tmp_path / "registry") as running:
-            yield running
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 def held(target: Registry, prefix: str) -> Mapping[str, Mapping[str, str]]:

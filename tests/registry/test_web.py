@@ -4,7 +4,7 @@ import pytest
 
 from puller.errors import InvalidConfig, NotFound, ProtocolViolation, PullerError, Unauthorized, UnsafeRedirect
 from puller.registry.retry import RetryPolicy
-from puller.registry.web import is_url, shown, web_file
+from puller.registry.web import shown, web_file
 from testregistry import TestRegistry, faults, images, serve
 from testregistry.auth import Bearer
 
@@ -78,13 +78,6 @@ async def test_b15_other_urls_are_refused_and_secrets_not_shown(url: str) -> Non
     with pytest.raises((InvalidConfig, PullerError)) as caught:
         await got(url)
     assert "secret" not in str(caught.value)
-
-
-def test_a_url_is_told_by_its_scheme() -> None:
-    assert is_url("https://host/x")
-    assert is_url("HTTP://host")
-    assert not is_url("./http:/x")
-    assert not is_url("-")
 
 
 def test_b15_queries_are_not_shown() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options
+from puller.cli.options import Access, Verb, registry_options, state_option
 
 if TYPE_CHECKING:
     from puller.cli.screen import Style
@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("apply", cls=Verb, short_help="Do what stands in a plan, and nothing else.")
 @click.argument("file", metavar="PLAN", type=click.Path(path_type=Path), shell_complete=completing.files)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="What runs remember; else that of the configuration the plan was made of.",
-)
+@state_option("What runs remember; else that of the configuration the plan was made of.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Blobs at a time, of up to twice as many images; else 3.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."

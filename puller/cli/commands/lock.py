@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options
+from puller.cli.options import Access, Verb, registry_options, state_option
 
 
 @click.command("lock", cls=Verb, short_help="Write down which digests names have now.")
@@ -21,12 +21,7 @@ from puller.cli.options import Access, Verb, registry_options
     help="The lock file.",
 )
 @click.option("--check", is_flag=True, help="Change nothing, and say what has moved since it was written (exit 1).")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Of a CONFIG that goes by age: what its syncs remember.",
-)
+@state_option("Of a CONFIG that goes by age: what its syncs remember.")
 @registry_options
 def command(words: tuple[str, ...], file: Path, check: bool, state: Path | None, access: Access) -> int:
     """Write down which digests names have now, for `puller pull --locked` and `puller sync --locked`.

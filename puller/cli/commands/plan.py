@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options
+from puller.cli.options import Access, Verb, registry_options, state_option
 
 if TYPE_CHECKING:
     from puller.cli.screen import Style
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
     help="Write it down, for `puller apply`.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also tell of tags that nothing would become of.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.",
-)
+@state_option("What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.")
 @click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
 @click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
 @click.option(

@@ -5,17 +5,12 @@ from pathlib import Path
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access
+from puller.cli.options import Access, state_option
 
 
 @click.command("status", short_help="Say how mirrors stand: their last runs, what failed, when they are due.")
 @click.argument("file", metavar="CONFIG", type=click.Path(path_type=Path), shell_complete=completing.files)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="What runs remember; else the folder of this file in $XDG_STATE_HOME/puller/mirrors.",
-)
+@state_option("What runs remember; else the folder of this file in $XDG_STATE_HOME/puller/mirrors.")
 @click.option("--to", metavar="PLACE", help="Of skopeo's files: as it was said to sync.")
 @click.option("--scoped", is_flag=True, help="Of skopeo's files: as it was said to sync.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")

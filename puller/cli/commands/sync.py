@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options
+from puller.cli.options import Access, Verb, registry_options, state_option
 from puller.cli.rhythm import Rhythm, rhythm_options
 
 if TYPE_CHECKING:
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("sync", cls=Verb, short_help="Keep places in step with registries.")
 @click.argument("file", metavar="CONFIG", type=click.Path(path_type=Path), shell_complete=completing.files)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.",
-)
+@state_option("What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.")
 @click.option("--dry-run", is_flag=True, help="Change nothing, and tell what would be done: as `puller plan`.")
 @click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
 @click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options
+from puller.cli.options import Access, Verb, registry_options, state_option
 
 
 @click.command("undo", cls=Verb, short_help="Bring back what a sync has taken away.")
@@ -18,12 +18,7 @@ from puller.cli.options import Access, Verb, registry_options
     shell_complete=completing.files,
     help="Runs of this configuration; registries are spoken to as it says. Else as that of the run says.",
 )
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="What runs remember; else all folders in $XDG_STATE_HOME/puller/mirrors.",
-)
+@state_option("What runs remember; else all folders in $XDG_STATE_HOME/puller/mirrors.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @registry_options
 def command(

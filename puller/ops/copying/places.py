@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -209,5 +209,4 @@ class Places:
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._opened:
                 self._opened[key] = await make()
-            made: T = self._opened[key]  # type: ignore[assignment]
-            return made
+            return cast(T, self._opened[key])

@@ -17,7 +17,7 @@ from puller.mirror.state import State
 from puller.model.digest import Digest
 from puller.model.reference import is_tag
 from puller.model.referrer import is_companion
-from puller.model.sync import Item
+from puller.model.sync import Action, Item
 from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
@@ -157,7 +157,7 @@ class Pruning:
             self._warn(f"what is not needed any more may still be at {target}: {error}")
 
 
-def _item(known: Known, pairs: Sequence[Pair], action: str, why: str) -> Item:
+def _item(known: Known, pairs: Sequence[Pair], action: Action, why: str) -> Item:
     line = next((pair.mirror.line for pair in pairs if pair.source == known.source), 0)
     names = known.source, known.tag, known.target, known.name
-    return Item(*names, action, why, known.digest, known.root, line=line)  # type: ignore[arg-type]
+    return Item(*names, action, why, known.digest, known.root, line=line)
