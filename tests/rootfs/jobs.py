@@ -1,7 +1,7 @@
 """Jobs made of bytes, and a look at the processes that do them. Standard library only: see gauntlet."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -59,6 +59,13 @@ def children(process: int) -> list[int]:
 def workers() -> list[int]:
     """The processes that do jobs of this process's crews: its children's children."""
     return [worker for child in children(os.getpid()) for worker in children(child)]
+
+
+def look(told: Callable[[Path], None]) -> None:
+    """Show `told` the folder under /proc of each of them that has not ended meanwhile."""
+    for process in workers():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            told(Path(f"/proc/{process}"))
 
 
 def strike(number: int) -> None:

@@ -20,7 +20,7 @@ from puller.rootfs.crew import Crew
 from puller.rootfs.landlock import version
 from puller.rootfs.manner import Manner
 from tests.conftest import ROOT
-from tests.rootfs.jobs import children, endless_job, unpacked, workers
+from tests.rootfs.jobs import children, endless_job, look, unpacked, workers
 from tests.rootfs.layering import SMALL, file, layer, open_files, words
 
 MANNER = Manner(limits=SMALL)
@@ -119,11 +119,12 @@ def test_an_interrupt_at_the_terminal_is_not_for_the_child(scratch: Path) -> Non
 def test_the_child_has_no_environment_and_a_job_only_the_descriptors_it_needs(scratch: Path) -> None:
     seen: list[tuple[bytes, int]] = []
 
+    def note(process: Path) -> None:
+        environment = (process / "environ").read_bytes()
+        seen.append((environment, len(list((process / "fd").iterdir()))))
+
     def listen(read: int) -> None:
-        for process in workers():
-            folder = Path(f"/proc/{process}")
-            environment = (folder / "environ").read_bytes()
-            seen.append((environment, len(list((folder / "fd").iterdir()))))
+        look(note)
         if read:
             raise Enough
 
@@ -138,10 +139,12 @@ def test_the_child_has_no_environment_and_a_job_only_the_descriptors_it_needs(sc
 def test_f8_each_job_is_walled_in(scratch: Path) -> None:
     seen: list[dict[str, str]] = []
 
+    def note(process: Path) -> None:
+        lines = (process / "status").read_text().splitlines()
+        seen.append(dict(line.split(":\t", 1) for line in lines if ":\t" in line))
+
     def listen(read: int) -> None:
-        for process in workers():
-            lines = Path(f"/proc/{process}/status").read_text().splitlines()
-            seen.append(dict(line.split(":\t", 1) for line in lines if ":\t" in line))
+        look(note)
         if read:
             raise Enough
 

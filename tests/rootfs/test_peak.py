@@ -10,7 +10,7 @@ import pytest
 
 from puller.rootfs.crew import Crew
 from puller.rootfs.manner import Manner
-from tests.rootfs.jobs import job, workers
+from tests.rootfs.jobs import job, look
 from tests.rootfs.layering import SMALL, file, layer
 from tests.stream.archive import END
 
@@ -25,13 +25,12 @@ def peak_of_unpacking(base: Path, blob: bytes) -> int:
     """The most resident memory of the process that unpacks `blob`, in KiB, and what it shares with its parent."""
     peaks = [0]
 
-    def listen(read: int) -> None:
-        for process in workers():
-            found = _PEAK.search(Path(f"/proc/{process}/status").read_text())
-            peaks.extend([int(found[1])] if found else [])
+    def weigh(process: Path) -> None:
+        found = _PEAK.search((process / "status").read_text())
+        peaks.extend([int(found[1])] if found else [])
 
     with Crew(Manner(limits=SMALL)) as crew, job(base, blob, alone=True) as found:
-        crew.unpack(found, listen)
+        crew.unpack(found, lambda _: look(weigh))
     assert len(peaks) > 5
     return max(peaks)
 
