@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from puller.mirror.selection import NameRule, TagRule
 from puller.model.platform import Platform
 
 Verify: TypeAlias = Literal["digest", "deep"]
 Index: TypeAlias = Literal["sparse", "rewritten", "single"]
+RECHECK: Final = timedelta(days=1)
 COLON = "a directory with a colon in its path: what follows that is read as a tag, here and by others"
 
 
@@ -82,8 +83,8 @@ class Mirror:
 
     `immutable` tags are never asked for again once they are there. `backup`: a tag that keeps what another one named
     before it is overwritten; `{tag}` in it is that other one. `renamed`: the tag at the target, where one alone is
-    brought. `reserve`: nothing new is begun while the source grants fewer pulls than that. `line` is where it stands in
-    its file.
+    brought. `reserve`: nothing new is begun while the source grants fewer pulls than that. `recheck`: so long the list
+    of a target's tags stands for asking after each of them. `line` is where it stands in its file.
     """
 
     source: Place
@@ -100,6 +101,7 @@ class Mirror:
     renamed: str | None = None
     index: Index = "sparse"
     reserve: int = 0
+    recheck: timedelta = RECHECK
     line: int = 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from puller.errors import InvalidDigest
-from puller.mirror.config import COLON, Config, Host, Index, Login, Mirror, Place, Pointer, Prune
+from puller.mirror.config import COLON, RECHECK, Config, Host, Index, Login, Mirror, Place, Pointer, Prune
 from puller.mirror.schedule import Schedule
 from puller.mirror.selection import NameRule, TagRule
 from puller.mirror.version import Range
@@ -20,7 +20,7 @@ LOGIN = ("user", "password")
 POINTER = ("env", "file")
 MIRROR = (
     *("from", "to", "repositories", "tags", "as", "platforms", "index", "schedule", "referrers"),
-    *("immutable", "prune", "verify", "backup", "reserve"),
+    *("immutable", "prune", "verify", "backup", "reserve", "recheck"),
 )
 REPOSITORIES = ("allow", "deny")
 TAGS = ("exact", "allow", "deny", "semver", "suffix", "prereleases", "newest", "by", "max-age")
@@ -175,6 +175,7 @@ def _mirror(value: Value) -> Mirror:
         verify="deep" if "verify" in keys and _one_of(keys["verify"], "digest", "deep") == "deep" else "digest",
         backup=backup(keys["backup"]) if "backup" in keys else None,
         reserve=keys["reserve"].integer() if "reserve" in keys else 0,
+        recheck=age(keys["recheck"]) if "recheck" in keys else RECHECK,
         line=value.line,
     )
 

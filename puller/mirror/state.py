@@ -172,6 +172,17 @@ class State:
         """The source has moved on."""
         self._do("DELETE FROM held WHERE target = ? AND name = ?", target, name)
 
+    # When the tags of a place were asked after, each by itself.
+
+    def looked(self, target: str, source: str) -> float | None:
+        """When all that `target` has of `source` was last found there, in seconds since the epoch."""
+        rows = self._rows("SELECT at FROM looked WHERE target = ? AND source = ?", target, source)
+        return next((float(at) for (at,) in rows if isinstance(at, int | float)), None)
+
+    def note_looked(self, target: str, source: str, now: float) -> None:
+        """See `looked`."""
+        self._do("INSERT OR REPLACE INTO looked VALUES (?, ?, ?)", target, source, now)
+
     # Tombstones.
 
     def bury(self, tombstone: Tombstone) -> None:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from puller.errors import InvalidConfig, NoSpace, PullerError, StoreBusy, StoreU
 from puller.model.diskerror import SPACE, disk_error
 
 NAME: Final = "state.db"
-VERSION: Final = 1
+VERSION: Final = 2
 _MARK: Final = 0x70756C6C  # the application_id of its header
 _BUSY: Final = 5.0  # seconds that a writer waits for a reader at most, where the file system has no WAL
 _MOST_ASIDE: Final = 1000
@@ -35,7 +35,10 @@ _SCHEMA: Final = (
     "CREATE TABLE held (target TEXT, name TEXT, digest TEXT NOT NULL, PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE last (key TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL NOT NULL, well INTEGER NOT NULL)"
     " WITHOUT ROWID",
+    "CREATE TABLE looked (target TEXT, source TEXT, at REAL NOT NULL, PRIMARY KEY (target, source)) WITHOUT ROWID",
 )
+# What makes of each earlier version the next one.
+_STEPS: Final = {1: _SCHEMA[-1:]}
 
 
 class Damaged(Exception):
@@ -80,6 +83,8 @@ def open_reading(folder: Path) -> tuple[sqlite3.Connection, list[str]]:
         try:
             connection.execute("PRAGMA query_only = ON")
             _check(connection, path)
+            if _version(connection) != VERSION:
+                connection = _copied(connection)
         except (Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             connection.close()
             if not is_damage(error):
@@ -125,6 +130,8 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         _check(connection, path)
+        if _version(connection) != VERSION:
+            _bring_up(connection)
     except BaseException:
         connection.close()
         raise
@@ -169,11 +176,33 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             hint="Run that version, or give another folder by --state.",
         )
     mark = connection.execute("PRAGMA application_id").fetchone()
-    if mark != (_MARK,) or version != VERSION or stored != (VERSION,):
+    if mark != (_MARK,) or version not in (*_STEPS, VERSION) or stored != (version,):
         raise Damaged
     schema = {row[0] for row in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
-    if schema != set(_SCHEMA) or connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+    later = {statement for step in range(version, VERSION) for statement in _STEPS[step]}
+    if schema != set(_SCHEMA) - later or connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
         raise Damaged
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Make the present version of an earlier one, wholly or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    for step in range(_version(connection), VERSION):
+        for statement in _STEPS[step]:
+            connection.execute(statement)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (VERSION,))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """An earlier version as the present one, in memory; `connection` is closed."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.text_factory = connection.text_factory
+    with closing(connection):
+        connection.backup(copy)
+    _bring_up(copy)
+    return copy
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -62,6 +62,22 @@ def test_a_run_without_news_is_one_head_a_tag_on_each_side(world: Mirrored) -> N
     assert "synced  6 tags, 0 copied, 6 unchanged, 0 pruned, 0 failed" in end.err
 
 
+def test_a_target_with_more_than_a_few_tags_is_asked_for_its_list_instead(world: Mirrored) -> None:
+    for number in range(3, 6):
+        world.up.tag(f"app:{number}.0", image("app 1").digest)
+    world.write("app")
+    world.sync()
+    assert world.sync().code == 0
+    assert (world.asked("GET", "tags"), world.asked("HEAD", "manifest")) == (1, 6)
+    asked = [(request.method, request.kind) for request in world.down.journal]
+    assert asked == ([("GET", "tags")] if world.form == "registry" else [])
+    assert set(world.actions().values()) == {"unchanged"}
+    world.write("app", recheck="0h")
+    world.sync()
+    asked = [(request.method, request.kind) for request in world.down.journal]
+    assert asked == ([("HEAD", "manifest")] * 6 if world.form == "registry" else [])
+
+
 def test_immutable_tags_that_are_there_are_not_asked_for(world: Mirrored) -> None:
     world.write("app", "web", immutable=[r"\d+\.\d+"])
     world.sync()

@@ -117,6 +117,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, said: str) -> None:
         ("tags: {allow: ['(']}", "no regular expression"),
         ("tags: {semver: latest}", r"no range of versions.*mirrors\[0\]\.tags\.semver"),
         ("tags: {max-age: 3}", "as in 12h"),
+        ("recheck: daily", "as in 12h"),
         ("tags: {newest: 0}", "at least 1"),
         ("tags: {newest: true}", "at least 1"),
         ("tags: {by: created}", "no `newest`"),

@@ -268,15 +268,59 @@ def test_h1_a_link_that_somebody_has_put_in_its_place_is_not_followed(folder: Pa
 def test_a_state_of_a_newer_version_is_left_alone_and_said_so(folder: Path) -> None:
     fill(folder)
     with closing(sqlite3.connect(folder / statefile.NAME)) as database:
-        database.execute("UPDATE meta SET value = 2")
+        database.execute(f"UPDATE meta SET value = {statefile.VERSION + 1}")
         database.commit()
-        database.execute("PRAGMA user_version = 2")
+        database.execute(f"PRAGMA user_version = {statefile.VERSION + 1}")
     before = (folder / statefile.NAME).read_bytes()
     for opened in (State.open, State.read):
         with pytest.raises(InvalidConfig, match="newer version") as caught:
             opened(folder)
         assert caught.value.where == str(folder / statefile.NAME) or caught.value.where == folder / statefile.NAME
     assert (folder / statefile.NAME).read_bytes() == before
+
+
+def back_to_the_first(folder: Path) -> None:
+    """Make the database what the first version of this program made."""
+    with closing(sqlite3.connect(folder / statefile.NAME)) as database:
+        database.execute("DROP TABLE looked")
+        database.execute("UPDATE meta SET value = 1")
+        database.commit()
+        database.execute("PRAGMA user_version = 1")
+
+
+def test_a_state_of_an_older_version_is_brought_up_and_loses_nothing(folder: Path) -> None:
+    fill(folder)
+    back_to_the_first(folder)
+    before = (folder / statefile.NAME).read_bytes()
+    with State.read(folder) as state:
+        assert state.warnings == ()
+        assert state.known(KNOWN.target, KNOWN.name) == KNOWN
+        assert state.looked("t", "s") is None
+    assert (folder / statefile.NAME).read_bytes() == before  # who reads changes nothing
+    with State.open(folder) as state:
+        assert state.warnings == ()
+        assert state.known(KNOWN.target, KNOWN.name) == KNOWN
+        state.note_looked("t", "s", 7.5)
+    with State.open(folder) as state:
+        assert state.warnings == ()
+        assert state.looked("t", "s") == 7.5
+
+
+def test_h6_an_older_version_that_is_not_what_it_says_is_set_aside(folder: Path) -> None:
+    fill(folder)
+    back_to_the_first(folder)
+    with closing(sqlite3.connect(folder / statefile.NAME)) as database:
+        database.execute("DROP TABLE held")
+    with State.open(folder) as state:
+        assert "damaged" in state.warnings[0]
+
+
+def test_when_a_place_was_looked_at_is_remembered_for_each_source(state: State) -> None:
+    assert state.looked("t", "s") is None
+    state.note_looked("t", "s", 1.0)
+    state.note_looked("t", "other", 2.0)
+    state.note_looked("t", "s", 3.0)
+    assert (state.looked("t", "s"), state.looked("t", "other"), state.looked("s", "t")) == (3.0, 2.0, None)
 
 
 def test_h6_a_damaged_state_is_set_aside_and_tombstones_outlive_it(folder: Path) -> None:

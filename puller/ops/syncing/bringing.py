@@ -23,6 +23,7 @@ from puller.model.digest import Digest
 from puller.model.sync import Item, Manner, Transfer
 from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.carrier import Carrier
+from puller.ops.syncing.pairs import Pair
 from puller.ops.syncing.places import Places
 
 # How many pulls a source (`host/repository`) still grants, as it has told; None: it has not.
@@ -85,6 +86,10 @@ class Bringing:
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
         """Remember what was there before anybody remembered it."""
         self._remember(item, item.there or str(descriptor.digest), descriptor.media_type, descriptor.size, manner)
+
+    def looked(self, pair: Pair) -> None:
+        """Remember when all tags of a pair were found to be there."""
+        self._state.note_looked(pair.target, pair.source, self._now())
 
     def _remember(self, item: Item, root: str, media_type: str, size: int | None, manner: Manner) -> None:
         names = item.target, item.name, item.source, item.tag, item.digest or root

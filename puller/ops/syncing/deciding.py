@@ -32,7 +32,8 @@ class _There:
 
 
 class Decider:
-    """Of one pair. A tag costs one HEAD at its source, none where it is immutable and there; one at the target.
+    """Of one pair. A tag costs one HEAD at its source, none where it is immutable and there; one at the target, none
+    where it is `listed` there (see rollcall) and nothing has changed.
 
     Where referrers are brought, an image whose tag is not immutable is brought again after a day for new ones. `now` is
     in seconds since the epoch.
@@ -47,6 +48,7 @@ class Decider:
         self._reference = pair.reference
         self._manner = pair.manner
         self._manner_text = manner_text(pair.manner)
+        self.listed: frozenset[str] = frozenset()
 
     def settled(self, tag: str) -> Known | None:
         """What was brought under an immutable tag, where nothing need be asked at the source if that is still there."""
@@ -68,22 +70,26 @@ class Decider:
         name = pair.name_of(tag)
         there: _There | None = None
         settled = self.settled(tag)
+        if settled is not None and name in self.listed:
+            return Decision(self._unchanged(verdict, settled.digest, settled.root, "immutable, and listed there"))
         if settled is not None:
             there = await self._there(name, settled.root, settled.media_type)
             if there.root == settled.root:
                 return Decision(self._unchanged(verdict, settled.digest, settled.root, "immutable, and there"))
         descriptor = resolved or await self.resolve(tag)
         digest = str(descriptor.digest)
+        known = self._state.known(pair.target, name)
+        is_as_brought = known is not None and known.digest == digest and self._fits(known) and not self._is_stale(known)
+        if known is not None and is_as_brought and name in self.listed:
+            return Decision(self._unchanged(verdict, digest, known.root, "as it was brought, and listed there"))
         there = there or await self._there(name, digest, descriptor.media_type)
         if self._state.held(pair.target, name) == digest:
             return Decision(
                 self._unchanged(verdict, digest, there.root, "undone, and not brought again until it moves")
             )
-        known = self._state.known(pair.target, name)
         if known is None and self._is_plain and there.root == digest:
             return Decision(self._unchanged(verdict, digest, digest, "there already"), descriptor)
-        is_there = known is not None and known.digest == digest and there.root == known.root
-        if known is not None and is_there and self._fits(known) and not self._is_stale(known):
+        if known is not None and is_as_brought and there.root == known.root:
             return Decision(self._unchanged(verdict, digest, known.root, "as it was brought"))
         return Decision(self._to_bring(verdict, descriptor, there.root, known))
 

@@ -1,6 +1,7 @@
 """Hands: what is done on the way through a configuration: all of it, or nothing but telling."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from puller.mirror.config import Prune
 from puller.mirror.plan import Forecast
@@ -9,7 +10,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.sync import Item, Manner
 from puller.ops.syncing.bringing import Bringing
 from puller.ops.syncing.forecast import Forecasting
-from puller.ops.syncing.pairs import Lane
+from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
 from puller.ops.syncing.pruning import Pruning, foresee
 
@@ -28,6 +29,10 @@ class Doing:
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
         """See Hands."""
         self._bringing.adopt(item, descriptor, manner)
+
+    def looked(self, pair: Pair) -> None:
+        """See Hands."""
+        self._bringing.looked(pair)
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
         """See Hands."""
@@ -49,10 +54,15 @@ class Telling:
     async def bring(self, item: Item, *, reserve: int) -> Item:
         """See Hands."""
         assert item.transfer is not None
-        await self._forecasting.add(item.transfer)
-        return item
+        refused = await self._forecasting.add(item.transfer)
+        if refused is None:
+            return item
+        return replace(item, action="failed", why=refused.what, error=refused.facts(), transfer=None)
 
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
+        """See Hands."""
+
+    def looked(self, pair: Pair) -> None:
         """See Hands."""
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:

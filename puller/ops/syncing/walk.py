@@ -17,6 +17,7 @@ from puller.ops.syncing.ledger import Ledger
 from puller.ops.syncing.looking import Seen, look
 from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
+from puller.ops.syncing.rollcall import roll_call
 from puller.ops.tasks import abreast
 
 # Of a hundred thousand tags so many are asked for at a time; the client's connections are what bounds requests.
@@ -32,6 +33,10 @@ class Hands(Protocol):
 
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
         """An image was there as it is wanted, and nobody remembers it."""
+        ...
+
+    def looked(self, pair: Pair) -> None:
+        """Each tag of a pair was asked after at its target, and all of it is as it should be."""
         ...
 
     async def prune(self, lane: Lane, wanted: frozenset[str], prune: Prune, *, whole: bool) -> Sequence[Item]:
@@ -99,6 +104,8 @@ class Walk:
         todo = [verdict for verdict in seen.verdicts if self._tells_out or verdict.chosen]
         todo, clashing = names.taken(pair, todo)
         slots = self._ledger.room(pair.target, len(todo))
+        wanted = sum(verdict.chosen for verdict in todo)
+        decider.listed = await roll_call(pair, wanted, self._places, self._state, now=self._now.timestamp())
         whole = seen.is_whole
 
         async def settle(entry: tuple[int, Verdict]) -> None:
@@ -113,6 +120,8 @@ class Walk:
             self._ledger.settle(pair, item)
 
         await abreast(enumerate(todo), settle, width=TAGS)
+        if whole and not decider.listed:
+            self._hands.looked(pair)
         return whole
 
     async def _decider(self, pair: Pair, source: ImageSource) -> Decider:
