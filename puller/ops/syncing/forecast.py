@@ -3,16 +3,20 @@
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import anyio
 
 from puller.contracts.images import ImageSource, ImageTarget
-from puller.errors import InputError, PullerError
+from puller.errors import InputError, PullerError, Unsupported
 from puller.mirror.plan import Forecast
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import SCHEMA1_MANIFESTS
+from puller.model.mediatype import SCHEMA1_MANIFESTS, is_index
 from puller.model.platform import Platform
 from puller.model.sync import Manner, Transfer
+from puller.ops.copying.choice import choose, platforms_of
 from puller.ops.copying.reading import read_document
 from puller.ops.syncing.places import Places
 from puller.ops.tasks import abreast
@@ -35,22 +39,41 @@ class Forecasting:
         self._documents: OrderedDict[Digest, Manifest | Index | None] = OrderedDict()
         self._fetched: set[Digest] = set()
         self._placed: set[tuple[str, Digest]] = set()
+        self._judging: WeakValueDictionary[Digest, anyio.Lock] = WeakValueDictionary()
+        self._judged: dict[tuple[Digest, Manner], Unsupported | None] = {}
 
     def forecast(self) -> Forecast:
         """All of it so far."""
         requests, pulls, size, disk = (dict(one) for one in (self._requests, self._pulls, self._bytes, self._disk))
         return Forecast(requests, pulls, size, disk, self._unknown)
 
-    async def add(self, transfer: Transfer) -> None:
-        """Count what it takes to bring one image; where its manifests cannot be read it is `unknown`."""
+    async def add(self, transfer: Transfer) -> Unsupported | None:
+        """Count what it takes to bring one image; where its manifests cannot be read it is `unknown`.
+
+        What is returned would end that: its index has none of the platforms that are chosen. An index is read for the
+        forecast anyway, so to find that out costs nothing more.
+        """
         try:
             source = await self._places.source(transfer.source)
             target = await self._places.target(transfer.target)
-            image = _Image(transfer, source, target)
+            image = _Image(transfer, source, target, platforms_of(transfer.manner))
             root = Descriptor(transfer.media_type, Digest.parse(transfer.digest), transfer.size)
+            if refused := await self._refused(image, root):
+                return refused
             await self._document(image, root, 0)
         except PullerError:
             self._unknown += 1
+        return None
+
+    async def _refused(self, image: "_Image", root: Descriptor) -> Unsupported | None:
+        """Asked for many tags of one index at once, of whose reading each would count as a pull."""
+        if not (image.platforms and is_index(root.media_type)):
+            return None
+        key = root.digest, image.transfer.manner
+        async with self._judging.setdefault(root.digest, anyio.Lock()):
+            if key not in self._judged:
+                self._judged[key] = _refusal(await self._read(image, root), image)
+            return self._judged[key]
 
     async def _document(self, image: "_Image", descriptor: Descriptor, depth: int) -> None:
         key = image.transfer.target, descriptor.digest
@@ -58,8 +81,7 @@ class Forecasting:
             return
         self._placed.add(key)
         # A manifest that is there stands on content that is there; an index may be there in part.
-        is_index = descriptor.media_type.endswith(("index.v1+json", "manifest.list.v2+json"))
-        if not is_index and await image.target.exists(descriptor):
+        if not is_index(descriptor.media_type) and await image.target.exists(descriptor):
             return
         document = await self._read(image, descriptor)
         self._count(image, descriptor, is_document=True)
@@ -67,7 +89,7 @@ class Forecasting:
             self._unknown += 1
             return
         if isinstance(document, Index):
-            for child in _chosen(document, image.transfer.manner):
+            for child in _chosen(document, image, depth):
                 await self._document(image, child, depth + 1)
             return
         fresh = [child for child in document.children if (image.transfer.target, child.digest) not in self._placed]
@@ -110,12 +132,22 @@ class _Image:
     transfer: Transfer
     source: ImageSource
     target: ImageTarget
+    platforms: tuple[Platform, ...]
 
 
-def _chosen(index: Index, manner: Manner) -> Sequence[Descriptor]:
-    """The entries of an index that are brought."""
-    if not manner.platforms:
-        return index.manifests
-    return tuple(
-        {entry.digest: entry for entry in (index.choose(Platform.parse(text)) for text in manner.platforms)}.values()
-    )
+def _refusal(document: Manifest | Index | None, image: _Image) -> Unsupported | None:
+    """Why nothing of an index can be brought."""
+    try:
+        if isinstance(document, Index):
+            _chosen(document, image, 0)
+    except Unsupported as error:
+        return error
+    return None
+
+
+def _chosen(index: Index, image: _Image, depth: int) -> Sequence[Descriptor]:
+    """The entries of an index that are brought, as copies choose them. Raises Unsupported."""
+    manner = image.transfer.manner
+    if image.platforms and manner.index == "single":
+        return (index.choose(image.platforms[0]),)
+    return choose(index, () if manner.index == "rewritten" and depth else image.platforms).brought

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,45 @@ def test_of_an_index_only_the_platforms_that_are_wanted_count(told: Story) -> No
     forecast = told.plan(one).forecast
     assert forecast.bytes == {"up.example": sized(TWO) + (index.descriptor.size or 0)}
     assert forecast.pulls == {"up.example": 2}
+
+
+@pytest.mark.parametrize("index", ["sparse", "rewritten", "single"])
+def test_a_platform_that_no_image_has_is_told_before_a_sync_fails_of_it(told: Story, index: Any) -> None:
+    told.up.put(indexed(amd64=ONE, arm64=TWO), "both")
+    one = mirror(tags=tags("both"), platforms=(Platform.parse("linux/s390x"),), index=index)
+    made_plan = told.plan(one)
+    found = item(made_plan, "both")
+    assert (found.action, found.why, found.transfer) == ("failed", "no image for this platform", None)
+    assert found.error is not None
+    assert (found.error["wanted"], found.error["got"]) == ("linux/s390x", "linux/amd64, linux/arm64")
+    assert (made_plan.forecast.requests, made_plan.forecast.unknown) == ({}, 0)
+    assert Plan.decode(made_plan.encode(), "plan") == made_plan
+
+
+def test_a_platform_that_is_missing_among_others_is_no_failure(told: Story) -> None:
+    told.up.put(indexed(amd64=ONE, arm64=TWO), "both")
+    one = mirror(tags=tags("both"), platforms=(Platform.parse("linux/s390x"), Platform.parse("linux/arm64")))
+    made_plan = told.plan(one)
+    assert actions(made_plan) == {"both": "new"}
+    assert (made_plan.forecast.pulls, made_plan.forecast.unknown) == ({"up.example": 2}, 0)
+
+
+def test_an_index_is_read_once_for_all_tags_that_name_it_whatever_it_lacks(told: Story) -> None:
+    index = indexed(amd64=ONE, arm64=TWO)
+    told.up.put(index, *(f"t{number}" for number in range(20)))
+    rule, lacks = tags(allow=patterns("t.*")), (Platform.parse("linux/s390x"),)
+    assert set(actions(told.plan(mirror(tags=rule, platforms=lacks))).values()) == {"failed", "out"}
+    assert (told.up.asked["get"], told.up.asked["head"]) == (1, 20)
+    told.plan(mirror(tags=rule, platforms=(Platform.parse("linux/arm64"),)))
+    assert told.up.asked["get"] == 2  # the index, and its one image
+
+
+def test_of_what_is_unchanged_a_plan_reads_no_index(told: Story) -> None:
+    told.up.put(indexed(amd64=ONE, arm64=TWO), "both")
+    one = mirror(tags=tags("both"), platforms=(Platform.parse("linux/arm64"),))
+    told.sync(one)
+    assert actions(told.plan(one)) == {"both": "unchanged"}
+    assert (told.up.asked["get"], told.up.asked["head"]) == (0, 1)
 
 
 def test_an_image_that_cannot_be_read_is_of_unknown_size(told: Story) -> None:
