@@ -197,7 +197,7 @@ class Stumbled:
 class Mirrored:
     """One mirror of a sync is through, the one of `line` of the configuration; bytes were `fetched` and `sent`.
 
-    `counts` are of tags by what became of them, `failed` of what failed, lists among it.
+    `counts` are of tags by what became of them, each once, `failed` of what failed, lists among it.
     """
 
     source: str

@@ -4,7 +4,8 @@ Places are texts: `host/repository`, `oci:/directory`, `store:DIR#host/repositor
 All of it goes through JSON and back unchanged; nothing here holds a secret.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -103,9 +104,19 @@ class Item:
     error: Mapping[str, object] | None = None
     line: int = 0
 
+    @property
+    def outcome(self) -> Action:
+        """What it counts as: its action, unless that failed."""
+        return self.action if self.error is None else "failed"
+
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+def outcomes(items: Iterable[Item]) -> dict[str, int]:
+    """How many of them came to what; each counts once."""
+    return dict(Counter(item.outcome for item in items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +145,8 @@ class SyncReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tags each action has."""
-        found: dict[str, int] = {}
-        for item in self.items:
-            found[item.action] = found.get(item.action, 0) + 1
-        return found
+        """How many tags came to what: a tag that failed is `failed`, whatever was to become of it."""
+        return outcomes(self.items)
 
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""

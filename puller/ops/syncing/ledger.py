@@ -23,7 +23,7 @@ class _Share:
 
     def add(self, item: Item) -> None:
         """Count one tag."""
-        self.counts[item.action] = self.counts.get(item.action, 0) + 1
+        self.counts[item.outcome] = self.counts.get(item.outcome, 0) + 1
         self.failed += item.error is not None
         if item.carried is not None:
             self.fetched += item.carried.fetched

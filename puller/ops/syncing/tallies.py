@@ -56,7 +56,7 @@ class MirrorTally:
         self.failing = len(part.failures)
         self.failures += self.failing
         for item in part.items:
-            self.images[item.action] = self.images.get(item.action, 0) + 1
+            self.images[item.outcome] = self.images.get(item.outcome, 0) + 1
             if item.carried is not None:
                 self.fetched += item.carried.fetched
                 self.near += item.carried.near

@@ -165,9 +165,10 @@ class Walk:
             return
         items = [item for item in items if item.source not in names.unknown]
         slots = self._ledger.room(lane.target, len(items))
+        brought = {one.source: one for one in reversed(lane.pairs)}
         for position, item in enumerate(items):
             slots[position] = item
-            self._ledger.settle(pair, item)
+            self._ledger.settle(brought.get(item.source, pair), item)
 
     async def _spared(self, lane: Lane) -> frozenset[str]:
         """The names at a place of images that their sources spare."""
