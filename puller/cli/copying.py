@@ -79,7 +79,8 @@ class _From:
     def called(self, text: str, tag: str | None) -> str:
         """What it is called in reports."""
         if self.reference is not None:
-            return str(self.reference if tag is None else self.reference.with_tag(tag))
+            kind = "store:" if self.place.startswith("store:") else ""
+            return f"{kind}{self.reference if tag is None else self.reference.with_tag(tag)}"
         return text if tag is None or tag == self.tag else f"{self.place}:{tag}"
 
 

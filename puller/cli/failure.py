@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import click
 
+from puller.cli.placenames import placename
 from puller.errors import ContentCorrupt, InvalidConfig, InvalidReference, LayerError, PullerError, VerificationError
 from puller.model.text import printable
 from puller.ops.pulling.hints import hint_for
@@ -37,6 +38,9 @@ def text_of(error: Exception) -> str:
     facts.pop("notes", None)
     hint = facts.pop("hint", "") or hint_for(error)
     lines = [f"puller: {what}  [{kind}]"]
+    for name in ("where", "reference"):
+        if name in facts:
+            facts[name] = placename(str(facts[name]))
     lines += [f"  {name:<9}  {printable(str(value))}" for name, value in facts.items()]
     lines += [f"  {printable(note)}" for note in getattr(error, "__notes__", ())]
     if hint:

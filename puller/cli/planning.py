@@ -8,6 +8,7 @@ from puller.cli import interrupt
 from puller.cli.failure import gravest
 from puller.cli.lines import size_text
 from puller.cli.logs import unheard_of
+from puller.cli.placenames import placename
 from puller.cli.reporting import check_report_file
 from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.syncing import Order, kind_code, listener, opened
@@ -18,6 +19,7 @@ from puller.errors import InvalidConfig
 from puller.mirror.plan import Forecast, Plan
 from puller.mirror.state import State
 from puller.model.event import Event, Mirrored, Settled, Stumbled, Warned
+from puller.model.sync import outcomes
 from puller.ops.sync import plan
 
 
@@ -70,9 +72,7 @@ def plan_lines(made: Plan, *, everything: bool) -> Iterator[str]:
     if rows:
         yield from aligned(rows)
         yield ""
-    counts: dict[str, int] = {}
-    for item in made.items:
-        counts[item.action] = counts.get(item.action, 0) + 1
+    counts = outcomes(made.items)
     yield counts_text(counts, counts.get("failed", 0)) or "nothing is selected"
     yield from forecast_lines(made.forecast)
 
@@ -83,7 +83,7 @@ def forecast_lines(forecast: Forecast) -> Iterator[str]:
         pulls, size = forecast.pulls.get(host, 0), forecast.bytes.get(host, 0)
         yield f"from {host}: {forecast.requests[host]} requests, {pulls} of them pulls, {size_text(size)}"
     for place in sorted(forecast.disk):
-        yield f"at {place}: {size_text(forecast.disk[place])} more"
+        yield f"at {placename(place)}: {size_text(forecast.disk[place])} more"
     if forecast.unknown:
         yield f"of {forecast.unknown} it is not known what they take"
 

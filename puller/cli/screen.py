@@ -16,8 +16,9 @@ import click
 from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
+from puller.cli.placenames import named, placename
 from puller.cli.pushlines import copied_line, delivered_line, pushed_line
-from puller.cli.synclines import failed_line, item_line, mirrored_line, named, stumbled_line, synced_line
+from puller.cli.synclines import failed_line, item_line, mirrored_line, stumbled_line, synced_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
@@ -183,7 +184,7 @@ class Told(Quiet):
             case Registered():
                 self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
-                self.note(f"warning: {printable(event.text)} ({printable(str(event.reference), limit=2000)})")
+                self.note(f"warning: {printable(event.text)} ({placename(str(event.reference))})")
             case Retrying() | Waiting() | PassedOver() | Traced():
                 self.note(wire_line(event))
             case Pulled():
@@ -235,7 +236,7 @@ class Told(Quiet):
         self.note(self._prefix(event.reference) + blob_line(event.blob))
 
     def _prefix(self, subject: Subject) -> str:
-        name = subject.familiar() if isinstance(subject, Reference) else printable(subject)
+        name = subject.familiar() if isinstance(subject, Reference) else placename(subject)
         return f"{name}  " if self._several else ""
 
 
@@ -275,7 +276,7 @@ class Plain(Told):
         amount = f"{size_text(event.offset)} of {size_text(size)}{share}"
         word = "  unpacked" if isinstance(event, Unpacking) else ""
         image = self.images.get(event.descriptor.digest)
-        whose = f"  of {printable(image, limit=2000)}" if image else ""
+        whose = f"  of {placename(image)}" if image else ""
         self.note(f"          {event.descriptor.digest.short}  {amount}{word}{whose}")
 
 
@@ -301,7 +302,7 @@ class JsonLines(Quiet):
 def header_line(event: Planned) -> str:
     """`docker.io/library/debian:bookworm   linux/amd64   sha256:9f1c…`."""
     platforms = ", ".join(map(str, event.platforms))
-    parts = (str(event.reference), printable(platforms), str(event.descriptor.digest))
+    parts = (placename(str(event.reference)), printable(platforms), str(event.descriptor.digest))
     return "   ".join(part for part in parts if part)
 
 

@@ -11,6 +11,7 @@ import click
 
 from puller.cli.environment import time_zone
 from puller.cli.lines import counted
+from puller.cli.placenames import placename
 from puller.cli.syncing import Order
 from puller.cli.synclines import counts_text, facts_text
 from puller.cli.table import aligned
@@ -19,7 +20,7 @@ from puller.mirror.known import Last, RunRow
 from puller.mirror.runlock import Running, running
 from puller.mirror.schedule import Schedule
 from puller.mirror.state import State
-from puller.model.sync import Item, SyncReport
+from puller.model.sync import Item, SyncReport, outcomes
 from puller.model.text import printable
 from puller.ops.syncing.pairs import target_of
 from puller.ops.syncing.parts import Part, parts_of
@@ -58,7 +59,7 @@ class Standing:
             "well": None if self.last is None else self.last.well,
             "due": self.due,
             "run": self.run,
-            "counts": _counts(part),
+            "counts": outcomes(part.items),
             "failures": [{"about": about, "error": dict(error)} for about, error in part.failures],
             "tags": dict(self.tags),
         }
@@ -107,7 +108,7 @@ def status_lines(
         if one.part is not None and one.part.failures:
             yield ""
             yield f"{printable(one.key, limit=300)}:".replace(" > ", " → ")
-            yield from (f"  {printable(about)}: {facts_text(error)}" for about, error in one.part.failures[:FEW])
+            yield from (f"  {placename(about)}: {facts_text(error)}" for about, error in one.part.failures[:FEW])
             if len(one.part.failures) > FEW:
                 yield f"  and {len(one.part.failures) - FEW} more; --json shows all"
     yield ""
@@ -165,7 +166,7 @@ def _result(one: Standing) -> str:
         return "never ran"
     if one.part is None:
         return "well" if one.last.well else "failed"
-    told = counts_text({k: v for k, v in _counts(one.part).items() if k not in ("out", "failed")})
+    told = counts_text({k: v for k, v in outcomes(one.part.items).items() if k not in ("out", "failed")})
     failed = len(one.part.failures)
     words = [
         "well" if one.last.well else "failed",
@@ -173,13 +174,6 @@ def _result(one: Standing) -> str:
         *([counted(failed, "failure")] * bool(failed)),
     ]
     return ": ".join(words[:2]) if len(words) < 3 else f"{words[0]}: {words[1]}, {words[2]}"
-
-
-def _counts(part: Part) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for item in part.items:
-        found[item.action] = found.get(item.action, 0) + 1
-    return found
 
 
 def _time(seconds: float, zone: tzinfo) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from puller.cli.lines import counted, short, size_text
+from puller.cli.placenames import placename, shown
 from puller.model.event import Mirrored
 from puller.model.sync import Item, SyncReport
 from puller.model.text import printable
@@ -19,10 +20,10 @@ def item_line(item: Item) -> str | None:
     """
     if item.error is not None or item.action in ("unchanged", "out", "failed"):
         return None
-    arrow = f"{printable(named(item.source, item.tag))} → {printable(named(item.target, item.name))}"
+    arrow = f"{shown(item.source, item.tag)} → {shown(item.target, item.name)}"
     if item.action in ("pruned", "waiting", "kept"):
         there = f"  {short(item.there)}" if item.there else ""
-        return f"{item.action:<9} {printable(named(item.target, item.name))}{there}  {printable(item.why)}"
+        return f"{item.action:<9} {shown(item.target, item.name)}{there}  {printable(item.why)}"
     carried = item.carried
     if carried is None:
         return f"{item.action:<9} {arrow}  {short(item.digest or '')}  {printable(item.why)}"
@@ -35,18 +36,19 @@ def item_line(item: Item) -> str | None:
 
 def failed_line(item: Item) -> str:
     """One tag that failed: what, and all that is known."""
-    name = f"{printable(named(item.source, item.tag))} → {printable(named(item.target, item.name))}"
+    name = f"{shown(item.source, item.tag)} → {shown(item.target, item.name)}"
     return f"failed    {name}: {facts_text(item.error or {})}"
 
 
 def stumbled_line(source: str, error: Mapping[str, object]) -> str:
     """A list that could not be had."""
-    return f"failed    {printable(source)}: {facts_text(error)}"
+    return f"failed    {placename(source)}: {facts_text(error)}"
 
 
 def facts_text(error: Mapping[str, object]) -> str:
     """An error of a report in one line: `no such manifest [NotFound], host registry.example`."""
-    known = [f"{name} {error[name]}" for name in ("where", "wanted", "got", "host", "phase") if name in error]
+    known = [f"{name} {error[name]}" for name in ("wanted", "got", "host", "phase") if name in error]
+    known[:0] = [f"where {placename(str(error['where']))}"] if "where" in error else []
     return printable(", ".join([f"{error.get('what', '')} [{error.get('error', '')}]", *known]), limit=2000)
 
 
@@ -89,11 +91,6 @@ def _requests(requests: Mapping[str, Mapping[str, int]]) -> int:
     return sum(number for methods in requests.values() for number in methods.values())
 
 
-def named(place: str, name: str) -> str:
-    """A tag, or a digest, of a place."""
-    return f"{place}@{name}" if ":" in name else f"{place}:{name}"
-
-
 def plan_rows(items: Iterable[Item], *, everything: bool) -> list[tuple[str, str, str, str]]:
     """Action, image and where it goes, what it names, and why; without `everything` only what would change something.
 
@@ -114,10 +111,10 @@ def plan_rows(items: Iterable[Item], *, everything: bool) -> list[tuple[str, str
 
 
 def _where(item: Item) -> str:
-    there = printable(named(item.target, item.name))
+    there = shown(item.target, item.name)
     if item.action in ("pruned", "waiting", "kept") or not item.source:
         return there
-    here = printable(named(item.source, item.tag))
+    here = shown(item.source, item.tag)
     return here if item.action == "out" else f"{here} → {there}"
 
 

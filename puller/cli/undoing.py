@@ -15,10 +15,11 @@ from puller.cli.environment import mirror_state_path, time_zone
 from puller.cli.failure import gravest
 from puller.cli.lines import counted, short, size_text
 from puller.cli.options import Access
+from puller.cli.placenames import shown
 from puller.cli.registries import open_client
 from puller.cli.screen import Plain
 from puller.cli.syncing import config_in, kind_code
-from puller.cli.synclines import facts_text, named
+from puller.cli.synclines import facts_text
 from puller.cli.table import aligned
 from puller.errors import InvalidConfig, PullerError
 from puller.mirror.config import Host
@@ -112,7 +113,7 @@ def undo_lines(run: str, done: Sequence[Undone], left: int) -> Iterator[str]:
     for one in done:
         told = facts_text(one.error) if one.outcome == "failed" and one.error is not None else printable(one.why)
         told = told or (f"{size_text(one.fetched)} fetched" if one.fetched else "")
-        rows.append((one.outcome, printable(named(one.target, one.name)), short(one.root), told))
+        rows.append((one.outcome, shown(one.target, one.name), short(one.root), told))
     if rows:
         yield from aligned(rows, gap=2)
     back = sum(one.is_back for one in done)

@@ -119,6 +119,19 @@ def test_an_image_goes_to_the_store_and_on(puller: Puller, source: str, other: T
     assert digest_at(other, "mine", "1") == BOTH.digest
 
 
+def test_an_image_of_the_store_is_called_as_it_is_typed(
+    puller: Puller, source: str, other: TestRegistry, tmp_path: Path
+) -> None:
+    name = f"store:{other.name('mine:1')}"
+    end = puller("copy", source, name)
+    assert end.out.startswith(f"copied {name}  ")
+    assert end.err.startswith(f"{name}  ")
+    report = tmp_path / "report.json"
+    assert puller("copy", name, other.name("mine"), "--report", str(report)).code == 0
+    (copied,) = json.loads(report.read_text())["copies"]
+    assert (copied["source"], copied["target"]) == (name, other.name("mine:1"))
+
+
 def test_an_image_goes_through_an_archive_of_dockers(
     puller: Puller, registry: TestRegistry, other: TestRegistry, tmp_path: Path
 ) -> None:

@@ -40,6 +40,14 @@ BROUGHT = replace(NEW, carried=Carried(A, fetched=51_400_000, sent=51_400_000, b
             replace(NEW, tag=A, name=A),
             f"new       up.example/app@{A} → down.example/app@{A}  aaaaaaaaaaaa  not there: named",
         ),
+        (
+            replace(NEW, target="store:#up.example/app"),
+            "new       up.example/app:1 → store:up.example/app:1  aaaaaaaaaaaa  not there: named",
+        ),
+        (
+            replace(NEW, target="store:/srv#up.example/app", action="pruned", why="old"),
+            "pruned    up.example/app:1 in store:/srv  old",
+        ),
         (replace(NEW, action="unchanged"), None),
         (replace(NEW, action="out"), None),
         (replace(NEW, error={"error": "NotFound", "what": "gone"}), None),
@@ -58,6 +66,14 @@ def test_what_failed_is_one_line_with_what_is_known() -> None:
         stumbled_line("up.example/app", error)
         == "failed    up.example/app: no such manifest [NotFound], host up.example"
     )
+
+
+def test_where_something_failed_is_told_as_it_is_typed() -> None:
+    error = {"error": "ContentMissing", "what": "gone", "where": "store:#up.example/app"}
+    assert failed_line(replace(NEW, target="store:#up.example/app", error=error)) == (
+        "failed    up.example/app:1 → store:up.example/app:1: gone [ContentMissing], where store:up.example/app"
+    )
+    assert stumbled_line("store:/srv#up.example/app", error).startswith("failed    up.example/app in store:/srv: ")
 
 
 def test_c22_nothing_in_a_line_can_act_on_a_terminal() -> None:
