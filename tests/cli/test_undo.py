@@ -12,6 +12,7 @@ import pytest
 
 from puller.mirror.runlock import only_run
 from puller.mirror.state import State
+from puller.mirror.statefile import VERSION
 from tests.cli.conftest import Puller
 from tests.cli.mirrored import Form, Mirrored, image, mirrored
 
@@ -58,8 +59,8 @@ def test_a_state_of_a_newer_version_hides_no_other(puller: Puller, home: Path, w
     with State.open(newer):
         pass
     with closing(sqlite3.connect(newer / "state.db")) as database:
-        database.execute("UPDATE meta SET value = 2")
-        database.execute("PRAGMA user_version = 2")
+        database.execute(f"UPDATE meta SET value = {VERSION + 1}")
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
         database.commit()
     listed = puller("undo")
     assert (listed.code, run_of(world) in listed.out) == (0, True)
