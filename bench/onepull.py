@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 
 from puller import Depth, DiskStore, Reference, RegistryClient, Wish, pull
+from puller.cli.registries import CONNECTIONS
 from puller.registry.download.width import RANGES
-
-CONNECTIONS = 8  # as the command line
+from puller.registry.pace import Pace
 
 
 async def _pull(name: str, store: str, way: str, depth: str) -> None:
     reference = Reference.parse(name)
     wish = Wish(None, Depth[depth])
     ranges = RANGES if way == "ranges" else None
-    async with RegistryClient(ranges=ranges, concurrency=CONNECTIONS) as client:
+    async with RegistryClient(ranges=ranges, pace=Pace(concurrency=CONNECTIONS)) as client:
         report = await pull(reference, client.source(reference), await DiskStore.open(Path(store)), wish)
     print(max(blob.origin.connections for blob in report.blobs if blob.origin is not None))
 

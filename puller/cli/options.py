@@ -10,9 +10,9 @@ import click
 
 from puller.cli import completing
 from puller.cli.quantities import Bytes, Seconds
+from puller.registry.pace import MAX_WAIT
 
 F = TypeVar("F", bound=Any)
-MAX_WAIT = 15 * 60.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

@@ -22,7 +22,7 @@ from puller.mirror.hosts import HostKeyring, HostRoutes, RoutesApart
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
-from puller.registry.means import HostManner
+from puller.registry.pace import HostPace, Pace
 from puller.registry.transport.noproxy import NoProxy
 from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
 from puller.settings.certsd import trust_in
@@ -30,7 +30,6 @@ from puller.settings.helper import Helpers
 from puller.settings.keyring import FileKeyring
 from puller.settings.netrc import Netrc
 from puller.settings.routes import SettingsRoutes
-from puller.version import VERSION
 
 # To one host, where nothing else is said: a large layer comes over several (docs/ranges.md).
 CONNECTIONS = 8
@@ -69,23 +68,28 @@ def open_client(
         plain_http=access.plain_http,
         ca_file=access.ca,
         token_hosts=access.token_hosts,
-        concurrency=access.connections or max(jobs + 1, CONNECTIONS),
-        user_agent=f"puller/{VERSION}",
+        pace=_pace(access, jobs=jobs, hosts=hosts or {}),
         report=report,
         debug=access.debug,
         proxies=known_proxies(access.proxy, ca=access.ca),
-        limit_rate=access.limit_rate,
-        request_rate=access.request_rate,
-        max_wait=access.max_wait,
-        manners={name: _manner(host, access) for name, host in (hosts or {}).items()},
         foreign_layers=foreign_layers,
-        limits=limits_path(),
     )
 
 
-def _manner(host: Host, access: Access) -> HostManner:
+def _pace(access: Access, *, jobs: int, hosts: Mapping[str, Host]) -> Pace:
+    return Pace(
+        concurrency=access.connections or max(jobs + 1, CONNECTIONS),
+        request_rate=access.request_rate,
+        limit_rate=access.limit_rate,
+        max_wait=access.max_wait,
+        quotas=limits_path(),
+        hosts={name: _host_pace(host, access) for name, host in hosts.items()},
+    )
+
+
+def _host_pace(host: Host, access: Access) -> HostPace:
     """What a configuration says of one registry, where no option speaks of them all."""
-    return HostManner(
+    return HostPace(
         host.rate if access.request_rate is None else None, host.concurrency if access.connections is None else None
     )
 

@@ -22,11 +22,12 @@ from puller.registry.download.width import RANGES, RangePolicy
 from puller.registry.failure import MAX_ERROR
 from puller.registry.foreign import Foreign
 from puller.registry.identity.auth import NO_SCOPE
-from puller.registry.means import HostManner, Means
+from puller.registry.means import Means
 from puller.registry.mirrors.health import Health
 from puller.registry.mirrors.mirrored import Mirrored
 from puller.registry.mirrors.replica import Replica, suited
-from puller.registry.quota.limiter import MAX_WAIT, Limiter
+from puller.registry.pace import Pace
+from puller.registry.quota.limiter import Limiter
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.routes import Direct
@@ -50,12 +51,10 @@ class RegistryClient:
     itself; without them every registry is at the host of its name. `plain_http` names registries, as `host:port`, that
     may be spoken to without TLS; loopback hosts may be without being named, but only anonymously, and not when a
     `ca_file` is given: then they are expected to speak TLS. `token_hosts` are hosts, without port, of token servers
-    that may see credentials whichever registry sends there. `concurrency` caps the connections to a host,
-    `request_rate` the requests a second; `manners` say otherwise of some registries, by their names in references.
-    `ranges` tell how large blobs come over several of them, or None: each in one stream. With `debug` every request is
-    reported as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not got are
-    fetched from the URLs of their manifests. `proxies` are those to go through; `limit_rate` is in bytes per second, of
-    the bodies of all requests together.
+    that may see credentials whichever registry sends there. `pace`: how much is asked of them at most. `ranges` tell
+    how large blobs come over several connections, or None: each in one stream. With `debug` every request is reported
+    as well, by the facts of `model/exchange`. With `foreign_layers` those that a registry has not got are fetched from
+    the URLs of their manifests. `proxies` are those to go through.
     """
 
     def __init__(
@@ -66,17 +65,12 @@ class RegistryClient:
         plain_http: Collection[str] = (),
         token_hosts: Collection[str] = (),
         ca_file: Path | None = None,
-        concurrency: int = 6,
-        manners: Mapping[str, HostManner] | None = None,
+        pace: Pace | None = None,
         user_agent: str = f"puller/{VERSION}",
         report: Report = unheard,
         debug: bool = False,
         proxies: Proxies = STRAIGHT,
-        limit_rate: int | None = None,
-        request_rate: float | None = None,
-        max_wait: float = MAX_WAIT,
         foreign_layers: bool = False,
-        limits: Path | None = None,
         retries: RetryPolicy | None = None,
         ranges: RangePolicy | None = RANGES,
         patience: Patience | None = None,
@@ -89,9 +83,9 @@ class RegistryClient:
         self._plain_http = frozenset(plain_http)
         self._ca_file = ca_file
         self._foreign_layers = foreign_layers
-        world = world or World()
-        patience = patience or Patience()
-        throttle = None if limit_rate is None else Throttle(limit_rate, clock=world.clock, sleep=world.sleep)
+        world, pace, patience = world or World(), pace or Pace(), patience or Patience()
+        bandwidth = pace.limit_rate
+        throttle = None if bandwidth is None else Throttle(bandwidth, clock=world.clock, sleep=world.sleep)
         trace = Trace.begun(report, world.clock, overdue=patience.overdue) if debug else None
         hear = report if trace is None else trace.hear
         self._means = Means(
@@ -100,7 +94,7 @@ class RegistryClient:
             trace=trace,
             patience=patience,
             retries=retries or RetryPolicy(),
-            concurrency=concurrency,
+            concurrency=pace.concurrency,
             pool=None if ranges is None or (throttle is not None and throttle.is_narrow) else Pool(ranges),
             token_hosts=frozenset(token_hosts),
             user_agent=user_agent,
@@ -108,10 +102,10 @@ class RegistryClient:
             resolver=resolver,
             proxies=proxies,
             throttle=throttle,
-            limiter=Limiter(world, report=hear, folder=limits, request_rate=request_rate),
-            max_wait=max_wait,
+            limiter=Limiter(world, report=hear, folder=pace.quotas, request_rate=pace.request_rate),
+            max_wait=pace.max_wait,
         )
-        self._manners = dict(manners or {})
+        self._paces = pace.hosts
         self._health = Health(world.clock, self._means.limiter)
         self._sessions: dict[tuple[Endpoint, str, bool], Session] = {}
 
@@ -230,7 +224,7 @@ class RegistryClient:
         identity = None if keyring is None else keyring.identity(endpoint.registry, endpoint.repository)
         key = replace(endpoint, repository=""), "" if identity is None else identity.name, hasty
         if key not in self._sessions:
-            means = suited(self._means, endpoint, hasty=hasty, manner=self._manners.get(endpoint.registry))
+            means = suited(self._means, endpoint, hasty=hasty, pace=self._paces.get(endpoint.registry))
             self._sessions[key] = Session(key[0], identity, means)
         return self._sessions[key]
 

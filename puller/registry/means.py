@@ -8,7 +8,8 @@ from aiohttp.resolver import ThreadedResolver
 
 from puller.model.event import Report, unheard
 from puller.registry.download.pool import Pool
-from puller.registry.quota.limiter import MAX_WAIT, Limiter
+from puller.registry.pace import CONCURRENCY, MAX_WAIT
+from puller.registry.quota.limiter import Limiter
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.census import Census
 from puller.registry.transport.patience import Patience
@@ -18,14 +19,6 @@ from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class HostManner:
-    """How much one registry is asked for at most: requests a second, connections at once; None as any other."""
-
-    rate: float | None = None
-    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ class Means:
     world: World = field(default_factory=World)
     patience: Patience = field(default_factory=Patience)
     retries: RetryPolicy = field(default_factory=RetryPolicy)
-    concurrency: int = 6
+    concurrency: int = CONCURRENCY
     pool: Pool | None = field(default_factory=Pool)
     token_hosts: frozenset[str] = frozenset()
     user_agent: str = f"puller/{VERSION}"

@@ -8,10 +8,8 @@ import pytest
 from bench.contest import ROOT
 from bench.ground import environment
 from bench.measure import measured
-from bench.onepull import CONNECTIONS
 from bench.paced import paced
 from bench.ranges import _ranges, _stream, kill_at
-from puller.cli import registries
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +25,3 @@ def test_a_registry_of_its_own_process_tells_what_it_has_sent(tmp_path: Path) ->
 def test_a_kill_leaves_what_was_hashed(tmp_path: Path) -> None:
     kill = kill_at(tmp_path, environment(os.environ, tmp_path), 200 << 20, part=0.5, rate=100e6)
     assert 100 << 20 <= kill.kept <= kill.sent < 200 << 20
-
-
-def test_both_ways_have_the_connections_of_the_command_line() -> None:
-    assert CONNECTIONS == registries.CONNECTIONS

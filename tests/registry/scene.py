@@ -20,6 +20,7 @@ from puller.model.reference import Reference
 from puller.model.report import Origin
 from puller.registry.client import RegistryClient
 from puller.registry.download.width import RANGES, RangePolicy
+from puller.registry.pace import Pace
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -136,7 +137,7 @@ async def opened(
         patience=patience,
         world=world or (now or Time()).world(),
         classify=classify,
-        concurrency=concurrency,
+        pace=Pace(concurrency=concurrency),
         ranges=ranges,
         resolver=ThreadedResolver if names is None else lambda: names,
     )

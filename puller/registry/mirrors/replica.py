@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from puller.contracts.access import Endpoint
-from puller.registry.means import HostManner, Means
+from puller.registry.means import Means
+from puller.registry.pace import HostPace
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -39,15 +40,15 @@ class Replica:
         return self._repositories[hasty]
 
 
-def suited(means: Means, endpoint: Endpoint, *, hasty: bool, manner: HostManner | None = None) -> Means:
-    """The same as it suits one endpoint: with the proxy, the waits and the `manner` that are set up for it, and a
+def suited(means: Means, endpoint: Endpoint, *, hasty: bool, pace: HostPace | None = None) -> Means:
+    """The same as it suits one endpoint: with the proxy, the waits and the `pace` that are set up for it, and a
     mirror's patience.
 
     Raises InvalidConfig for what is no proxy.
     """
-    if manner is not None:
-        concurrency = means.concurrency if manner.concurrency is None else manner.concurrency
-        means = replace(means, rate=manner.rate, concurrency=concurrency)
+    if pace is not None:
+        concurrency = means.concurrency if pace.concurrency is None else pace.concurrency
+        means = replace(means, rate=pace.rate, concurrency=concurrency)
     if hasty:
         means = hastened(means)
     if endpoint.connect_within is not None:

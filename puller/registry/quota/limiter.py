@@ -9,6 +9,7 @@ import aiohttp
 
 from puller.errors import PullerError
 from puller.model.event import Report, unheard
+from puller.registry.pace import MAX_WAIT
 from puller.registry.quota.allowance import Kind
 from puller.registry.quota.distrust import Distrust
 from puller.registry.quota.gate import Gate, Ticket
@@ -28,7 +29,6 @@ class Asking:
     with_secret: bool = False
 
 
-MAX_WAIT = 15 * 60.0  # seconds
 MAX_AWAY = 256
 _NOBODY = account_key("")
 

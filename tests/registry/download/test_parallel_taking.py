@@ -16,6 +16,7 @@ from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from puller.registry.download.width import RANGES
+from puller.registry.pace import Pace
 from puller.registry.repository import Repository
 from testregistry import Request, TestRegistry, faults, images, serve
 from tests.peak import forget_peak, peak
@@ -146,7 +147,7 @@ async def test_every_byte_of_every_piece_counts_for_the_limit_of_the_rate() -> N
     async with serve() as registry:
         registry.add_blob("app", blob)
         world = now.world(real_clock=True)
-        async with RegistryClient(ranges=EAGER, world=world, limit_rate=rate) as client:
+        async with RegistryClient(ranges=EAGER, world=world, pace=Pace(limit_rate=rate)) as client:
             repository = client.repository(Reference.parse(registry.name("app")))
             begun = time.monotonic()
             received, origin = await fetched_from(repository, described(blob))

@@ -15,6 +15,7 @@ from pathlib import Path
 from puller.errors import PullerError
 from puller.model.event import Event, Waiting
 from puller.registry.client import RegistryClient
+from puller.registry.pace import Pace
 from puller.registry.world import World
 from tests.registry.quota.party import PATIENT, pulled
 
@@ -46,8 +47,8 @@ def tell(event: Event) -> None:
 
 
 async def main(folder: Path, haste: Haste, max_wait: float, names: list[str]) -> None:
-    world = haste.world()
-    async with RegistryClient(world=world, report=tell, patience=PATIENT, limits=folder, max_wait=max_wait) as client:
+    world, pace = haste.world(), Pace(max_wait=max_wait, quotas=folder)
+    async with RegistryClient(world=world, report=tell, patience=PATIENT, pace=pace) as client:
 
         async def one(name: str) -> None:
             await pulled(client, name)

@@ -9,6 +9,7 @@ from puller.contracts.access import Keyring
 from puller.model.event import Event, Waiting
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
+from puller.registry.pace import Pace
 from puller.registry.transport.patience import Patience
 from puller.registry.world import World
 from testregistry import TestRegistry, images
@@ -78,9 +79,7 @@ async def guests(
                 report=guest.hear,
                 world=world,
                 patience=PATIENT,
-                limits=limits,
-                max_wait=max_wait,
-                request_rate=request_rate,
+                pace=Pace(request_rate=request_rate, max_wait=max_wait, quotas=limits),
             )
             guest.client = await stack.enter_async_context(client)
             found.append(guest)

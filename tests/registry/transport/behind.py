@@ -10,6 +10,7 @@ from puller.contracts.access import NO_TRUST, Endpoint, Protection, Trust
 from puller.model.event import Event
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
+from puller.registry.pace import Pace
 from puller.registry.repository import Repository
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
@@ -78,8 +79,7 @@ async def asked(
         world=World() if real else Time().world(),
         patience=patience,
         classify=classify,
-        limit_rate=limit_rate,
-        concurrency=concurrency,
+        pace=Pace(concurrency=concurrency, limit_rate=limit_rate),
         report=events.append if events is not None else lambda event: None,
         resolver=ThreadedResolver if names is None else lambda: names,
     )

@@ -9,7 +9,7 @@ from puller.model.digest import Digest
 from puller.model.mediatype import OCTETS
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
-from puller.registry.means import HostManner
+from puller.registry.pace import HostPace, Pace
 from puller.registry.transport.census import MOST_HOSTS, OTHERS, Census
 from testregistry import Bearer, TestRegistry, faults, images, serve
 from testregistry.canary import serve_canary
@@ -27,7 +27,7 @@ async def heads(client: RegistryClient, registry: TestRegistry, number: int) -> 
 async def test_a_rate_of_one_registry_holds_for_it_and_for_no_other() -> None:
     now = Time()
     async with serve() as slow, serve() as quick:
-        async with RegistryClient(world=now.world(), manners={slow.host: HostManner(rate=2)}) as client:
+        async with RegistryClient(world=now.world(), pace=Pace(hosts={slow.host: HostPace(rate=2)})) as client:
             start = now.now
             await heads(client, quick, 10)
             assert now.now == start
@@ -38,8 +38,8 @@ async def test_a_rate_of_one_registry_holds_for_it_and_for_no_other() -> None:
 async def test_a_rate_of_one_registry_comes_before_that_of_all() -> None:
     now = Time()
     async with serve() as quick, serve() as other:
-        manners = {quick.host: HostManner(rate=100)}
-        async with RegistryClient(world=now.world(), request_rate=1, manners=manners) as client:
+        pace = Pace(request_rate=1, hosts={quick.host: HostPace(rate=100)})
+        async with RegistryClient(world=now.world(), pace=pace) as client:
             start = now.now
             await heads(client, quick, 5)
             assert now.now - start == pytest.approx(0.04)
@@ -62,7 +62,8 @@ async def test_no_more_connections_at_once_than_a_registry_is_to_be_asked_over(m
         registry.on_request.append(slowly)
         for raw in BLOBS:
             registry.add_blob("app", raw)
-        async with RegistryClient(concurrency=6, manners={registry.host: HostManner(concurrency=most)}) as client:
+        pace = Pace(concurrency=6, hosts={registry.host: HostPace(concurrency=most)})
+        async with RegistryClient(pace=pace) as client:
             repository = client.repository(Reference.parse(registry.name("app")))
 
             async def fetch(raw: bytes) -> None:
