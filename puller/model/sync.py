@@ -46,7 +46,7 @@ class Transfer:
 
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return _fields(self) | {"manner": asdict(self.manner)}
 
     @classmethod
     def decode(cls, data: Mapping[str, Any]) -> "Transfer":
@@ -75,7 +75,7 @@ class Carried:
 
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return _fields(self)
 
     @classmethod
     def decode(cls, data: Mapping[str, Any]) -> "Carried":
@@ -111,7 +111,11 @@ class Item:
 
     def encode(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        transfer = None if self.transfer is None else self.transfer.encode()
+        return _fields(self) | {
+            "transfer": transfer,
+            "carried": None if self.carried is None else self.carried.encode(),
+        }
 
 
 def outcomes(items: Iterable[Item]) -> dict[str, int]:
@@ -152,4 +156,10 @@ class SyncReport:
         """Plain data for JSON."""
         carried = [item.carried for item in self.items if item.carried is not None]
         totals = {name: sum(getattr(one, name) for one in carried) for name in ("fetched", "near", "sent")}
-        return asdict(self) | {"well": self.is_well, "counts": self.counts, "totals": totals}
+        items = [item.encode() for item in self.items]
+        return _fields(self) | {"items": items, "well": self.is_well, "counts": self.counts, "totals": totals}
+
+
+def _fields(value: Transfer | Carried | Item | SyncReport) -> dict[str, Any]:
+    """Its fields by name, as they are: asdict would copy all that is in them, of a hundred thousand tags."""
+    return {name: getattr(value, name) for name in value.__slots__}

@@ -52,9 +52,11 @@ class Decider:
 
     def settled(self, tag: str) -> Known | None:
         """What was brought under an immutable tag, where nothing need be asked at the source if that is still there."""
+        if not self._pair.is_immutable(tag):
+            return None
         known = self._state.known(self._pair.target, self._pair.name_of(tag))
         is_same = known is not None and (known.source, known.tag) == (self._pair.source, tag)
-        return known if is_same and self._fits(known) and self._pair.is_immutable(tag) else None
+        return known if is_same and self._fits(known) else None
 
     async def resolve(self, tag: str) -> Descriptor:
         """What a tag, or a digest, names at the source."""
