@@ -36,9 +36,9 @@ def places(context: click.Context, parameter: click.Parameter, incomplete: str) 
     """Places of images: names that are here, or after the word for a kind of place what can follow it."""
     kind, colon, rest = incomplete.partition(":")
     if colon and kind == "oci":
-        return [CompletionItem(incomplete, type="dir")]
+        return [CompletionItem(rest, type="dir")]
     if colon and kind in ("oci-archive", "docker-archive"):
-        return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(rest, type="file")]
     if colon and kind == "store":
         return [CompletionItem(f"store:{word}") for word in _spelled(_names(context), rest)]
     return references(context, parameter, incomplete)

@@ -1,4 +1,4 @@
-"""Shells: how bash, zsh and fish ask what a word may become, and how they are told. Click knows zsh and fish."""
+"""Shells: how bash, zsh and fish ask what a word may become, and how they are told."""
 
 import os
 from typing import ClassVar
@@ -33,6 +33,52 @@ _BASH = """\
 }
 
 complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+# Zsh and fish put what they get in the place of the whole word. Of a path in it they are told what stands before that,
+# as `oci:` or `--store=`: click's own scripts look for a file whose name begins so.
+_ZSH = """\
+#compdef %(prog_name)s
+
+%(complete_func)s() {
+    local type value more place=$((CURRENT - 1))
+    local -a answer words_alone words_told
+    (( $+commands[%(prog_name)s] )) || return 1
+    answer=("${(@f)$(COMP_WORDS="${words[*]}" COMP_CWORD=$place %(complete_var)s=zsh_complete %(prog_name)s)}")
+    for type value more in "${answer[@]}"; do
+        case $type in
+            plain) if [[ $more == _ ]]; then words_alone+=("$value"); else words_told+=("$value:$more"); fi ;;
+            dir) [[ $more == _ ]] || compset -p ${#more}; _path_files -/ ;;
+            file) [[ $more == _ ]] || compset -p ${#more}; _path_files -f ;;
+        esac
+    done
+    (( $#words_told )) && _describe -V unsorted words_told -U
+    (( $#words_alone )) && compadd -U -V unsorted -a words_alone
+}
+
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    %(complete_func)s "$@"
+else
+    compdef %(complete_func)s %(prog_name)s
+fi
+"""
+_FISH = """\
+function %(complete_func)s
+    set -l asked %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t)
+    for line in (env $asked %(prog_name)s)
+        set -l answer (string split -m 1 , -- $line)
+        set -l path (string split -m 1 \\t -- $answer[2])
+        switch $answer[1]
+            case plain
+                echo $answer[2]
+            case dir
+                printf '%%s\\n' "$path[2]"(__fish_complete_directories "$path[1]")
+            case file
+                printf '%%s\\n' "$path[2]"(__fish_complete_path "$path[1]")
+        end
+    end
+end
+
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 """
 _BREAKS = ":=@"  # those that references, IDs and options may hold
 
@@ -70,27 +116,37 @@ def _broken_off(line: str, word: str, breaks: str) -> str:
 
 
 class Zsh(ZshComplete):
-    """Zsh, which puts what it gets in the place of the whole word."""
+    """Zsh."""
+
+    source_template: ClassVar[str] = _ZSH
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         """See ShellComplete."""
-        return _behind_option(super().get_completions(args, incomplete), incomplete)
+        return _whole(super().get_completions(args, incomplete), incomplete)
 
 
 class Fish(FishComplete):
-    """Fish, which does so, too."""
+    """Fish."""
+
+    source_template: ClassVar[str] = _FISH
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         """See ShellComplete."""
-        return _behind_option(super().get_completions(args, incomplete), incomplete)
+        return _whole(super().get_completions(args, incomplete), incomplete)
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """See ShellComplete."""
+        return f"{item.type},{item.value}" + (f"\t{item.help}" if item.help else "")
 
 
-def _behind_option(items: list[CompletionItem], incomplete: str) -> list[CompletionItem]:
-    """Values with the `--option=` before them, where `incomplete` has it: click gives them without."""
+def _whole(items: list[CompletionItem], incomplete: str) -> list[CompletionItem]:
+    """Words with the `--option=` before them, which click gives without; with paths what stands before them."""
     option, is_one, _ = incomplete.partition("=")
-    if is_one and option.startswith("-"):
-        for item in items:
-            item.value = f"{option}={item.value}" if item.type == "plain" else item.value
+    for item in items:
+        if item.type == "plain" and is_one and option.startswith("-"):
+            item.value = f"{option}={item.value}"
+        elif item.type != "plain" and incomplete.endswith(item.value):
+            item.help = incomplete[: len(incomplete) - len(item.value)]
     return items
 
 

@@ -166,6 +166,7 @@ def test_places_of_a_copy_are_completed_by_their_kind(bash: Complete, store: Pat
     assert bash("puller copy store:al", breaks=" ") == plain("store:alpine:3.20")
     assert bash("puller copy alpine:3.20 oci:im") == ["dir,im"]
     assert bash("puller copy alpine:3.20 docker-archive:im") == ["file,im"]
+    assert bash("puller copy alpine:3.20 oci:") == ["dir,"]
 
 
 def test_registries_and_repositories_are_completed(bash: Complete, store: Path) -> None:
@@ -302,6 +303,30 @@ def test_zsh_and_fish_get_the_option_back_with_its_value(puller: Puller, monkeyp
     monkeypatch.setenv("COMP_CWORD", "--driver=v")
     monkeypatch.setenv("_PULLER_COMPLETE", "fish_complete")
     assert puller().out == "plain,--driver=vfs\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "path", "before"),
+    [
+        ("puller copy a oci:im", "dir", "im", "oci:"),
+        ("puller copy a oci:", "dir", "", "oci:"),
+        ("puller copy a oci-archive:im", "file", "im", "oci-archive:"),
+        ("puller copy a docker-archive:/srv/im", "file", "/srv/im", "docker-archive:"),
+        ("puller pull --store=st", "dir", "st", "--store="),
+        ("puller load im", "file", "im", ""),
+    ],
+)
+def test_zsh_and_fish_are_told_what_stands_before_a_path(
+    puller: Puller, monkeypatch: pytest.MonkeyPatch, line: str, kind: str, path: str, before: str
+) -> None:
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    monkeypatch.setenv("_PULLER_COMPLETE", "zsh_complete")
+    told = puller().out.split("\n")
+    assert (told[0], told[2]) == (kind, before or "_")
+    monkeypatch.setenv("COMP_CWORD", line.rpartition(" ")[2])
+    monkeypatch.setenv("_PULLER_COMPLETE", "fish_complete")
+    assert puller().out == f"{kind},{path}" + (f"\t{before}" if before else "") + "\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

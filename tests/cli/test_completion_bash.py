@@ -116,6 +116,8 @@ def test_options_their_values_files_and_directories_are_completed(typist: Typist
     assert typist.entered("puller load arch\t") == "<load><archive.tar>"
     assert typist.entered("puller changes alpine:\t fold\t") == "<changes><alpine:3.20><folder/>"
     assert typist.entered("puller pull --store fo\t") == "<pull><--store><folder/>"
+    assert typist.entered("puller copy oci:fo\t") == "<copy><oci:folder/>"
+    assert typist.entered("puller copy oci-archive:arch\t") == "<copy><oci-archive:archive.tar>"
 
 
 def test_what_stands_behind_the_cursor_is_left_alone(typist: Typist) -> None:
