@@ -27,7 +27,7 @@ _KINDS = (
     (_ARTIFACT_KEYS, frozenset({mediatype.OCI_ARTIFACT})),
     (_SCHEMA1_KEYS, mediatype.SCHEMA1_MANIFESTS),
 )
-_READABLE = mediatype.INDEXES | mediatype.MANIFESTS | {mediatype.OCI_ARTIFACT, mediatype.OCTETS, ""}
+_READABLE = mediatype.TODAYS_DOCUMENTS | {mediatype.OCTETS, ""}
 
 
 @dataclass(frozen=True, slots=True)

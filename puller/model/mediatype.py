@@ -34,6 +34,9 @@ OCTETS = "application/octet-stream"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 SCHEMA1_MANIFESTS = frozenset({SCHEMA1, SCHEMA1_SIGNED})
+# What names other content, and is kept by registries under /manifests/; today's kinds do it by descriptors.
+TODAYS_DOCUMENTS = INDEXES | MANIFESTS | {OCI_ARTIFACT}
+DOCUMENTS = TODAYS_DOCUMENTS | SCHEMA1_MANIFESTS
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 # What early clients wrote for the config of a schema 2 image (docker/distribution issue 1621); moby reads them still.
 EARLY_DOCKER_CONFIGS = frozenset({OCTETS, "application/json", "text/html"})

@@ -10,7 +10,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import INDEXES, MANIFESTS, OCI_ARTIFACT, SCHEMA1_MANIFESTS
+from puller.model.mediatype import SCHEMA1_MANIFESTS, TODAYS_DOCUMENTS
 from puller.model.platform import Platform
 from puller.store.reach import children
 
@@ -53,7 +53,7 @@ async def walk(store: ContentStore, root: Descriptor) -> AsyncIterator[Node]:
 async def _node(store: ContentStore, descriptor: Descriptor) -> Node:
     if descriptor.media_type in SCHEMA1_MANIFESTS:
         return await _schema1(store, descriptor)
-    if descriptor.media_type not in INDEXES | MANIFESTS | {OCI_ARTIFACT}:
+    if descriptor.media_type not in TODAYS_DOCUMENTS:
         return Node(descriptor, await store.exists(descriptor))
     try:
         document = parse_manifest(await store.read(descriptor, limit=MAX_BYTES), descriptor.media_type)

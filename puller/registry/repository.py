@@ -21,6 +21,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.manifest import kind_of
+from puller.model.mediatype import DOCUMENTS
 from puller.model.reference import Reference, is_tag
 from puller.model.report import Origin
 from puller.registry.answer import Answer, Request
@@ -48,7 +49,6 @@ ACCEPTED = (
     mediatype.DOCKER_MANIFEST,
     mediatype.OCI_ARTIFACT,
 )
-_DOCUMENTS = frozenset(ACCEPTED) | mediatype.SCHEMA1_MANIFESTS
 
 
 class Repository:
@@ -142,7 +142,7 @@ class Repository:
         """
         pool, size = self._session.pool, wanted.size or 0
         again = wanted.digest in self._in_pieces and not offset
-        if pool is None or again or wanted.media_type in _DOCUMENTS or not pool.policy.suits(size, size - offset):
+        if pool is None or again or wanted.media_type in DOCUMENTS or not pool.policy.suits(size, size - offset):
             yield download
             return
         async with in_pieces(download, self._session, wanted, offset=offset, pool=pool) as body:
@@ -170,7 +170,7 @@ class Repository:
 
     async def exists(self, descriptor: Descriptor) -> bool:
         """Whether the repository has it: one HEAD. Raises RegistryError; SizeMismatch where it has another size."""
-        kind = "manifests" if descriptor.media_type in _DOCUMENTS else "blobs"
+        kind = "manifests" if descriptor.media_type in DOCUMENTS else "blobs"
         accept = (descriptor.media_type,) if kind == "manifests" else ("*/*",)
         path = f"{self._root}/{kind}/{descriptor.digest}"
         request = Request("HEAD", path, f"{kind[:-1]} {descriptor.digest.short}", self._place.scope, accept)
@@ -200,7 +200,7 @@ class Repository:
                 upload = await self._lent(expected)
                 if await self._has(expected, upload):
                     yield None
-                elif expected.media_type in _DOCUMENTS:
+                elif expected.media_type in DOCUMENTS:
                     yield DocumentDeposit(expected, watchers, self._put_by_digest)
                 else:
                     async with self._uploading(expected, watchers, upload) as deposit:
@@ -282,7 +282,7 @@ class Repository:
 
     async def _lent(self, expected: Descriptor) -> Upload | None:
         """An upload that was begun as a mount, where somebody is known to have the blob."""
-        if self._lenders is None or expected.media_type in _DOCUMENTS or expected.digest in self._interrupted:
+        if self._lenders is None or expected.media_type in DOCUMENTS or expected.digest in self._interrupted:
             return None
         lender = self._lenders(expected.digest)
         if lender is None or lender == self._repository:
@@ -326,7 +326,7 @@ class Repository:
         await self.put_manifest(raw, descriptor, str(descriptor.digest))
 
     def _download(self, wanted: Descriptor, offset: int) -> Download:
-        if wanted.media_type in _DOCUMENTS:
+        if wanted.media_type in DOCUMENTS:
             request = self._manifest_request("GET", str(wanted.digest), (wanted.media_type,))
             return Download(self._session, request, wanted, offset=offset, limit=MAX_BYTES)
         path = f"{self._root}/blobs/{wanted.digest}"
@@ -381,7 +381,7 @@ def _document_type(answer: Answer) -> str | None:
     """The kind of document by Content-Type; None where it names none (N23)."""
     types = answer.header("Content-Type")
     kind = media_type(types[0]) if len(types) == 1 else None
-    return kind if kind in _DOCUMENTS else None
+    return kind if kind in DOCUMENTS else None
 
 
 def _check_tag(name: str) -> None:

@@ -13,7 +13,7 @@ from puller.model.document import MAX_BYTES
 from puller.model.facts import Facts
 from puller.model.manifest import parse_manifest
 
-DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
+DOCUMENTS = mediatype.DOCUMENTS
 UNKNOWN = "Pull it again, or take away the name that needs it (`puller verify --all` tells which)."
 _MENTION = re.compile(rb"sha256:[0-9a-f]{64}(?![0-9a-f])|sha512:[0-9a-f]{128}(?![0-9a-f])")
 

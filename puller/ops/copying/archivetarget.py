@@ -20,7 +20,6 @@ from puller.stream.verifier import BlobVerifier
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | {mediatype.OCI_ARTIFACT} | mediatype.SCHEMA1_MANIFESTS
 
 
 class Member(Protocol):

@@ -14,8 +14,9 @@ from puller.model.digest import Digest
 from puller.model.event import Report
 from puller.model.facts import Facts
 from puller.model.manifest import Index
+from puller.model.mediatype import DOCUMENTS
 from puller.model.push import Arrival
-from puller.ops.copying.document import KINDS, Document
+from puller.ops.copying.document import Document
 from puller.ops.copying.gathering import ABREAST, Gathered, Gathering
 from puller.ops.copying.looking import Looking
 from puller.ops.copying.place import registry_of
@@ -107,7 +108,7 @@ class Bringing:
     async def _send(self, held: Held, role: str, blob: Descriptor) -> tuple[Arrival, int]:
         gathering = self.gathering
         source, target = gathering.source, gathering.target
-        if blob.media_type in KINDS:  # a registry would take it for a manifest, which nobody has read
+        if blob.media_type in DOCUMENTS:  # a registry would take it for a manifest, which nobody has read
             blob = replace(blob, media_type="application/octet-stream")
         near = held.fetcher
         if near is not None:

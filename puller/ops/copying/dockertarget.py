@@ -31,7 +31,7 @@ from puller.model.document import MAX_BYTES
 from puller.model.facts import Facts
 from puller.model.manifest import Index, Manifest
 from puller.model.reference import Reference, is_tag
-from puller.ops.copying.archivetarget import DOCUMENTS, ArchiveTarget, DocumentIngest, Kept, Member, checked_document
+from puller.ops.copying.archivetarget import ArchiveTarget, DocumentIngest, Kept, Member, checked_document
 from puller.ops.graphs.places import place_of
 from puller.ops.pulling.watch import check_diff_id, stop_when_cancelled
 from puller.stream.inflate import Inflate
@@ -66,7 +66,7 @@ class DockerArchiveTarget(ArchiveTarget):
     @asynccontextmanager
     async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[Ingest | None]:
         """See Target. One at a time. Raises Unsupported for what such an archive has no place for."""
-        if expected.media_type in DOCUMENTS:
+        if expected.media_type in mediatype.DOCUMENTS:
             yield None if expected.digest in self._images else DocumentIngest(expected, watchers, self.put_manifest)
             return
         async with self._written(expected, watchers, lambda: self._begun(expected)) as ingest:

@@ -10,8 +10,6 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest, TarsumDigest
 from puller.model.manifest import Index, Manifest, parse_manifest
 
-KINDS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
-
 
 @dataclass(frozen=True, slots=True)
 class Document:

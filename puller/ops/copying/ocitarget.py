@@ -15,10 +15,10 @@ from puller.errors import ContentUnknown, InvalidReference
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import Index, Manifest, parse_manifest
-from puller.model.mediatype import OCI_INDEX, is_foreign
+from puller.model.mediatype import DOCUMENTS, OCI_INDEX, is_foreign
 from puller.model.reference import Reference, is_tag
 from puller.model.referrer import entry_of, tag_of, with_referrer
-from puller.ops.copying.archivetarget import DOCUMENTS, ArchiveTarget, DocumentIngest, Member, checked_document
+from puller.ops.copying.archivetarget import ArchiveTarget, DocumentIngest, Member, checked_document
 from puller.stream.sink import Chunk, Sink
 
 

@@ -9,9 +9,9 @@ from puller.errors import ContentMissing
 from puller.mirror.known import Tombstone
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
+from puller.model.mediatype import DOCUMENTS
 from puller.model.reference import Reference
 from puller.model.report import Origin
-from puller.ops.copying.document import KINDS
 from puller.ops.copying.tally import Metered
 from puller.ops.syncing.places import Places
 from puller.stream.sink import Chunk
@@ -80,7 +80,7 @@ class Remains:
 
     async def _is_there(self, wanted: Descriptor) -> bool:
         # Blobs are only asked for when the target has been found not to have them.
-        return wanted.media_type in KINDS and await self._target.exists(wanted)
+        return wanted.media_type in DOCUMENTS and await self._target.exists(wanted)
 
 
 class _Raw:

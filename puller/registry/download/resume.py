@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from puller.errors import DigestMismatch, MediaTypeMismatch, ProtocolViolation, RegistryError, SizeMismatch
-from puller.model import mediatype
 from puller.model.descriptor import Descriptor
+from puller.model.mediatype import DOCUMENTS
 from puller.registry.headers import content_digest, content_length, content_range, media_type, unsatisfied_range
-
-_DOCUMENTS = mediatype.INDEXES | mediatype.MANIFESTS | mediatype.SCHEMA1_MANIFESTS | {mediatype.OCI_ARTIFACT}
 
 
 class Head(Protocol):
@@ -103,5 +101,5 @@ def check_claims(answer: Head, wanted: Descriptor) -> None:
     types = answer.header("Content-Type")
     kind = media_type(types[0]) if types else None
     # A general type (octet-stream, text/plain) says nothing; one that names another kind of document lies.
-    if wanted.media_type in _DOCUMENTS and kind in _DOCUMENTS and kind != wanted.media_type:
+    if wanted.media_type in DOCUMENTS and kind in DOCUMENTS and kind != wanted.media_type:
         raise MediaTypeMismatch("the document comes under another media type", wanted=wanted.media_type, got=kind)
