@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import anyio
-
 from puller.contracts.content import Body, Ingest
 from puller.errors import (
     DigestMismatch,
@@ -35,10 +33,10 @@ from puller.registry.referrers import list_referrers
 from puller.registry.session import Session
 from puller.registry.tags import list_tags
 from puller.registry.untagging import Untagging
-from puller.registry.uploading.deposit import DocumentDeposit, Progress, depositing
 from puller.registry.uploading.documents import put_document
+from puller.registry.uploading.ingesting import Ingesting
 from puller.registry.uploading.referrer import list_referrer
-from puller.registry.uploading.upload import Place, Upload
+from puller.registry.uploading.upload import Place
 from puller.stream.sink import Sink
 
 # Today's kinds, the richest first. Schema 1 is not asked for; a registry that has nothing else sends it all the same.
@@ -75,12 +73,8 @@ class Repository:
         self._scope = Scope(name)
         self._kept: KeptBody | None = None
         self._place = Place(session, name, Scope(name, ("pull", "push")))
-        self._mount_from = mount_from
-        self._lenders = lenders
-        self._mounted: set[Digest] = set()
-        self._locks: dict[Digest, anyio.Lock] = {}
-        self._interrupted: dict[Digest, tuple[Upload, Progress]] = {}
         self._in_pieces: set[Digest] = set()
+        self._ingesting = Ingesting(self._place, self, own=reference.repository, mount_from=mount_from, lenders=lenders)
         self._untagging = Untagging(self._place, self)
 
     @property
@@ -195,27 +189,20 @@ class Repository:
         before `commit`. Where an error leaves `may_go_on` true, opening it again waits a while
         and goes on where the line broke, or raises what it was. Raises RegistryError.
         """
-        async with self._locks.setdefault(expected.digest, anyio.Lock()):
-            try:
-                upload = await self._lent(expected)
-                if await self._has(expected, upload):
-                    yield None
-                elif expected.media_type in DOCUMENTS:
-                    yield DocumentDeposit(expected, watchers, self._put_by_digest)
-                else:
-                    async with self._uploading(expected, watchers, upload) as deposit:
-                        yield deposit
-            except RegistryError as error:
-                error.at(reference=self.place, digest=expected.digest, phase="upload")
-                raise
+        try:
+            async with self._ingesting.ingest(expected, watchers) as ingest:
+                yield ingest
+        except RegistryError as error:
+            error.at(reference=self.place, digest=expected.digest, phase="upload")
+            raise
 
     def may_go_on(self, digest: Digest) -> bool:
         """Whether the last ingest of `digest` was interrupted by what may pass."""
-        return digest in self._interrupted and self._interrupted[digest][0].may_go_on
+        return self._ingesting.may_go_on(digest)
 
     def was_mounted(self, digest: Digest) -> bool:
         """Whether another repository has lent this blob, so that nothing was sent."""
-        return digest in self._mounted
+        return self._ingesting.was_mounted(digest)
 
     async def tag(self, reference: Reference, descriptor: Descriptor) -> None:
         """Have the registry name a manifest that it holds. Raises RegistryError, VerificationError."""
@@ -279,51 +266,6 @@ class Repository:
         except PullerError as error:
             error.at(reference=self.place, digest=subject, phase="referrers")
             raise
-
-    async def _lent(self, expected: Descriptor) -> Upload | None:
-        """An upload that was begun as a mount, where somebody is known to have the blob."""
-        if self._lenders is None or expected.media_type in DOCUMENTS or expected.digest in self._interrupted:
-            return None
-        lender = self._lenders(expected.digest)
-        if lender is None or lender == self._repository:
-            return None
-        upload = Upload(self._place, expected, mount_from=lender)
-        await upload.begin()
-        return upload
-
-    async def _has(self, expected: Descriptor, begun: Upload | None) -> bool:
-        """Whether nothing is to be brought; an upload that was begun for it ends then."""
-        if begun is not None and begun.is_mounted:
-            self._mounted.add(expected.digest)
-            return True
-        if not await self.exists(expected):
-            return False
-        self._interrupted.pop(expected.digest, None)
-        if begun is not None:
-            await begun.cancel()
-        return True
-
-    @asynccontextmanager
-    async def _uploading(
-        self, expected: Descriptor, watchers: Sequence[Sink], begun: Upload | None
-    ) -> AsyncIterator[Ingest | None]:
-        new = begun or Upload(self._place, expected, mount_from=self._mount_from), Progress(expected)
-        upload, progress = self._interrupted.pop(expected.digest, new)
-        if upload is not begun:
-            await upload.begin()
-        if upload.is_mounted:
-            self._mounted.add(expected.digest)
-            yield None
-            return
-        try:
-            async with depositing(upload, expected, watchers, progress) as deposit:
-                yield deposit
-        finally:
-            if not deposit.is_committed:
-                self._interrupted[expected.digest] = upload, progress
-
-    async def _put_by_digest(self, descriptor: Descriptor, raw: bytes) -> None:
-        await self.put_manifest(raw, descriptor, str(descriptor.digest))
 
     def _download(self, wanted: Descriptor, offset: int) -> Download:
         if wanted.media_type in DOCUMENTS:
