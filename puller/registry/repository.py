@@ -1,7 +1,7 @@
 """Repository: one repository of a registry, to copy images from and to, and to keep its tags."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from puller.contracts.content import Body, Ingest
@@ -115,18 +115,10 @@ class Repository:
             return
         self._kept = kept
         download = self._download(wanted, offset)
-        try:
-            with self._session.shares.blob():
-                await download.open()
-                async with self._flowing(download, wanted, offset) as body:
-                    yield body
-        except PullerError as error:
-            origin = download.origin
-            error.at(reference=self.place, digest=wanted.digest, phase="fetch")
-            error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
-            raise
-        finally:
-            download.close()
+        with self._closing(download, wanted.digest), self._session.shares.blob():
+            await download.open()
+            async with self._flowing(download, wanted, offset) as body:
+                yield body
 
     @asynccontextmanager
     async def _flowing(self, download: Download, wanted: Descriptor, offset: int) -> AsyncIterator[Body]:
@@ -151,12 +143,18 @@ class Repository:
         """The blob that a schema 1 manifest names by a tarsum label, as it is written there; else as `fetch`."""
         request = Request("GET", f"{self._root}/blobs/{label}", f"blob {label[-64:][:12]}", self._scope)
         download = Download(self._session, request, None, offset=0, limit=None)
-        try:
+        with self._closing(download, label):
             await download.open()
             yield download
+
+    @contextmanager
+    def _closing(self, download: Download, digest: Digest | str) -> Iterator[None]:
+        """Close it at the end; what fails until then is told with who was asked, and how often."""
+        try:
+            yield
         except PullerError as error:
             origin = download.origin
-            error.at(reference=self.place, digest=label, phase="fetch")
+            error.at(reference=self.place, digest=digest, phase="fetch")
             error.at(host=origin.redirect or origin.host, attempts=origin.attempts)
             raise
         finally:
