@@ -1,5 +1,7 @@
 """Asking: questions to a registry that pull nothing."""
 
+from functools import partial
+
 from puller.cli import interrupt
 from puller.cli.naming import meant, short_names
 from puller.cli.options import Access
@@ -8,6 +10,15 @@ from puller.cli.screen import Plain
 from puller.errors import InvalidReference, PullerError
 from puller.model.descriptor import Descriptor
 from puller.model.reference import Reference
+from puller.registry.client import RegistryClient
+
+
+async def resolved(client: RegistryClient, reference: Reference) -> Descriptor:
+    """What `reference` names in its registry now; errors say which reference it was."""
+    try:
+        return await client.source(reference).resolve(reference)
+    except PullerError as error:
+        raise error.at(reference=reference) from error.__cause__
 
 
 def digest_of(text: str, access: Access) -> str:
@@ -16,14 +27,7 @@ def digest_of(text: str, access: Access) -> str:
 
     async def ask() -> str:
         async with open_client(access, jobs=1, report=Plain(several=False).show) as client:
-
-            async def resolved(reference: Reference) -> Descriptor:
-                try:
-                    return await client.source(reference).resolve(reference)
-                except PullerError as error:
-                    raise error.at(reference=reference) from error.__cause__
-
-            _, descriptor = await meant(references, resolved)
+            _, descriptor = await meant(references, partial(resolved, client))
             return str(descriptor.digest)
 
     return interrupt.run(ask)

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from puller.cli import interrupt
+from puller.cli.asking import resolved
 from puller.cli.environment import mirror_state_path
 from puller.cli.failure import exit_code, gravest, show
 from puller.cli.lines import counted
@@ -104,14 +106,8 @@ def _looks_like_a_file(word: str) -> bool:
 async def _named(references: Mapping[str, Sequence[Reference]], access: Access) -> Locking:
     async with open_client(access, jobs=1, report=Plain(several=False).show) as client:
 
-        async def ask(reference: Reference) -> Descriptor:
-            try:
-                return await client.source(reference).resolve(reference)
-            except PullerError as error:
-                raise error.at(reference=reference) from error.__cause__
-
         async def resolve(word: str) -> tuple[Reference, Descriptor]:
-            return await meant([lockable(candidate) for candidate in references[word]], ask)
+            return await meant([lockable(candidate) for candidate in references[word]], partial(resolved, client))
 
         return await lock_names(references, resolve)
 

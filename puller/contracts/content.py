@@ -1,14 +1,16 @@
-"""Seams for content: who names it, who gives it, who takes it. Protocols only."""
+"""Seams for content: who names it, who gives it, who takes it. Protocols, and what not everybody can be asked for."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
+from puller.errors import Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.facts import Facts
 from puller.model.reference import Reference
 from puller.model.report import Origin
+from puller.model.text import printable
 from puller.stream.sink import Chunk, Sink
 
 
@@ -58,6 +60,18 @@ class Alternatives(Protocol):
     def disown(self, digest: Digest) -> bool:
         """Those who have served `digest` so far served it wrong: have it from others. False: there are no others."""
         ...
+
+
+def labelled(source: object, label: str) -> AbstractAsyncContextManager[Body]:
+    """See LabelFetcher. Raises Unsupported where `source` is none."""
+    if not isinstance(source, LabelFetcher):
+        raise Unsupported("this source knows no blobs by tarsum labels", got=printable(label))
+    return source.labelled(label)
+
+
+def disowned(source: object, digest: Digest) -> bool:
+    """See Alternatives. False where `source` has none."""
+    return isinstance(source, Alternatives) and source.disown(digest)
 
 
 class Source(Resolver, Fetcher, Protocol):

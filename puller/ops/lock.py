@@ -5,13 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
-from puller.contracts.content import Alternatives, Body, LabelFetcher, Resolver, Source
-from puller.errors import InvalidReference, NotFound, PullerError, Unsupported
+from puller.contracts.content import Body, Resolver, Source, disowned, labelled
+from puller.errors import InvalidReference, NotFound, PullerError
 from puller.mirror.lockfile import Lock
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.reference import Reference
-from puller.model.text import printable
 from puller.ops.tasks import abreast
 
 WIDTH = 16
@@ -131,10 +130,8 @@ class Vouched:
 
     def labelled(self, label: str) -> AbstractAsyncContextManager[Body]:
         """See LabelFetcher."""
-        if not isinstance(self._source, LabelFetcher):
-            raise Unsupported("this source knows no blobs by tarsum labels", got=printable(label))
-        return self._source.labelled(label)
+        return labelled(self._source, label)
 
     def disown(self, digest: Digest) -> bool:
         """See Alternatives."""
-        return isinstance(self._source, Alternatives) and self._source.disown(digest)
+        return disowned(self._source, digest)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from yarl import URL
 
 from puller.contracts.access import Trust
-from puller.contracts.content import Alternatives, Body, LabelFetcher
+from puller.contracts.content import Body, disowned, labelled
 from puller.contracts.images import ImageSource
-from puller.errors import NotFound, PullerError, Unauthorized, Unsupported
+from puller.errors import NotFound, PullerError, Unauthorized
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -104,15 +104,13 @@ class Foreign:
 
     def labelled(self, label: str) -> AbstractAsyncContextManager[Body]:
         """See LabelFetcher."""
-        if not isinstance(self._source, LabelFetcher):
-            raise Unsupported("this source knows no blobs by tarsum labels", got=printable(label))
-        return self._source.labelled(label)
+        return labelled(self._source, label)
 
     def disown(self, digest: Digest) -> bool:
         """See Alternatives."""
         url = self._served.pop(digest, None)
         if url is None:
-            return isinstance(self._source, Alternatives) and self._source.disown(digest)
+            return disowned(self._source, digest)
         self._disowned.setdefault(digest, []).append(url)
         return self._left.get(digest, 0) > 0
 

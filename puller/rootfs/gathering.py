@@ -4,8 +4,6 @@ Nothing is made on disk for them. They are weighed at the end, against all that 
 does not matter where in the layer they stand.
 """
 
-import errno
-import os
 import stat
 from dataclasses import replace
 from typing import Final
@@ -17,7 +15,6 @@ from puller.rootfs.name import components, joined, shown
 from puller.rootfs.tree import Tree
 
 _MOST: Final = 1_000_000  # each one is remembered to the end
-_IN_THE_WAY: Final = (errno.ELOOP, errno.ENOTDIR)
 
 
 class NeedsLower(InvalidArchive):
@@ -69,7 +66,7 @@ class Gathering:
         new = set(self._replaced)
         hidden = set()
         for path in self._hidden:
-            kind = _kind(tree.root, path)
+            kind = tree.root.kind(path)
             if kind is None:
                 hidden.add(path)
             elif kind == stat.S_IFDIR:
@@ -97,7 +94,7 @@ class Gathering:
         path = b""
         for part in components(name):
             path = joined(path, part)
-            kind = _kind(root, path)
+            kind = root.kind(path)
             if kind is None:
                 self.assumed(path)
             elif kind == stat.S_IFLNK:
@@ -122,22 +119,3 @@ def _is_below(path: bytes, above: set[bytes]) -> bool:
         if path in above:
             return True
     return False
-
-
-def _kind(root: Root, path: bytes) -> int | None:
-    """The type of what stands at the true path `path`, or of what stands in its way; None where nothing does."""
-    head, _, base = path.rpartition(b"/")
-    try:
-        fd = root.open(head)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return None
-        if error.errno in _IN_THE_WAY:
-            return stat.S_IFREG
-        raise
-    try:
-        return stat.S_IFMT(os.stat(base, dir_fd=fd, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return None
-    finally:
-        os.close(fd)

@@ -22,6 +22,7 @@ _MAX_STEPS: Final = 16_384  # links can make one name cost more than the kernel 
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _BEHIND_A_LINK: Final = (errno.ELOOP, errno.ENOTDIR, errno.EAGAIN)
 _MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
+_IN_THE_WAY: Final = (errno.ELOOP, errno.ENOTDIR)
 
 
 class Directory(NamedTuple):
@@ -93,6 +94,26 @@ class Root:
     def open(self, path: bytes, flags: int = os.O_PATH) -> int:
         """A descriptor of the caller's own for the directory with this true path."""
         return self._open(self.fd, path, flags)
+
+    def kind(self, path: bytes) -> int | None:
+        """The type (`stat.S_IFMT`) of what stands at the true path `path`, or a file's for what stands in its way; None
+        where nothing does.
+        """
+        head, _, base = path.rpartition(b"/")
+        try:
+            fd = self.open(head)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            if error.errno in _IN_THE_WAY:
+                return stat.S_IFREG
+            raise
+        try:
+            return stat.S_IFMT(os.stat(base, dir_fd=fd, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(fd)
 
     def find(self, parts: tuple[bytes, ...]) -> Directory | None:
         """The directory under a name, links followed inside the root; None where there is none. The caller keeps it."""

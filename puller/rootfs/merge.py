@@ -33,25 +33,9 @@ def merge(target: Root, upper: Root, applied: Applied) -> None:
     the tree is good for nothing but removal.
     """
     for path in applied.assumed:
-        if _is_link(target, path):
+        if target.kind(path) == stat.S_IFLNK:
             raise Unmergeable("the layer unpacks through a link of a lower layer", where=shown(path))
     _Merging(target, upper, applied).run()
-
-
-def _is_link(root: Root, path: bytes) -> bool:
-    head, _, base = path.rpartition(b"/")
-    try:
-        fd = root.open(head)
-    except OSError as error:
-        if error.errno in _NO_DIRECTORY:
-            return False
-        raise
-    try:
-        return stat.S_ISLNK(os.stat(base, dir_fd=fd, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
-    finally:
-        os.close(fd)
 
 
 class _Due(NamedTuple):

@@ -1,9 +1,8 @@
 """Reading: documents whole and verified, from the nearest who has them."""
 
-from puller.contracts.content import Alternatives, Fetcher
+from puller.contracts.content import Fetcher, disowned
 from puller.contracts.images import Held
 from puller.errors import DigestMismatch, LayerError, PullerError, RegistryError, SizeMismatch, StoreError, Unsupported
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -62,7 +61,7 @@ async def read_document(fetcher: Fetcher, wanted: Descriptor) -> bytes:
         try:
             return await _read(fetcher, wanted)
         except (DigestMismatch, SizeMismatch) as error:
-            if not (isinstance(fetcher, Alternatives) and fetcher.disown(wanted.digest)):
+            if not disowned(fetcher, wanted.digest):
                 raise error.at(digest=wanted.digest) from error.__cause__
         except PullerError as error:
             raise error.at(digest=wanted.digest) from error.__cause__
@@ -81,6 +80,8 @@ async def _read(fetcher: Fetcher, wanted: Descriptor) -> bytes:
             raw = bytes(found)
             # Of schema 1 registries say the digest of what is signed, stores that of all bytes.
             if wanted.media_type in SCHEMA1_MANIFESTS and Digest.of(raw, wanted.digest.algorithm) != wanted.digest:
+                from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
                 parse_signed_manifest(raw, expected=wanted.digest)
             else:
                 verifier.finish()

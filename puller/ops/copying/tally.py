@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from puller.contracts.content import Alternatives, Body, Fetcher
+from puller.contracts.content import Body, Fetcher, disowned
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Delivered, Report, Subject, Warned
@@ -103,7 +103,7 @@ class Metered:
 
     def disown(self, digest: Digest) -> bool:
         """See Alternatives: False where there are none."""
-        return isinstance(self._fetcher, Alternatives) and self._fetcher.disown(digest)
+        return disowned(self._fetcher, digest)
 
 
 class _MeteredBody:

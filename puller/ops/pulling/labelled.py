@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 from anyio import to_thread
 
-from puller.contracts.content import LabelFetcher
-from puller.errors import LayerError, LimitExceeded, NoSpace, PullerError, TarsumMismatch, Unsupported
+from puller.contracts.content import labelled
+from puller.errors import LayerError, LimitExceeded, NoSpace, PullerError, TarsumMismatch
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest, TarsumDigest
 from puller.model.event import Advanced, Started
@@ -88,14 +88,12 @@ class Labelled:
 
     async def _fetched(self, role: str, label: TarsumDigest, written: str) -> tuple[Transferred, Facts]:
         gate = self._gate
-        if not isinstance(gate.source, LabelFetcher):
-            raise Unsupported("this source knows no blobs by tarsum labels", got=label)
         shown = Descriptor(OCTETS, Digest(label.algorithm, label.hex))  # for whoever draws its progress
         proof = _Proof(label, limit=self._max_unpacked)
         with translated():
             nameless = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # entered below
         with nameless as file:
-            async with gate.source.labelled(written) as body:
+            async with labelled(gate.source, written) as body:
                 gate.ledger.tell(Started(shown, 0))
                 async for chunk in body:
                     await to_thread.run_sync(proof.take, chunk, file.fileno())

@@ -10,9 +10,9 @@ from functools import partial
 
 from anyio import to_thread
 
-from puller.contracts.content import Alternatives, Body, LabelFetcher, Source
+from puller.contracts.content import Body, Source, disowned, labelled
 from puller.contracts.lending import Lender
-from puller.errors import InputError, LayerError, PullerError, StoreError, Unsupported, VerificationError
+from puller.errors import InputError, LayerError, PullerError, StoreError, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -20,7 +20,6 @@ from puller.model.manifest import kind_of
 from puller.model.mediatype import OCTETS, SCHEMA1_MANIFESTS
 from puller.model.reference import Reference
 from puller.model.report import Passed
-from puller.model.text import printable
 from puller.ops.pulling.borrowed import Borrowed, read_small
 
 
@@ -62,15 +61,13 @@ class Nearby:
 
     def labelled(self, label: str) -> AbstractAsyncContextManager[Body]:
         """From the registry alone: a label proves too little for content of no matter whom."""
-        if not isinstance(self._source, LabelFetcher):
-            raise Unsupported("this source knows no blobs by tarsum labels", got=printable(label))
-        return self._source.labelled(label)
+        return labelled(self._source, label)
 
     def disown(self, digest: Digest) -> bool:
         """See Alternatives. Of several who gave parts of it, the places are held to have done it."""
         served = self._served.pop(digest, set())
         if not served:
-            return isinstance(self._source, Alternatives) and self._source.disown(digest)
+            return disowned(self._source, digest)
         self._disowned.setdefault(digest, set()).update(served)
         for place in sorted(served, key=lambda place: place.name):
             self._warn(f"{place.name} holds other bytes under {digest.short}: they were not used")

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from anyio import from_thread
 
-from puller.contracts.content import Alternatives, Fetcher, Ingest, Target
+from puller.contracts.content import Fetcher, Ingest, Target, disowned
 from puller.errors import DigestMismatch, LayerError, PullerError, SizeMismatch, VerificationError
 from puller.model.descriptor import Descriptor
 from puller.model.event import Advanced, Report, Started
@@ -57,7 +57,7 @@ async def copy_blob(
 
 
 def _disowned(source: Fetcher, wanted: Descriptor) -> bool:
-    return isinstance(source, Alternatives) and source.disown(wanted.digest)
+    return disowned(source, wanted.digest)
 
 
 class Poured:
