@@ -26,13 +26,14 @@ from puller.store.founding import found
 from puller.store.ingest import DiskIngest
 from puller.store.layout import Layout, digest_named
 from puller.store.leases import DiskLease, Leases
+from puller.store.listing import Document
 from puller.store.locks import Locks, Sleep
 from puller.store.part import Part
 from puller.store.reach import mentioned
 from puller.store.reading import check_size, is_damaged, read_checked, watch
 from puller.store.space import Space
 from puller.store.sweep import Swept, sweep
-from puller.store.tags import Document, Tags
+from puller.store.tags import Tags
 from puller.store.whole import check_whole
 from puller.store.worker import Worker
 from puller.stream.sink import Sink
@@ -136,7 +137,8 @@ class DiskStore:
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """What a name stands for. A pinned reference needs no tag: its blob is enough. Raises ContentMissing."""
-        return await naming.resolved(self, await self._tags.entries(), reference)
+        entries = await self._tags.about(naming.names_of(reference), reference.digest)
+        return await naming.resolved(self, entries, reference)
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[StoredBody]:

@@ -80,6 +80,28 @@ class Files:
         with os.fdopen(fd, "rb") as file:
             return file.read(limit + 1)
 
+    def install(
+        self, path: Path, content: bytes, *, scratch: Path, durable: bool = True, mode: int = 0o600
+    ) -> os.stat_result:
+        """As `replace`, blocking; the state of the new file."""
+        self.remove(scratch)  # left by a process that died here
+        try:
+            fd = self.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            try:
+                self.write_at(fd, content, 0)
+                if durable:
+                    self.sync(fd)
+                self.rename(scratch, path)
+                status = self.status(fd)  # after the rename, which is a change as well
+            finally:
+                self.close(fd)
+        except OSError:
+            self.remove(scratch)
+            raise
+        if durable:
+            self.sync_directory(path.parent)
+        return status
+
     def read_into(self, fd: int, buffer: memoryview, offset: int) -> int:
         """Fill `buffer` from `offset`; how many bytes there were (0 at the end)."""
         return os.preadv(fd, [buffer], offset)

@@ -19,6 +19,7 @@ from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
 from puller.model.mediatype import SCHEMA1_MANIFESTS
 from puller.model.reference import Reference, is_tag
+from puller.model.referrer import tag_of
 from puller.model.text import printable
 from puller.store import naming, whole
 from puller.store.body import StoredBody
@@ -51,7 +52,6 @@ class OpenedLayout:
         self._tags = Tags(files, layout, self._store.locks, worker, durable=durable)
         self._refers = Refers(self._store)
         self._signed: dict[Digest, Digest] = {}
-        self._by_name: tuple[Sequence[Descriptor], dict[str, Descriptor]] = ((), {})
 
     @classmethod
     async def open(
@@ -82,15 +82,14 @@ class OpenedLayout:
         Raises ContentMissing, ContentCorrupt.
         """
         with self._in_own_words():
-            entries = await self._entries()
             if reference.digest is not None:
-                return await self._pinned(entries, reference.digest)
-            return self._named(entries, reference.tag)
+                return await self._pinned(reference.digest)
+            return await self._named(reference.tag)
 
     async def find(self, name: str) -> Descriptor:
         """What is named so, be it a tag or not. Raises ContentMissing, ContentCorrupt."""
         with self._in_own_words():
-            return self._named(await self._entries(), name)
+            return await self._named(name)
 
     @asynccontextmanager
     async def fetch(self, wanted: Descriptor, *, offset: int = 0) -> AsyncIterator[StoredBody]:
@@ -107,7 +106,8 @@ class OpenedLayout:
     async def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """What refers to `subject`: by the list under its fallback tag, and of what index.json lists; each once."""
         with self._in_own_words():
-            return await self._refers.to(subject, await self._entries())
+            held = await self._tags.named(tag_of(subject))
+            return await self._refers.to(subject, held, await self._entries())
 
     async def tags(self) -> AsyncIterator[str]:
         """The names that are tags, in order."""
@@ -120,7 +120,7 @@ class OpenedLayout:
     async def named(self, tag: str) -> Digest | None:
         """What a tag names now, by the digest that registries give it; None: nothing."""
         with self._in_own_words():
-            entry = (await self._names()).get(tag)
+            entry = await self._tags.named(tag)
             return None if entry is None else await self._called(entry)
 
     # --- inside ---
@@ -128,17 +128,12 @@ class OpenedLayout:
     async def _entries(self) -> tuple[Descriptor, ...]:
         return await self._tags.entries()
 
-    async def _names(self) -> dict[str, Descriptor]:
+    async def _named(self, name: str | None) -> Descriptor:
+        if name is not None and (found := await self._tags.named(name)) is not None:
+            return found
         entries = await self._entries()
-        if self._by_name[0] is not entries:  # the same as long as nothing has changed
-            self._by_name = entries, naming.by_name(entries)
-        return self._by_name[1]
-
-    def _named(self, entries: Sequence[Descriptor], name: str | None) -> Descriptor:
         known = naming.by_name(entries)
         if name is not None:
-            if name in known:
-                return known[name]
             raise ContentMissing("the directory has no such name", where=self.place, wanted=name, hint=_there(known))
         images = {entry.digest: entry for entry in entries if not is_list(entry)}
         if len(images) != 1:
@@ -150,12 +145,12 @@ class OpenedLayout:
         names = [name for name in sorted(known) if is_tag(name) and not is_list(known[name])]
         return f". Say which, as in {self.place}:{names[0]}" if names else ""
 
-    async def _pinned(self, entries: Sequence[Descriptor], digest: Digest) -> Descriptor:
+    async def _pinned(self, digest: Digest) -> Descriptor:
         try:
-            return await naming.pinned(self._store, entries, digest)
+            return await naming.pinned(self._store, await self._tags.about((), digest), digest)
         except ContentMissing:
             stored = await self._signed_as(digest)
-            entry = next((entry for entry in entries if entry.digest == stored), None)
+            entry = next(iter(await self._tags.about((), stored)), None)
             if entry is None:
                 raise
             return Descriptor(entry.media_type, digest, entry.size)

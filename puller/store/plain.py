@@ -42,7 +42,7 @@ from puller.store.grace import DAY, collect_plain
 from puller.store.layout import OWN, Layout
 from puller.store.leases import DiskLease
 from puller.store.locks import Sleep
-from puller.store.naming import REF_NAME, by_name
+from puller.store.naming import REF_NAME
 from puller.store.opened import OpenedLayout
 from puller.store.reach import DOCUMENTS
 from puller.store.whole import check_whole
@@ -197,7 +197,7 @@ class PlainLayout(OpenedLayout):
         """Take the tag away, and nothing else: `collect` frees what no name needs. Raises DigestMismatch."""
         if not await self._is_founded():
             return
-        entry = by_name(await self._entries()).get(tag)
+        entry = await self._tags.named(tag)
         if entry is None:
             return
         if (found := await self._called(entry)) != expected:
@@ -255,7 +255,7 @@ class PlainLayout(OpenedLayout):
             return
         tag = tag_of(document.subject.digest)
         async with self._store.locked(f"referrers-{tag}"):
-            held = by_name(await self._entries()).get(tag)
+            held = await self._tags.named(tag)
             known = None if held is None else await self._store.read(held, limit=MAX_BYTES)
             changed = with_referrer(known, entry_of(document, descriptor))
             if changed is None:

@@ -2,50 +2,86 @@
 
 A name is the full canonical reference in `org.opencontainers.image.ref.name` (image-layout.md, "index.json File").
 Entries and keys that other tools wrote are kept as they are.
+
+Names that are set at the same time are written together: whoever has the lock first writes for all who wait for it, and
+each of them goes on when the file that has its name is on the disk.
 """
 
-import json
-import logging
+import os
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
-from anyio.lowlevel import checkpoint_if_cancelled
+import anyio
+from anyio import CancelScope
 
-from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InvalidManifest
+from puller.errors import ContentCorrupt, InvalidManifest, PullerError, StoreBusy
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.document import list_of, load_document
-from puller.store.failure import translated
 from puller.store.files import Files
 from puller.store.layout import Layout
+from puller.store.listing import LIMIT, Document, Listing
 from puller.store.locks import Locks
-from puller.store.naming import REF_NAME, by_name
 from puller.store.worker import Worker
 
-logger = logging.getLogger(__name__)
-
-LIMIT = 64 << 20
 _HINT = (
     "The blobs are not touched. Put index.json back from a copy, "
     "or replace it by an empty one and pull again: nothing that is here is fetched twice."
 )
+# A file that has changed within so many seconds may change again without looking different: clocks of file systems tick
+# every few milliseconds, on old ones every two seconds.
+_TICK: Final = 2.5
 
-T = TypeVar("T")
-Document: TypeAlias = dict[str, Any]
+_Change: TypeAlias = Callable[[Listing], object]  # whether there is something to write
+_Stamp: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the file held last, as bytes and taken apart. `stamp`: how it looked, if it would look different after any
+    change; `is_ours`: it was written by us a moment ago, and may not be different in looks after what others do.
+    """
+
+    raw: bytes
+    listing: Listing
+    stamp: _Stamp | None
+    is_ours: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A change that somebody waits for; `finished` when it is on the disk, or has failed with `error`."""
+
+    change: _Change
+    error: PullerError | None = None
+    finished: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Tags:
-    """The names of one store. Every reader sees the old or the new index, whole."""
+    """The names of one store. Every reader sees the old or the new index, whole. `clock`: seconds since the epoch."""
 
-    def __init__(self, files: Files, layout: Layout, locks: Locks, worker: Worker, *, durable: bool) -> None:
+    def __init__(
+        self,
+        files: Files,
+        layout: Layout,
+        locks: Locks,
+        worker: Worker,
+        *,
+        durable: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._files = files
         self._layout = layout
         self._locks = locks
         self._worker = worker
         self._durable = durable
-        # What the file held last: to read it for each of a thousand names would be work for a million.
-        self._known: tuple[bytes, Document] | None = None
-        self._decoded: tuple[Document, tuple[Descriptor, ...], tuple[Document, ...]] | None = None
+        self._clock = clock
+        self._known: _Known | None = None
+        self._reading = anyio.Lock(fast_acquire=True)  # what others have changed is taken apart once
+        self._turn = anyio.Lock()
+        self._asked: list[_Asked] = []
 
     async def entries(self) -> tuple[Descriptor, ...]:
         """Every entry that can be read, nameless ones included. Raises ContentCorrupt for an index that cannot."""
@@ -53,141 +89,140 @@ class Tags:
 
     async def all(self) -> tuple[tuple[Descriptor, ...], tuple[Document, ...]]:
         """As `entries`, and those that cannot be read (another tool's digest algorithm, say), as they are."""
-        document = await self._load()
-        decoded = self._decoded
-        if decoded is None or decoded[0] is not document:
-            decoded = document, *await self._worker.run(self._checked, lambda: decode(document))
-            self._decoded = decoded
-        return decoded[1:]
+        return await self._worker.run((await self._load()).all)
+
+    async def about(self, names: Sequence[str], digest: Digest | None = None) -> tuple[Descriptor, ...]:
+        """Of the entries those that have one of `names`, or `digest`: a look at a table."""
+        return (await self._load()).about(names, digest)
+
+    async def named(self, name: str) -> Descriptor | None:
+        """The entry that has this name; of several the first."""
+        return (await self._load()).named(name)
 
     async def put(self, entry: Descriptor) -> None:
         """Add `entry`, which bears its name, in the place of all others of that name."""
-        await self._change(lambda document: with_entry(document, entry))
+        await self._change(lambda listing: listing.put(entry))
 
     async def list(self, entry: Descriptor) -> None:
         """Add `entry`, which bears no name, unless its content is listed already."""
-
-        def change(document: Document) -> Document | None:
-            if any(known.digest == entry.digest for known in decode(document)[0]):
-                return None
-            return document | {"manifests": [*_entries(document), entry.encode()]}
-
-        await self._change(change)
+        await self._change(lambda listing: listing.list(entry))
 
     async def take(self, names: Sequence[str]) -> Descriptor:
         """Remove the first of `names` that is there; what it named. Raises ContentMissing."""
-        found: list[Descriptor] = []
+        found: dict[str, Descriptor] = {}
 
-        def change(document: Document) -> Document:
-            known = by_name(decode(document)[0])
-            for name in names:
-                if name in known:
-                    found.append(known[name])
-                    return without_name(document, name)
-            raise ContentMissing("the store has no such name", reference=names[0])
+        def change(listing: Listing) -> bool:
+            found["it"] = listing.take(names)
+            return True
 
         await self._change(change)
-        return found[0]
+        return found["it"]
 
     async def drop(self, name: str, expected: Digest) -> None:
         """Remove `name` and nothing else; it is no error if it is gone. Raises DigestMismatch for another content."""
+        await self._change(lambda listing: listing.drop(name, expected))
 
-        def change(document: Document) -> Document | None:
-            known = by_name(decode(document)[0]).get(name)
-            if known is None:
-                return None
-            if known.digest != expected:
-                what = "the name stands for something else by now"
-                raise DigestMismatch(what, where=name, wanted=expected, got=known.digest)
-            return without_name(document, name)
+    # --- inside: writing ---
 
-        await self._change(change)
+    async def _change(self, change: _Change) -> None:
+        asked = _Asked(change)
+        self._asked.append(asked)
+        try:
+            async with self._turn:
+                if not asked.finished.is_set():
+                    await self._write_together()
+        finally:
+            if asked in self._asked:
+                self._asked.remove(asked)  # nobody has begun with it
+            else:
+                # Whoever is cancelled goes when this is over: until then his lease keeps what is being named.
+                with CancelScope(shield=True):
+                    await asked.finished.wait()
+        if asked.error is not None:
+            raise asked.error
 
-    async def _change(self, change: Callable[[Document], Document | None]) -> None:
+    async def _write_together(self) -> None:
+        """Make all changes that are asked for by now; what fails fails for each of them."""
         async with self._locks.held(self._layout.locks / "index"):
-            document = await self._load()
-            changed = await self._worker.run(self._checked, lambda: change(document))
-            if changed is None:
-                return
-            content = await self._worker.run(_encode, changed)
-            with translated():
-                await self._files.replace(
-                    self._layout.index,
-                    content,
-                    scratch=self._layout.scratch("index.json"),
-                    durable=self._durable,
-                    mode=0o644,
-                )
-            self._known = content, changed
+            with CancelScope(shield=True):
+                batch, self._asked = self._asked, []
+                try:
+                    await self._worker.run(self._write, batch)
+                except PullerError as error:
+                    for asked in batch:
+                        asked.error = asked.error or _own(error)
+                except BaseException:
+                    interrupted = StoreBusy("whoever wrote the names of all was interrupted", hint="Try again.")
+                    for asked in batch:
+                        asked.error = asked.error or _own(interrupted)
+                    raise
+                finally:
+                    for asked in batch:
+                        asked.finished.set()
 
-    async def _load(self) -> Document:
-        """The file as it is now, parsed unless these are the bytes of the last time. Nobody changes what it gives."""
-        raw, known = await self._read(), self._known
-        if known is not None and known[0] == raw:
-            await checkpoint_if_cancelled()  # reading is shielded
-            return known[1]
-        document = await self._worker.run(self._checked, lambda: load(raw))
-        self._known = raw, document
-        return document
+    def _write(self, batch: Sequence[_Asked]) -> None:
+        listing = self._current(sure=True).copy()
+        is_new = False
+        for asked in batch:
+            try:
+                is_new = bool(asked.change(listing)) or is_new
+            except PullerError as error:
+                asked.error = error
+        if not is_new:
+            return
+        content = listing.encode()
+        self._known = None  # whatever becomes of it
+        status = self._files.install(
+            self._layout.index,
+            content,
+            scratch=self._layout.scratch("index.json"),
+            durable=self._durable,
+            mode=0o644,
+        )
+        self._known = _Known(content, listing, _stamp(status), is_ours=True)
 
-    async def _read(self) -> bytes:
-        with translated():
-            raw = await self._files.read(self._layout.index, limit=LIMIT)
+    # --- inside: reading ---
+
+    async def _load(self) -> Listing:
+        """The file as it is now. Nobody changes what this gives."""
+        async with self._reading:
+            return await self._worker.run(self._current)
+
+    def _current(self, *, sure: bool = False) -> Listing:
+        """The file as it is now, read only if it may have changed. `sure`: what is written next is built on it, and no
+        name of anybody must get lost.
+        """
+        known, now = self._known, self._clock()
+        status = self._files.look(self._layout.index)
+        if status is None:
+            raise ContentCorrupt("the store's index.json is gone", where=self._layout.index, hint=_HINT)
+        stamp, is_settled = _stamp(status), now - status.st_ctime - _TICK >= 0
+        is_known = known is not None and known.stamp == stamp
+        if known is not None and is_known and (not known.is_ours or not (sure or is_settled)):
+            return known.listing
+        raw = self._files.contents(self._layout.index, limit=LIMIT)
         if raw is None:
             raise ContentCorrupt("the store's index.json is gone", where=self._layout.index, hint=_HINT)
-        return raw
+        listing = known.listing if known is not None and known.raw == raw else self._read(raw)
+        is_ours = known is not None and is_known and known.listing is listing and not is_settled
+        self._known = _Known(raw, listing, stamp if is_settled or is_ours else None, is_ours=is_ours)
+        return listing
 
-    def _checked(self, function: Callable[[], T]) -> T:
+    def _read(self, raw: bytes) -> Listing:
         try:
-            return function()
+            return Listing.read(raw)
         except InvalidManifest as error:
             raise ContentCorrupt(
                 "the store's index.json is damaged", where=self._layout.index, got=str(error), hint=_HINT
             ) from error
 
 
-def load(raw: bytes) -> Document:
-    """Read an index strictly, its entries as they are. Raises InvalidManifest."""
-    document = load_document(raw, what="index.json", limit=LIMIT)
-    if document.get("schemaVersion") != 2 or isinstance(document.get("schemaVersion"), bool):
-        raise InvalidManifest("index.json: schemaVersion must be 2", got=repr(document.get("schemaVersion"))[:40])
-    if not all(isinstance(entry, dict) for entry in _entries(document)):
-        raise InvalidManifest("index.json: manifests must hold objects only")
-    return document
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def decode(document: Document) -> tuple[tuple[Descriptor, ...], tuple[Document, ...]]:
-    """The entries as descriptors, and those that are none. The latter are told in the log and harm no others."""
-    read: list[Descriptor] = []
-    odd: list[Document] = []
-    for position, entry in enumerate(_entries(document)):
-        try:
-            read.append(Descriptor.decode(entry, what=f"index.json manifests[{position}]"))
-        except InvalidManifest as error:
-            logger.warning("an entry of the store's index is passed over: %s", error)
-            odd.append(entry)
-    return tuple(read), tuple(odd)
-
-
-def with_entry(document: Document, entry: Descriptor) -> Document:
-    """`document` with the name of `entry` on it alone."""
-    others = without_name(document, entry.annotations[REF_NAME])
-    return others | {"manifests": [*_entries(others), entry.encode()]}
-
-
-def without_name(document: Document, name: str) -> Document:
-    """`document` without the entries under `name`."""
-    return document | {"manifests": [entry for entry in _entries(document) if _name_of(entry) != name]}
-
-
-def _name_of(entry: Document) -> object:
-    annotations = entry.get("annotations")
-    return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
-
-
-def _entries(document: Document) -> list[Any]:
-    return list_of(document, "manifests", what="index.json", default=True)
-
-
-def _encode(document: Document) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+def _own(error: PullerError) -> PullerError:
+    """The same error for one more task: each adds to it what it knows."""
+    own = copy(error)
+    own.__cause__ = error
+    return own

@@ -30,7 +30,7 @@ NAME = "docker.io/library/app:1"
 # Every system call with which the store changes or trusts the disk; `when` counts the calls on the store's own paths.
 # strace reads a name after a slash as a pattern: which preadv an interpreter uses depends on its C library.
 CALLS = (
-    "openat", "mkdir", "pwrite64", "write", "/preadv", "ftruncate", "fsync", "fchmod", "rename", "unlink", "rmdir",
+    "openat", "mkdir", "pwrite64", "/preadv", "ftruncate", "fsync", "fchmod", "rename", "unlink", "rmdir",
     "flock", "newfstatat",
 )  # fmt: skip
 ERRORS = ("ENOSPC", "EIO")
@@ -163,7 +163,7 @@ async def test_r1_r2_each_step_has_reached_the_disk_before_the_next_begins(tmp_p
         last("fsync", f"<{part}>"),
         last("rename", f'"{part}"'),
         last("fsync", f"<{root / 'blobs' / 'sha256'}>"),
-        last("write", f"<{index}>"),
+        last("pwrite64", f"<{index}>"),
         last("fsync", f"<{index}>"),
         last("rename", f'"{index}"'),
         last("fsync", f"<{root}>"),
