@@ -5,24 +5,27 @@ from typing import TYPE_CHECKING
 
 from puller.cli.environment import store_path
 from puller.cli.naming import spelling
-from puller.store.disk import DiskStore
-from puller.store.layout import Layout
 
 if TYPE_CHECKING:
     from puller.ops.graphs.graph import Graph
+    from puller.store.disk import DiskStore
 
 
-async def open_store(given: Path | None) -> DiskStore:
+async def open_store(given: Path | None) -> "DiskStore":
     """The store of this user, or the one given; made where it is missing."""
+    from puller.store.disk import DiskStore  # only now: copies from registry to registry need none
+
     return await DiskStore.open(store_path(given))
 
 
 def is_store(given: Path | None) -> bool:
     """Whether the store of this user, or the one given, is there."""
+    from puller.store.layout import Layout
+
     return Layout(store_path(given)).mark.exists()
 
 
-def open_graph(store: DiskStore, given: Path | None) -> "Graph":
+def open_graph(store: "DiskStore", given: Path | None) -> "Graph":
     """The graph for those who only look, name and remove; see `graph_at`. Raises InvalidConfig, Unsupported."""
     from puller.ops.graphs.graph import graph_at  # only now: plain pulls need none of it
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from puller import errors
 from puller.cli import interrupt
@@ -27,11 +28,7 @@ from puller.contracts.content import ContentStore
 from puller.errors import InvalidConfig, InvalidReference, PullerError
 from puller.mirror.config import COLON, Config, Mirror, Place
 from puller.mirror.formats import read
-from puller.mirror.lockfile import Lock
-from puller.mirror.plan import MAX_BYTES as MAX_PLAN
-from puller.mirror.plan import Plan
 from puller.mirror.runlock import only_run
-from puller.mirror.skopeofile import destination, is_skopeo
 from puller.mirror.state import State
 from puller.mirror.yamlfile import load
 from puller.model.digest import Digest
@@ -57,7 +54,9 @@ from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.parts import note_runs
 from puller.ops.syncing.places import Places as Opener
 from puller.registry.client import RegistryClient
-from puller.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from puller.mirror.lockfile import Lock
 
 MAX_CONFIG = 16 << 20  # bytes
 LEFT = "what has arrived stays, and is not brought again"
@@ -100,7 +99,7 @@ class Order:
         """The configuration, in any of the three formats. Raises InvalidConfig with file and line."""
         return self.locked(self.read_lock())[0]
 
-    def read_lock(self) -> Lock | None:
+    def read_lock(self) -> "Lock | None":
         """What tags name, where that is not asked for. Raises InvalidConfig."""
         if self.lock is None:
             return None
@@ -108,9 +107,13 @@ class Order:
 
         return read_lock(self.lock)
 
-    def locked(self, lock: Lock | None) -> tuple[Config, list[str]]:
+    def locked(self, lock: "Lock | None") -> tuple[Config, list[str]]:
         """The configuration as far as it is locked, and warnings of what is not."""
-        to = None if self.to is None else destination(self.to)
+        to = None
+        if self.to is not None:
+            from puller.mirror.skopeofile import destination  # only now: files of puller's own say it themselves
+
+            to = destination(self.to)
         raw = read_bounded(self.file, MAX_CONFIG)
         config = read(raw, str(self.file), to, scoped=self.scoped, environment=surroundings())
         for mirror in config.mirrors if self.scoped else ():
@@ -159,7 +162,11 @@ async def opened(
 
     async def store(folder: str) -> ContentStore:
         path = Path(folder) if folder else None
-        return MemoryStore() if looks and not is_store(path) else await open_store(path)
+        if looks and not is_store(path):
+            from puller.store.memory import MemoryStore  # seldom needed
+
+            return MemoryStore()
+        return await open_store(path)
 
     async with open_client(order.access, jobs=jobs, report=report, hosts=config.hosts, targets=targets) as client:
         async with Places(client, stores=store, looks=looks) as places:
@@ -225,7 +232,9 @@ def sync_all(order: Order) -> int:
 
 def apply_plan(order: Order) -> int:
     """Do what stands in a plan; the exit code. Registries are spoken to as its configuration says."""
-    plan = Plan.decode(read_bounded(order.file, MAX_PLAN), str(order.file))
+    from puller.mirror.plan import MAX_BYTES, Plan  # only now: `sync` has none
+
+    plan = Plan.decode(read_bounded(order.file, MAX_BYTES), str(order.file))
     made_of = replace(order, file=Path(plan.config))
 
     async def work(session: Session) -> SyncReport:
@@ -246,6 +255,8 @@ def config_in(file: Path) -> Config:
 
     Raises InvalidConfig.
     """
+    from puller.mirror.skopeofile import is_skopeo
+
     raw = read_bounded(file, MAX_CONFIG)
     to = Place("oci", str(file.absolute().parent)) if is_skopeo(load(raw, str(file), aliases=True)) else None
     return read(raw, str(file), to, scoped=to is not None, environment=surroundings())

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from puller.errors import InvalidConfig
 from puller.mirror import ourformat
 from puller.mirror.config import Config, Place
-from puller.mirror.regsync import is_regsync, read_regsync
-from puller.mirror.skopeofile import is_skopeo, read_skopeo
 from puller.mirror.yamlfile import load
 
 
@@ -25,15 +23,21 @@ def read(
     """
     document = load(raw, file, aliases=True)
     held = document.held if isinstance(document.held, Mapping) else {}
-    if is_skopeo(document):
-        if to is None:
-            hint = "Say --to oci:DIR or --to HOST/PATH."
-            raise document.wrong("a file of skopeo's says what to bring, and not where to", hint=hint)
-        return read_skopeo(document, to, scoped=scoped)
+    ours = held.get("puller")
+    if ours is None or isinstance(ours.held, Mapping | None):  # so may a registry of skopeo's be called
+        from puller.mirror.skopeofile import is_skopeo, read_skopeo  # these only now: most files are our own
+
+        if is_skopeo(document):
+            if to is None:
+                hint = "Say --to oci:DIR or --to HOST/PATH."
+                raise document.wrong("a file of skopeo's says what to bring, and not where to", hint=hint)
+            return read_skopeo(document, to, scoped=scoped)
     if to is not None or scoped:
         raise document.wrong("this file says itself where images go", hint="--to and --scoped are for files of skopeo.")
-    if "puller" in held:
+    if ours is not None:
         return ourformat.read(load(raw, file))  # once more, by its own stricter rules
+    from puller.mirror.regsync import is_regsync, read_regsync
+
     if is_regsync(document):
         return read_regsync(document, environment or {})
     raise InvalidConfig(

@@ -19,7 +19,7 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
 from puller.ops.graphs.door import GraphDoor
-from puller.ops.pulling.documents import Documents
+from puller.ops.pulling.documents import MAX_NESTING, Documents
 from puller.ops.pulling.gate import Gate
 from puller.ops.pulling.hints import hint_for
 from puller.ops.pulling.layers import Layers
@@ -28,7 +28,6 @@ from puller.ops.pulling.plan import Image, Wish, plan
 from puller.ops.tasks import apart, one_error
 from puller.ops.unpacking.shelves import Shelves
 from puller.ops.unpacking.shelving import Shelving
-from puller.ops.unpacking.stored import MAX_NESTING
 
 if TYPE_CHECKING:
     from puller.ops.graphs.graph import Graph

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from puller.errors import PullerError
 from puller.mirror.config import Config, Mirror
-from puller.mirror.plan import Forecast, Plan
 from puller.mirror.state import State
 from puller.model.event import Report, Synced, unheard
 from puller.model.sync import SyncReport
-from puller.ops.syncing.applying import Applying
 from puller.ops.syncing.bringing import Bringing, Left, untold
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.hands import Doing, Telling
@@ -21,6 +19,9 @@ from puller.ops.syncing.places import Places
 from puller.ops.syncing.pruning import Pruning
 from puller.ops.syncing.walk import Walk
 from puller.ops.tasks import apart
+
+if TYPE_CHECKING:
+    from puller.mirror.plan import Forecast, Plan
 
 Clock: TypeAlias = Callable[[], float]  # seconds since the epoch
 Requests: TypeAlias = Callable[[], Mapping[str, Mapping[str, int]]]
@@ -81,18 +82,20 @@ async def plan(
     now: Clock,
     report: Report = unheard,
     only: Sequence[Mirror] | None = None,
-) -> Plan:
+) -> "Plan":
     """What a sync would do, of every tag, and what that would take. Nothing is changed but what is known of dates.
 
     Lists that could not be had are reported as events; the plan says nothing of their tags.
     """
+    from puller.mirror.plan import Plan  # only now: syncs make none
+
     chosen = among(only)
     ledger = Ledger(list(filter(chosen, config.mirrors)), report)
     made = now()
     telling = Telling(places, state, now)
     walk = Walk(places, state, telling, ledger, now=_date(made), tells_out=True)
 
-    async def work() -> Forecast:
+    async def work() -> "Forecast":
         await walk.run(await Expansion(places, ledger.warn, ledger.trouble).lanes(config.mirrors, chosen))
         return telling.forecast()
 
@@ -101,9 +104,11 @@ async def plan(
 
 
 async def apply(
-    plan: Plan, run: Run, *, places: Places, carrier: Carrier, state: State, report: Report = unheard
+    plan: "Plan", run: Run, *, places: Places, carrier: Carrier, state: State, report: Report = unheard
 ) -> SyncReport:
     """Do what stands in a plan and nothing else; what does not fit any more is refused, each by itself."""
+    from puller.ops.syncing.applying import Applying  # only now: syncs have none
+
     ledger = Ledger((), report)
     bringing = Bringing(run.name, places, carrier, state, now=run.now, left=run.left)
     account = _Account(run, state, ledger, report)

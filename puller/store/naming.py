@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from puller.errors import ContentCorrupt, ContentMissing, DigestMismatch, InputError, Unsupported, VerificationError
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -45,6 +44,8 @@ async def check_pin(store: Readable, reference: Reference, descriptor: Descripto
     if reference.digest is None or reference.digest == descriptor.digest:
         return
     if descriptor.media_type in SCHEMA1_MANIFESTS:
+        from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
         parse_signed_manifest(await store.read(descriptor, limit=MAX_BYTES), expected=reference.digest)
     else:
         raise DigestMismatch(
@@ -135,6 +136,8 @@ def _type_of(raw: bytes) -> str:
         pass
     except (InputError, VerificationError):
         return OCTETS
+    from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
     try:
         return SCHEMA1_SIGNED if parse_signed_manifest(raw).is_signed else SCHEMA1
     except (InputError, VerificationError):

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from puller.errors import ContentMissing, InputError, VerificationError
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest, TarsumDigest
@@ -58,6 +57,8 @@ def _blobs(raw: bytes, labels: Mapping[str, Digest] | None, digest: Digest) -> t
 
     Raises InputError and VerificationError as its parser.
     """
+    from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
     manifest = parse_signed_manifest(raw)
     wanted = {layer.blob for layer in manifest.layers()}
     names = [name for name, text in zip(manifest.blob_names(), manifest.blobs, strict=True) if text in wanted]

@@ -4,9 +4,7 @@ from typing import Final
 
 from puller.errors import LayerError
 from puller.model.facts import Facts
-from puller.stream.inflate import Inflate
 from puller.stream.sink import Chunk, Digester, Pulse, Tee, unwatched
-from puller.stream.tarsum import Tarsum, TarsumSink
 
 MAX_UNPACKED: Final = 64 << 30
 
@@ -30,6 +28,8 @@ class LayerReader:
         limit: int = MAX_UNPACKED,
         pulse: Pulse = unwatched,
     ) -> None:
+        from puller.stream.inflate import Inflate  # only now: most syncs look into no layer
+
         self._digester = Digester(algorithm)
         self._tarsum = TarsumAttempt(pulse) if tarsum else None
         sinks = (self._digester,) if self._tarsum is None else (self._digester, self._tarsum)
@@ -61,6 +61,8 @@ class TarsumAttempt:
     """
 
     def __init__(self, pulse: Pulse = unwatched, *, label: str = "tarsum.v1+sha256") -> None:
+        from puller.stream.tarsum import Tarsum, TarsumSink  # only now: many ask for none
+
         self._tarsum = Tarsum.for_label(label, pulse=pulse)
         self._sink = TarsumSink(self._tarsum)
         self.sum: str | None = None

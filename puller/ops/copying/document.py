@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from puller.errors import Unsupported
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model import mediatype
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest, TarsumDigest
@@ -74,6 +73,8 @@ def _blobs(manifest: Manifest, role: str) -> tuple[tuple[tuple[str, Descriptor],
 
 
 def _schema1(wanted: Descriptor, raw: bytes) -> Document:
+    from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
     manifest = parse_signed_manifest(raw)
     blobs = []
     for place, name in enumerate(dict.fromkeys(reversed(manifest.blob_names())), 1):

@@ -14,8 +14,8 @@ from puller.ops.copying.choice import Choice, choose
 from puller.ops.copying.document import Document, decoded, with_entries
 from puller.ops.copying.reading import Bounds, read_near
 from puller.ops.copying.tally import Metered, unmetered
+from puller.ops.pulling.documents import MAX_NESTING
 from puller.ops.tasks import abreast
-from puller.ops.unpacking.stored import MAX_NESTING
 
 ABREAST = 4  # documents of one image that are read or put at once
 

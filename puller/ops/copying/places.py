@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -20,9 +20,10 @@ from puller.contracts.images import ImageSource, ImageTarget, TagKeeper
 from puller.errors import InvalidConfig, InvalidReference, Unsupported
 from puller.model.digest import Digest
 from puller.model.reference import Reference
-from puller.ops.copying.stored import StoredImages
-from puller.store.opened import OpenedLayout
-from puller.store.plain import PlainLayout
+
+if TYPE_CHECKING:
+    from puller.ops.copying.stored import StoredImages
+    from puller.store.plain import PlainLayout
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["registry", "oci", "oci-archive", "docker-archive", "store"]
@@ -161,8 +162,10 @@ class Places:
             return await self._stored(spot)
         path = Path(spot.path)
         if spot.kind == "oci":
+            from puller.store.opened import OpenedLayout  # these only now: from registry to registry needs none of it
+
             return await OpenedLayout.open(path)
-        from puller.ops.copying.archived import open_archive_source  # only now: syncs need nothing of archives
+        from puller.ops.copying.archived import open_archive_source
 
         return await self._stack.enter_async_context(open_archive_source(path, str(spot), made=self._made))
 
@@ -172,20 +175,24 @@ class Places:
         form: Literal["oci", "docker"] = "oci" if spot.kind == "oci-archive" else "docker"
         return await self._stack.enter_async_context(open_archive_target(Path(spot.path), str(spot), form))
 
-    async def _kept(self, spot: Spot) -> RegistryPlace | PlainLayout | StoredImages:
+    async def _kept(self, spot: Spot) -> "RegistryPlace | PlainLayout | StoredImages":
         return await self._once(("kept", str(spot)), lambda: self._keeping(spot))
 
-    async def _keeping(self, spot: Spot) -> RegistryPlace | PlainLayout | StoredImages:
+    async def _keeping(self, spot: Spot) -> "RegistryPlace | PlainLayout | StoredImages":
         if spot.kind == "registry":
             assert spot.repository is not None
             return self._registries.repository(spot.repository, lenders=self._lender_for(spot.repository))
         if spot.kind == "store":
             return await self._stored(spot)
         if spot.kind == "oci":
+            from puller.store.plain import PlainLayout
+
             return await self._stack.enter_async_context(await PlainLayout.at(Path(spot.path), looks=self._looks))
         raise Unsupported("tags in an archive cannot be taken away", where=str(spot))
 
-    async def _stored(self, spot: Spot) -> StoredImages:
+    async def _stored(self, spot: Spot) -> "StoredImages":
+        from puller.ops.copying.stored import StoredImages
+
         assert spot.repository is not None
         store, lease = await self._once(("store", spot.path), lambda: self._leased(spot.path))
         return StoredImages(store, spot.repository, str(spot), lease=lease)

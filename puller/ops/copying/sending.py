@@ -1,8 +1,8 @@
 """Sending: one blob to a target, gone on with for as long as that may help; and one manifest."""
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from puller.archive.item import Stream
 from puller.contracts.content import Fetcher
 from puller.contracts.images import ImageTarget
 from puller.errors import LayerError, RegistryError, VerificationError
@@ -10,6 +10,9 @@ from puller.model.descriptor import Descriptor
 from puller.model.event import Report, Started
 from puller.model.push import Arrival
 from puller.ops.pulling.transfer import Poured, Watch, copy_blob, unwatched
+
+if TYPE_CHECKING:
+    from puller.archive.item import Stream
 
 
 async def send_blob(
@@ -24,7 +27,7 @@ async def send_blob(
     return await _persistently(once, target, wanted)
 
 
-async def send_stream(stream: Stream, target: ImageTarget, media_type: str, *, report: Report) -> tuple[Arrival, int]:
+async def send_stream(stream: "Stream", target: ImageTarget, media_type: str, *, report: Report) -> tuple[Arrival, int]:
     """Bring a blob that is made as it is read; else as `send_blob`."""
     wanted = Descriptor(media_type, stream.digest, stream.size)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from puller.contracts.content import Body, ContentStore, Ingest, Lease
 from puller.errors import ContentMissing, ContentUnknown, DigestMismatch, InputError, InvalidReference
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -131,6 +130,8 @@ class StoredImages:
             found = await self._store.resolve(self._repository.with_tag(tag))
             if found.media_type not in SCHEMA1_MANIFESTS:
                 return found.digest
+            from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
             return parse_signed_manifest(await self._store.read(found, limit=MAX_BYTES)).digest
         except ContentMissing:
             return None
@@ -214,5 +215,7 @@ def _as_stored(raw: bytes, descriptor: Descriptor) -> Descriptor:
     """By the digest of all its bytes: what registries call a manifest of schema 1 is that of its signed part."""
     if descriptor.media_type not in SCHEMA1_MANIFESTS:
         return replace(descriptor, size=len(raw))
+    from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
     parse_signed_manifest(raw, expected=descriptor.digest if descriptor.digest != Digest.of(raw) else None)
     return Descriptor(descriptor.media_type, Digest.of(raw), len(raw))

@@ -14,9 +14,10 @@ from puller.ops.pulling.ledger import content_checks
 from puller.ops.pulling.plan import Step
 from puller.ops.pulling.watch import DocumentWatch
 
-# Under one name (THREATS C10): decoded documents stay in memory until the pull has ended.
+# Under one name (THREATS C10); decoded documents stay in memory until the pull has ended.
 MAX_DOCUMENTS = 1_000
 MAX_TOTAL = 32 << 20
+MAX_NESTING = 4  # an index of indexes of …
 
 T = TypeVar("T")
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from puller.mirror.config import Prune
-from puller.mirror.plan import Forecast
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.sync import Item, Manner
 from puller.ops.syncing.bringing import Bringing
-from puller.ops.syncing.forecast import Forecasting
 from puller.ops.syncing.pairs import Lane, Pair
 from puller.ops.syncing.places import Places
 from puller.ops.syncing.pruning import Pruning, foresee
+
+if TYPE_CHECKING:
+    from puller.mirror.plan import Forecast
 
 
 class Doing:
@@ -43,11 +45,13 @@ class Telling:
     """Says what would be done, and what that would take."""
 
     def __init__(self, places: Places, state: State, now: Callable[[], float]) -> None:
+        from puller.ops.syncing.forecast import Forecasting  # only now: whoever does it foretells nothing
+
         self._state = state
         self._now = now
         self._forecasting = Forecasting(places)
 
-    def forecast(self) -> Forecast:
+    def forecast(self) -> "Forecast":
         """What it takes to bring all that was told so far."""
         return self._forecasting.forecast()
 

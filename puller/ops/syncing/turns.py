@@ -6,9 +6,12 @@ All times are seconds since the epoch; a time zone decides only what a cron expr
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from puller.mirror.config import Mirror
-from puller.mirror.schedule import Schedule
+
+if TYPE_CHECKING:
+    from puller.mirror.schedule import Schedule
 
 MOST_MISSED = 10_000  # of one run; who missed more than a week of minutes need not be told how many
 
@@ -28,7 +31,7 @@ class Turn:
 
     key: str
     mirror: Mirror
-    schedule: Schedule
+    schedule: "Schedule"
 
 
 def keyed(mirrors: Iterable[Mirror]) -> list[tuple[str, Mirror]]:
@@ -42,8 +45,10 @@ def keyed(mirrors: Iterable[Mirror]) -> list[tuple[str, Mirror]]:
     return found
 
 
-def turns_of(mirrors: Iterable[Mirror], otherwise: Schedule | None = None) -> tuple[Turn, ...]:
+def turns_of(mirrors: Iterable[Mirror], otherwise: "Schedule | None" = None) -> tuple[Turn, ...]:
     """The mirrors that have a schedule, or get the one of `otherwise`."""
+    from puller.mirror.schedule import Schedule  # only now: single runs need none
+
     found = []
     for key, mirror in keyed(mirrors):
         schedule = otherwise if mirror.schedule is None else Schedule.parse(mirror.schedule)
@@ -52,7 +57,7 @@ def turns_of(mirrors: Iterable[Mirror], otherwise: Schedule | None = None) -> tu
     return tuple(found)
 
 
-def passed(schedule: Schedule, started: float, ended: float, zone: tzinfo) -> tuple[int, float]:
+def passed(schedule: "Schedule", started: float, ended: float, zone: tzinfo) -> tuple[int, float]:
     """How many times were due while a run went on, and the last of them, else `started`: its overlaps are skipped."""
     if schedule.interval is not None:
         seconds = schedule.interval.total_seconds()
@@ -67,7 +72,7 @@ def passed(schedule: Schedule, started: float, ended: float, zone: tzinfo) -> tu
     return missed, ended
 
 
-def upcoming(schedule: Schedule, ran: Ran | None, now: float, zone: tzinfo) -> float:
+def upcoming(schedule: "Schedule", ran: Ran | None, now: float, zone: tzinfo) -> float:
     """When a mirror is due: `now` if it never ran or has missed its time, however often.
 
     What was due during its last run is not made up for. A run in the future, as after a clock was set back, counts as
@@ -124,5 +129,5 @@ class Turns:
         return passed(turn.schedule, started, ended, self._zone)[0]
 
 
-def _after(schedule: Schedule, time: float, zone: tzinfo) -> float:
+def _after(schedule: "Schedule", time: float, zone: tzinfo) -> float:
     return schedule.after(datetime.fromtimestamp(time, zone)).timestamp()

@@ -14,13 +14,12 @@ from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import OCTETS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
+from puller.ops.pulling.documents import MAX_NESTING
 from puller.ops.pulling.plan import Image
 from puller.ops.unpacking.stacking import Blobs, Layer
 
 Fetch = Callable[[], Awaitable[None]]  # pulls the image: what is here already is not fetched again
 Present: TypeAlias = tuple[Image, Blobs]
-
-MAX_NESTING = 4  # an index of indexes of … (THREATS C10)
 
 
 async def stored_image(
