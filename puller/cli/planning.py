@@ -12,7 +12,7 @@ from puller.cli.placenames import placename
 from puller.cli.reporting import check_report_file
 from puller.cli.screen import Screen, Style, screen_for
 from puller.cli.syncing import Order, kind_code, listener, opened
-from puller.cli.synclines import counts_text, failed_line, plan_rows
+from puller.cli.synclines import counts_text, plan_rows
 from puller.cli.table import aligned
 from puller.cli.whole import write_whole
 from puller.errors import InvalidConfig
@@ -60,7 +60,7 @@ def _show(made: Plan, screen: Screen, style: Style, *, everything: bool) -> None
         return
     for item in made.items:
         if item.error is not None:
-            screen.note(failed_line(item))
+            screen.show(Settled(item))
     if style == "people":
         for line in plan_lines(made, everything=everything):
             screen.result(line)

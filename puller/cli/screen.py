@@ -6,7 +6,7 @@ Results go to stdout, everything else to stderr, so that a pipe gets results onl
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
@@ -18,7 +18,7 @@ from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
 from puller.cli.placenames import named, placename
 from puller.cli.pushlines import copied_line, delivered_line, pushed_line
-from puller.cli.synclines import failed_line, item_line, mirrored_line, stumbled_line, synced_line
+from puller.cli.synclines import failed_line, hints, item_line, mirrored_line, stumbled_line, synced_line
 from puller.errors import PullerError
 from puller.model.digest import Digest
 from puller.model.event import (
@@ -103,6 +103,7 @@ class Quiet:
 
     def __init__(self) -> None:
         self._held: set[tuple[str, str, str]] = set()
+        self._hinted: set[str] = set()
 
     def show(self, event: Event) -> None:
         if isinstance(event, Traced):
@@ -118,18 +119,26 @@ class Quiet:
         """One tag of a sync that is not as it was: a result; or what failed, and how far it is."""
         match event:
             case Settled() if event.item.error is not None:
-                self.note(failed_line(event.item))
+                self._failed(failed_line(event.item), event.item.error)
             case Settled() if event.item.action in ("waiting", "kept"):
                 self._stayed(event.item)
             case Settled():
                 if line := item_line(event.item):
                     self.result(line)
             case Stumbled():
-                self.note(stumbled_line(event.source, event.error))
+                self._failed(stumbled_line(event.source, event.error), event.error)
             case Mirrored():
                 self.note(mirrored_line(event))
             case Synced():
                 self.note(synced_line(event.report))
+
+    def _failed(self, line: str, error: Mapping[str, object]) -> None:
+        """What failed, and what to do about it: where thousands want the same, once."""
+        self.note(line)
+        for hint in hints([error]):
+            if hint not in self._hinted:
+                self._hinted.add(hint)
+                self.note(f"{'':10}{hint}")
 
     def _stayed(self, item: Item) -> None:
         """One of the tags that were not pruned: of thousands for one reason the sums tell."""

@@ -13,7 +13,7 @@ from puller.cli.environment import time_zone
 from puller.cli.lines import counted
 from puller.cli.placenames import placename
 from puller.cli.syncing import Order
-from puller.cli.synclines import counts_text, facts_text
+from puller.cli.synclines import counts_text, facts_text, hints
 from puller.cli.table import aligned
 from puller.mirror.config import Mirror
 from puller.mirror.known import Last, RunRow
@@ -109,6 +109,7 @@ def status_lines(
             yield ""
             yield f"{printable(one.key, limit=300)}:".replace(" > ", " → ")
             yield from (f"  {placename(about)}: {facts_text(error)}" for about, error in one.part.failures[:FEW])
+            yield from (f"  {hint}" for hint in hints(error for _, error in one.part.failures[:FEW]))
             if len(one.part.failures) > FEW:
                 yield f"  and {len(one.part.failures) - FEW} more; --json shows all"
     yield ""

@@ -52,6 +52,11 @@ def facts_text(error: Mapping[str, object]) -> str:
     return printable(", ".join([f"{error.get('what', '')} [{error.get('error', '')}]", *known]), limit=2000)
 
 
+def hints(errors: Iterable[Mapping[str, object]]) -> list[str]:
+    """What can be done about them, each once."""
+    return list(dict.fromkeys(printable(str(error["hint"]), limit=2000) for error in errors if error.get("hint")))
+
+
 def mirrored_line(event: Mirrored) -> str:
     """One mirror in sum: `docker.io/library/debian → mirror.local/debian: 12 tags: 1 changed, 11 unchanged; …`."""
     tags = sum(number for action, number in event.counts.items() if action not in ("pruned", "waiting", "kept", "out"))

@@ -19,7 +19,7 @@ from puller.cli.placenames import shown
 from puller.cli.registries import open_client
 from puller.cli.screen import Plain
 from puller.cli.syncing import config_in, kind_code
-from puller.cli.synclines import facts_text
+from puller.cli.synclines import facts_text, hints
 from puller.cli.table import aligned
 from puller.errors import InvalidConfig, PullerError
 from puller.mirror.config import Host
@@ -116,6 +116,7 @@ def undo_lines(run: str, done: Sequence[Undone], left: int) -> Iterator[str]:
         rows.append((one.outcome, shown(one.target, one.name), short(one.root), told))
     if rows:
         yield from aligned(rows, gap=2)
+    yield from hints(one.error for one in done if one.outcome == "failed" and one.error is not None)
     back = sum(one.is_back for one in done)
     if done:
         yield f"{back} of {counted(len(done), 'tag')} back"

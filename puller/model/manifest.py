@@ -98,7 +98,7 @@ class Index:
             "no image for this platform",
             wanted=wanted,
             got=", ".join(there) or "none",
-            hint="See --platform.",
+            hint="Choose one that is there: --platform, or `platforms` of a mirror.",
         )
 
 

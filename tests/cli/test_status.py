@@ -5,6 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,26 @@ def test_failures_are_shown_with_their_reasons(puller: Puller, config: Path, tmp
     assert "failed: 1 failure" in ended.out
     assert "  up.example/redis:7: no such manifest [NotFound], host up.example" in ended.out
     assert "well: 1 new" in ended.out
+
+
+def test_what_can_be_done_about_failures_is_shown_once(puller: Puller, config: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    items = [replace(item("redis", tag, failed=True), error=ERROR | {"hint": "Look."}) for tag in ("6", "7")]
+    ran(state, config, time.time() - 60, items)
+    lines = puller("status", str(config), "--state", str(state)).out.splitlines()
+    assert "failed: 2 failures" in lines[2]
+    assert [line for line in lines if line.startswith("  ")][2:] == ["  Look."]
+
+
+def test_a_tag_that_failed_counts_once_whatever_was_to_become_of_it(
+    puller: Puller, config: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    ran(state, config, time.time() - 60, [replace(item("debian", "12", failed=True), action="new")])
+    ended = puller("status", str(config), "--state", str(state))
+    assert "failed: 1 failure " in ended.out
+    found = json.loads(puller("status", "--json", str(config), "--state", str(state)).out)
+    assert found["mirrors"][0]["counts"] == {"failed": 1}
 
 
 def test_each_mirror_shows_its_own_last_run(puller: Puller, config: Path, tmp_path: Path) -> None:

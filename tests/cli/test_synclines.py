@@ -15,7 +15,7 @@ from puller.cli.synclines import (
     stumbled_line,
     synced_line,
 )
-from puller.model.event import Mirrored, Settled
+from puller.model.event import Mirrored, Settled, Stumbled
 from puller.model.sync import Carried, Item, SyncReport
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -139,3 +139,16 @@ def test_of_tags_that_stay_for_one_reason_the_first_is_told(capsys: pytest.Captu
         screen.show(Settled(Item("up/app", name, "down/app", name, "kept", why)))
     told = capsys.readouterr().out.splitlines()
     assert told == ["kept      down/app:1  too many would go", "kept      down/app:3  the list is empty"]
+
+
+def test_what_can_be_done_about_failures_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"error": "Unauthorized", "what": "nobody is known", "hint": "Log in first."}
+    screen = Quiet()
+    for tag in ("1", "2"):
+        screen.show(Settled(replace(NEW, tag=tag, name=tag, error=error)))
+    screen.show(Stumbled("up.example/app", error | {"hint": "Look \x1b[2J."}))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("failed    up.example/app:1 → ")
+    assert told[1] == "          Log in first."
+    assert told[2].startswith("failed    up.example/app:2 → ")
+    assert told[3:] == ["failed    up.example/app: nobody is known [Unauthorized]", "          Look \\x1b[2J."]

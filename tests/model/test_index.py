@@ -15,6 +15,7 @@ from puller.model.manifest import Index, parse_manifest
 from puller.model.platform import Platform
 
 ATTESTATION = "unknown/unknown"
+HINT = "Choose one that is there: --platform, or `platforms` of a mirror."
 
 
 def _entry(name: str, platform: str | None, media_type: str = mediatype.OCI_MANIFEST) -> Descriptor:
@@ -70,7 +71,7 @@ def test_c11_the_best_entry_is_chosen_of_equals_the_first(wanted: str, there: li
 def test_c11_where_nothing_fits_the_error_names_what_there_is(wanted: str, there: list[str | None], named: str) -> None:
     with pytest.raises(Unsupported) as refusal:
         _chosen(wanted, *there)
-    assert str(refusal.value) == f"no image for this platform, wanted {wanted}, got {named}. See --platform."
+    assert str(refusal.value) == f"no image for this platform, wanted {wanted}, got {named}. {HINT}"
 
 
 def test_c11_without_any_platform_the_first_entry_is_meant() -> None:

@@ -185,7 +185,8 @@ class Bringing:
                 if turn == HEALS:
                     if document.digest in self._partial:
                         error.hint = (
-                            "It may want all images of an index: have the index rewritten, or all images brought."
+                            "It may want all images of an index: bring all, or have the index rewritten"
+                            " (--rewrite-index; for a mirror, `index: rewritten`)."
                         )
                     raise
                 await self._again(document, gathered)

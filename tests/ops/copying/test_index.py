@@ -95,7 +95,7 @@ async def test_a_registry_that_takes_no_sparse_index_is_told_of_with_what_helps(
         s.a.add("app:1", INDEX)
         with pytest.raises(ContentUnknown) as caught:
             await s.copy(platforms=LINUX)
-        assert "have the index rewritten" in caught.value.hint
+        assert "--rewrite-index" in caught.value.hint
         assert tags(s.b) == {}
 
 
