@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -12,7 +12,11 @@ from puller.cli import completing
 from puller.cli.quantities import Bytes, Seconds
 from puller.registry.pace import MAX_WAIT
 
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
+
 F = TypeVar("F", bound=Any)
+Options: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -50,6 +54,46 @@ def driver_option(function: F) -> F:
         type=click.Choice(("overlay", "vfs")),
         help="How unpacked layers are kept; else overlay, and vfs where that cannot be.",
     )(function)
+
+
+def jobs_option(function: F) -> F:
+    """`--jobs N`."""
+    return click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")(
+        function
+    )
+
+
+def platforms_option(help: str) -> Options:  # noqa: A002  # click's word
+    """`--platform OS/ARCH`, any number, given to the function as `platforms`."""
+    return click.option(
+        "--platform", "platforms", multiple=True, metavar="OS/ARCH", shell_complete=completing.platforms, help=help
+    )
+
+
+def report_option(help: str) -> Options:  # noqa: A002  # click's word
+    """`--report FILE`."""
+    return click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=help)
+
+
+def style_options(*, json: str = "Print events as JSON, one a line.", quiet: str, exclusive: bool = True) -> Options:
+    """`--json` and `--quiet`, given to the function as `style`; `json` and `quiet` are their help.
+
+    `exclusive`: both together are refused; else `--json` comes first.
+    """
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--json", "as_json", is_flag=True, help=json)
+        @click.option("--quiet", "-q", is_flag=True, help=quiet)
+        @wraps(function)
+        def with_style(*arguments: Any, as_json: bool, quiet: bool, **words: Any) -> Any:
+            if exclusive and as_json and quiet:
+                raise click.UsageError("--json and --quiet exclude each other")
+            style: Style = "json" if as_json else "quiet" if quiet else "people"
+            return function(*arguments, style=style, **words)
+
+        return with_style
+
+    return decorated
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +233,6 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_where
 
 
-def state_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002  # click's word
+def state_option(help: str) -> Options:  # noqa: A002  # click's word
     """`--state DIR`: the folder of what syncs remember; `help` says which one it is without it."""
     return click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help=help)

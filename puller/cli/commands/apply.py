@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options, state_option
+from puller.cli.options import Access, Verb, registry_options, report_option, state_option, style_options
 
 if TYPE_CHECKING:
     from puller.cli.screen import Style
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="PLAN", type=click.Path(path_type=Path), shell_complete=completing.files)
 @state_option("What runs remember; else that of the configuration the plan was made of.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Blobs at a time, of up to twice as many images; else 3.")
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what was changed, and what failed.")
+@report_option("Write what was done (JSON).")
+@style_options(quiet="Print only what was changed, and what failed.")
 @registry_options
 def command(
     file: Path,
     state: Path | None,
     jobs: int | None,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Do what `puller plan -o PLAN` has written down, by digest, and nothing else.
@@ -37,7 +33,4 @@ def command(
     """
     from puller.cli.syncing import Order, apply_plan
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
-    style: Style = "json" if as_json else "quiet" if quiet else "people"
     return apply_plan(Order(file, access, state, report, jobs=jobs, style=style))

@@ -1,12 +1,15 @@
 """`puller convert`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import graph_option, store_option
+from puller.cli.options import graph_option, store_option, style_options
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("convert", short_help="Make an image of today from one of schema 1.")
@@ -14,8 +17,7 @@ from puller.cli.options import graph_option, store_option
 @click.option("--to", "form", type=click.Choice(("oci", "docker")), required=True, help="Which media types it gets.")
 @click.argument("name", metavar="[NEWREF]", required=False, shell_complete=completing.references)
 @click.option("--platform", metavar="OS/ARCH", help="Which image of an index; one for another is refused.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only the name and the new ID.")
+@style_options(json="Print one JSON object.", quiet="Print only the name and the new ID.")
 @store_option
 @graph_option
 def command(
@@ -25,8 +27,7 @@ def command(
     platform: str | None,
     store: Path | None,
     graph: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
 ) -> None:
     """Make an image of today from one of schema 1 or of an image graph, and print its old IDs and the new ones.
 
@@ -35,10 +36,6 @@ def command(
     changes its media types.
     """
     from puller.cli.saving import convert_one
-    from puller.cli.screen import Style
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
-    style: Style = "json" if as_json else "quiet" if quiet else "people"
     for line in convert_one(reference, form, name, platform, store, graph, style=style):
         click.echo(line)

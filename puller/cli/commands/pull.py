@@ -1,23 +1,31 @@
 """`puller pull`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, driver_option, graph_option, registry_options, store_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    driver_option,
+    graph_option,
+    jobs_option,
+    platforms_option,
+    registry_options,
+    report_option,
+    store_option,
+    style_options,
+)
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("pull", cls=Verb, short_help="Pull images into the store, every byte verified, and unpack them there.")
 @click.argument("references", metavar="REF…", nargs=-1, shell_complete=completing.references)
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="OS/ARCH",
-    shell_complete=completing.platforms,
-    help="Else linux/<host>.",
-)
+@platforms_option("Else linux/<host>.")
 @click.option("--all-platforms", is_flag=True, help="Every platform of an index.")
 @click.option("--all-tags", is_flag=True, help="Every tag of each repository.")
 @store_option
@@ -60,15 +68,9 @@ from puller.cli.options import Access, Verb, driver_option, graph_option, regist
     metavar="FILE",
     help="The lock file of --locked.",
 )
-@click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
-@click.option(
-    "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the verification report (JSON).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what was pulled.")
+@jobs_option
+@report_option("Write the verification report (JSON).")
+@style_options(quiet="Print only what was pulled.", exclusive=False)
 @registry_options
 def command(
     references: tuple[str, ...],
@@ -91,8 +93,7 @@ def command(
     lock: Path,
     jobs: int,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Pull images into the store, every byte verified, and unpack them there; names move last.
@@ -130,4 +131,4 @@ def command(
         driver=driver,
         discard=discard_blobs,
     )
-    return pull_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
+    return pull_all(order, store=store, report_file=report, style=style)

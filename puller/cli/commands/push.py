@@ -1,12 +1,25 @@
 """`puller push`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, graph_option, registry_options, store_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    graph_option,
+    jobs_option,
+    registry_options,
+    report_option,
+    store_option,
+    style_options,
+)
 from puller.model.push import Form
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("push", cls=Verb, short_help="Bring an image of the store to a registry.")
@@ -22,12 +35,9 @@ from puller.model.push import Form
 @click.option("--sparse", is_flag=True, help="Of an index: leave out the images that are not here.")
 @store_option
 @graph_option
-@click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was pushed (JSON)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what was pushed.")
+@jobs_option
+@report_option("Write what was pushed (JSON).")
+@style_options(quiet="Print only what was pushed.")
 @registry_options
 def command(
     image: str,
@@ -39,8 +49,7 @@ def command(
     graph: Path | None,
     jobs: int,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Bring an image of the store to a registry: where its name says, or as AS-REF.
@@ -51,7 +60,5 @@ def command(
     from puller.cli.pushing import Order, push_all
     from puller.ops.push import Manner
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
     order = Order(image, name, all_tags, Manner(form, sparse), jobs, access, graph)
-    return push_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
+    return push_all(order, store=store, report_file=report, style=style)

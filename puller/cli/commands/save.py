@@ -1,12 +1,15 @@
 """`puller save`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import graph_option, platform_option, store_option
+from puller.cli.options import graph_option, platform_option, store_option, style_options
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("save", short_help="Write images as one archive that docker load reads.")
@@ -19,8 +22,9 @@ from puller.cli.options import graph_option, platform_option, store_option
     default="docker",
     help="docker: what every docker load reads, old and new; oci: an OCI image layout.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Say as JSON what was saved; on stderr where stdout is taken.")
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing where all is well.")
+@style_options(
+    json="Say as JSON what was saved; on stderr where stdout is taken.", quiet="Say nothing where all is well."
+)
 @platform_option
 @store_option
 @graph_option
@@ -31,8 +35,7 @@ def command(
     platform: str | None,
     store: Path | None,
     graph: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
 ) -> None:
     """Write images as one archive that docker load reads: the same bytes each time, what they share only once.
 
@@ -41,9 +44,5 @@ def command(
     the one image that --platform chooses. An image for another platform than --platform says is refused.
     """
     from puller.cli.saving import save_all
-    from puller.cli.screen import Style
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
-    style: Style = "json" if as_json else "quiet" if quiet else "people"
     save_all(references, output, form, platform, store, graph, style=style)

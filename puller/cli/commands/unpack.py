@@ -1,11 +1,25 @@
 """`puller unpack`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, Where, graph_option, platform_option, registry_options, store_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    Where,
+    graph_option,
+    platform_option,
+    registry_options,
+    report_option,
+    store_option,
+    style_options,
+)
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("unpack", cls=Verb, short_help="Unpack an image into a directory of its own.")
@@ -18,14 +32,8 @@ from puller.cli.options import Access, Verb, Where, graph_option, platform_optio
 @click.option("--gid-map", multiple=True, metavar="IN:OUT:COUNT", help="The same for groups.")
 @click.option("--keep-setuid/--drop-setuid", default=None, help="Else kept where owners are.")
 @click.option("--devices", is_flag=True, help="Make device nodes, where that is allowed.")
-@click.option(
-    "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write what was unpacked and altered (JSON).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only the result.")
+@report_option("Write what was unpacked and altered (JSON).")
+@style_options(quiet="Print only the result.", exclusive=False)
 @registry_options
 def command(
     reference: str,
@@ -38,8 +46,7 @@ def command(
     keep_setuid: bool | None,
     devices: bool,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Unpack an image into DIR, which must not exist or be empty, and becomes its root filesystem.
@@ -53,4 +60,4 @@ def command(
 
     manner = Manner(IdMap.parse(uid_map), IdMap.parse(gid_map), keep_setuid, devices)
     order = Order(reference, target, Where(store, platform, None, access, graph), manner)
-    return unpack_one(order, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
+    return unpack_one(order, report_file=report, style=style)
