@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.cache import Cache
 from bench.layout import Image
-from bench.registry import Registry
+from bench.registry import Registry, serve
 from tests.interop.conftest import SET
 from tests.interop.puller import Puller
 
@@ -28,46 +31,59 @@ def tool(*command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["small", "medium", "many", "zstd"])
-def test_a_real_image_is_pulled_and_every_check_passes(
-    name: str, registry: Registry, puller: Puller, images: Mapping[str, Image]
-) -> None:
-    reference = registry.name(f"{SET}/{name}")
-    report = puller.pull(reference)
-    assert puller.names() == {reference: images[name].digest}
-    assert {layer.digest for layer in images[name].layers} <= puller.blobs()
-    layers = {blob["digest"]: {c["name"]: c for c in blob["checks"]} for blob in report["blobs"]}
-    for layer in images[name].layers:
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A real image, what it was pulled by, and what that said."""
+
+    image: Image
+    reference: str
+    puller: Puller
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def pulled(
+    cache: Cache, images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Pulled:
+    """An image in a store of its own."""
+    name, room = request.param, tmp_path_factory.mktemp("pulled")
+    puller = Puller(room / "store", room / "docker")
+    with serve(cache.registry, room / "registry") as registry:
+        reference = registry.name(f"{SET}/{name}")
+        report = puller.pull(reference)
+    return Pulled(images[name], reference, puller, report)
+
+
+@pytest.mark.parametrize("pulled", ["small", "medium", "many", "zstd"], indirect=True)
+def test_a_real_image_is_pulled_and_every_check_passes(pulled: Pulled) -> None:
+    assert pulled.puller.names() == {pulled.reference: pulled.image.digest}
+    assert {layer.digest for layer in pulled.image.layers} <= pulled.puller.blobs()
+    layers = {blob["digest"]: {c["name"]: c for c in blob["checks"]} for blob in pulled.report["blobs"]}
+    for layer in pulled.image.layers:
         checks = layers[layer.digest]
         assert (checks["digest"]["got"], checks["digest"]["passed"]) == (layer.digest, True)
         assert (checks["diff_id"]["got"], checks["diff_id"]["passed"]) == (layer.diff_id, True)
         assert checks["tarsum"]["got"].startswith("tarsum.v1+sha256:")
 
 
-@pytest.mark.parametrize("name", ["small", "medium", "many", "zstd"])
-def test_skopeo_inspects_and_copies_a_pulled_image_from_the_store(
-    name: str, registry: Registry, puller: Puller, images: Mapping[str, Image], tmp_path: Path
-) -> None:
-    reference = registry.name(f"{SET}/{name}")
-    puller.pull(reference)
-    found = json.loads(tool("skopeo", "inspect", f"oci:{puller.store}:{reference}"))
-    assert found["Digest"] == images[name].digest
-    assert found["Layers"] == [layer.digest for layer in images[name].layers]
-    copy_to_folder(puller.store, reference, tmp_path / "copy")
+@pytest.mark.parametrize("pulled", ["small", "medium", "many", "zstd"], indirect=True)
+def test_skopeo_inspects_and_copies_a_pulled_image_from_the_store(pulled: Pulled, tmp_path: Path) -> None:
+    store = pulled.puller.store
+    found = json.loads(tool("skopeo", "inspect", f"oci:{store}:{pulled.reference}"))
+    assert found["Digest"] == pulled.image.digest
+    assert found["Layers"] == [layer.digest for layer in pulled.image.layers]
+    copy_to_folder(store, pulled.reference, tmp_path / "copy")
     copied = {path.name for path in (tmp_path / "copy").iterdir()}
-    assert {layer.digest.removeprefix("sha256:") for layer in images[name].layers} <= copied
+    assert {layer.digest.removeprefix("sha256:") for layer in pulled.image.layers} <= copied
 
 
-@pytest.mark.parametrize("name", ["small", "medium", "many"])
-def test_umoci_unpacks_a_pulled_gzip_image_from_the_store(
-    name: str, registry: Registry, puller: Puller, tmp_path: Path
-) -> None:
-    reference = registry.name(f"{SET}/{name}")
-    puller.pull(reference)
+@pytest.mark.parametrize("pulled", ["small", "many"], indirect=True)
+def test_umoci_unpacks_a_pulled_gzip_image_from_the_store(pulled: Pulled, tmp_path: Path) -> None:
     # umoci checks the diff IDs itself and fails where they are not the config's.
     rootless = [] if os.geteuid() == 0 else ["--rootless"]
-    tool("umoci", "unpack", *rootless, "--image", f"{puller.store}:{reference}", str(tmp_path / "bundle"))
-    assert (tmp_path / "bundle/rootfs/etc/debian_version").read_text().startswith("12.")
+    bundle = tmp_path / "bundle"
+    tool("umoci", "unpack", *rootless, "--image", f"{pulled.puller.store}:{pulled.reference}", str(bundle))
+    assert (bundle / "rootfs/etc/debian_version").read_text().startswith("12.")
 
 
 def test_an_index_is_narrowed_to_one_platform_and_still_readable(
