@@ -10,7 +10,6 @@ import click
 
 from puller.cli import completing
 from puller.cli.quantities import Bytes, Seconds
-from puller.registry.pace import MAX_WAIT
 
 if TYPE_CHECKING:
     from puller.cli.screen import Style
@@ -100,7 +99,8 @@ def style_options(*, json: str = "Print events as JSON, one a line.", quiet: str
 class Access:
     """How registries are spoken to, as the command line says it.
 
-    `limit_rate` is in bytes per second, `request_rate` in requests per second and host, `max_wait` in seconds.
+    `limit_rate` is in bytes per second, `request_rate` in requests per second and host, `max_wait` in seconds; None: as
+    a client has it.
     """
 
     plain_http: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Access:
     limit_rate: int | None = None
     request_rate: float | None = None
     connections: int | None = None
-    max_wait: float = MAX_WAIT
+    max_wait: float | None = None
     debug: bool = False
 
 
@@ -186,7 +186,6 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @_registry_option(
         "--max-wait",
         type=Seconds(),
-        default=MAX_WAIT,
         metavar="TIME",
         help="Longest wait for a quota to open, as in 90s, 15m or 6h; else 15m.",
     )

@@ -22,7 +22,7 @@ from puller.mirror.hosts import HostKeyring, HostRoutes, RoutesApart
 from puller.model.event import Report
 from puller.model.reference import is_registry
 from puller.registry.client import RegistryClient
-from puller.registry.pace import HostPace, Pace
+from puller.registry.pace import MAX_WAIT, HostPace, Pace
 from puller.registry.transport.noproxy import NoProxy
 from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
 from puller.settings.certsd import trust_in
@@ -81,7 +81,7 @@ def _pace(access: Access, *, jobs: int, hosts: Mapping[str, Host]) -> Pace:
         concurrency=access.connections or max(jobs + 1, CONNECTIONS),
         request_rate=access.request_rate,
         limit_rate=access.limit_rate,
-        max_wait=access.max_wait,
+        max_wait=MAX_WAIT if access.max_wait is None else access.max_wait,
         quotas=limits_path(),
         hosts={name: _host_pace(host, access) for name, host in hosts.items()},
     )
