@@ -235,3 +235,20 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def state_option(help: str) -> Options:  # noqa: A002  # click's word
     """`--state DIR`: the folder of what syncs remember; `help` says which one it is without it."""
     return click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help=help)
+
+
+def destination_options(function: F) -> F:
+    """`--to PLACE` and `--scoped`: where the images of skopeo's files go, which do not say it."""
+    scoped = click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
+    to = click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
+    return to(scoped(function))
+
+
+def locked_option(function: F) -> F:
+    """`--locked FILE`."""
+    return click.option(
+        "--locked",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Only what this lock file has, by the digests there.",
+    )(function)

@@ -1,26 +1,31 @@
 """`puller copy`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options, store_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    jobs_option,
+    platforms_option,
+    registry_options,
+    report_option,
+    store_option,
+    style_options,
+)
+
+if TYPE_CHECKING:
+    from puller.cli.screen import Style
 
 
 @click.command("copy", cls=Verb, short_help="Copy images between registries, directories, archives and the store.")
 @click.argument("source", metavar="SRC", shell_complete=completing.places)
 @click.argument("target", metavar="DST", shell_complete=completing.places)
 @click.option("--all-tags", is_flag=True, help="Every tag of SRC, under the same tag.")
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="OS/ARCH",
-    shell_complete=completing.platforms,
-    help="Of an index bring this one only; may be repeated.",
-)
+@platforms_option("Of an index bring this one only; may be repeated.")
 @click.option("--all-platforms", is_flag=True, help="Of an index bring all, which is also what happens unasked.")
 @click.option("--sparse", "index", flag_value="sparse", help="With --platform: the index stays as it is (the default).")
 @click.option(
@@ -38,12 +43,9 @@ from puller.cli.options import Access, Verb, registry_options, store_option
     help="Deep: also that each layer unpacks to what its image says.",
 )
 @store_option
-@click.option("--jobs", type=click.IntRange(1, 64), default=3, show_default=True, help="Blobs at a time.")
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was copied (JSON)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what was copied.")
+@jobs_option
+@report_option("Write what was copied (JSON).")
+@style_options(quiet="Print only what was copied.")
 @registry_options
 def command(
     source: str,
@@ -57,8 +59,7 @@ def command(
     store: Path | None,
     jobs: int,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Copy an image, byte for byte: its digest stays, and DST gets its name last.
@@ -77,8 +78,6 @@ def command(
     from puller.cli.copying import Order, copy_all
     from puller.model.sync import Manner
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
     if platforms and all_platforms:
         raise click.UsageError("--platform and --all-platforms exclude each other")
     if index is not None and not platforms:
@@ -87,4 +86,4 @@ def command(
     usual: Literal["sparse", "single"] = "single" if platforms and target.startswith("docker-archive:") else "sparse"
     manner = Manner(platforms, index or usual, referrers, verify)
     order = Order(source, target, manner, access, all_tags, jobs)
-    return copy_all(order, store=store, report_file=report, style="json" if as_json else "quiet" if quiet else "people")
+    return copy_all(order, store=store, report_file=report, style=style)

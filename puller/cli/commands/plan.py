@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options, state_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    destination_options,
+    locked_option,
+    registry_options,
+    state_option,
+    style_options,
+)
 
 if TYPE_CHECKING:
     from puller.cli.screen import Style
@@ -23,16 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "everything", is_flag=True, help="Also tell of tags that nothing would become of.")
 @state_option("What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.")
-@click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
-@click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
-@click.option(
-    "--locked",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Only what this lock file has, by the digests there.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what failed.")
+@destination_options
+@locked_option
+@style_options(json="Print the plan as JSON.", quiet="Print only what failed.")
 @registry_options
 def command(
     file: Path,
@@ -42,8 +43,7 @@ def command(
     to: str | None,
     scoped: bool,
     locked: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     access: Access,
 ) -> int:
     """Tell what `puller sync CONFIG` would do with each tag, and why; and what that takes.
@@ -53,8 +53,5 @@ def command(
     from puller.cli.planning import plan_all
     from puller.cli.syncing import Order
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
-    style: Style = "json" if as_json else "quiet" if quiet else "people"
     order = Order(file, access, state, to=to, scoped=scoped, style=style, lock=locked)
     return plan_all(order, output, everything=everything)

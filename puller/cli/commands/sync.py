@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from puller.cli import completing
-from puller.cli.options import Access, Verb, registry_options, state_option
+from puller.cli.options import (
+    Access,
+    Verb,
+    destination_options,
+    locked_option,
+    registry_options,
+    report_option,
+    state_option,
+    style_options,
+)
 from puller.cli.rhythm import Rhythm, rhythm_options
 
 if TYPE_CHECKING:
@@ -17,24 +26,15 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="CONFIG", type=click.Path(path_type=Path), shell_complete=completing.files)
 @state_option("What runs remember; else a folder for this file in $XDG_STATE_HOME/puller/mirrors.")
 @click.option("--dry-run", is_flag=True, help="Change nothing, and tell what would be done: as `puller plan`.")
-@click.option("--to", metavar="PLACE", help="Of skopeo's files: where to, HOST/PATH or oci:DIR.")
-@click.option("--scoped", is_flag=True, help="Of skopeo's files: with the source's whole name behind that.")
-@click.option(
-    "--locked",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Only what this lock file has, by the digests there.",
-)
+@destination_options
+@locked_option
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
     help="Blobs at a time, of up to twice as many images; else as the file says, or 3.",
 )
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write what was done (JSON)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print only what was changed, and what failed.")
+@report_option("Write what was done (JSON).")
+@style_options(quiet="Print only what was changed, and what failed.")
 @click.option("--cluster", metavar="URL", help="Have workers of dask bring the images: tcp://SCHEDULER:8786.")
 @rhythm_options
 @registry_options
@@ -47,8 +47,7 @@ def command(
     locked: Path | None,
     jobs: int | None,
     report: Path | None,
-    as_json: bool,
-    quiet: bool,
+    style: "Style",
     cluster: str | None,
     rhythm: Rhythm,
     access: Access,
@@ -60,9 +59,6 @@ def command(
     """
     from puller.cli.syncing import Order, sync_all
 
-    if as_json and quiet:
-        raise click.UsageError("--json and --quiet exclude each other")
-    style: Style = "json" if as_json else "quiet" if quiet else "people"
     order = Order(file, access, state, report, to, scoped, jobs, style, rhythm.reports, cluster, locked)
     rhythm.check()
     if rhythm.schedule:
