@@ -93,10 +93,6 @@ def unauthorized(challenge: str | None) -> Refusal:
     return Refusal(401, "UNAUTHORIZED", "authentication is required", headers=headers)
 
 
-def denied(message: str = "this identity may not do that") -> Refusal:
-    return Refusal(403, "DENIED", message)
-
-
 def unsupported(message: str, *, status: int = 405, allow: str | None = None) -> Refusal:
     headers = () if allow is None else (("Allow", allow),)
     return Refusal(status, "UNSUPPORTED", message, headers=headers)

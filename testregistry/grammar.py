@@ -10,7 +10,6 @@ from collections.abc import Iterable
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 # image-spec "Digests": the shape of any digest, and the two algorithms registered there.
-_DIGEST = re.compile(r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 # What registries of 2014 and 2015 also named blobs by; the sum itself is nothing this registry can compute.
 _TARSUM = re.compile(r"tarsum(\.v1|\.dev)?\+(?P<algorithm>sha256|sha512):(?P<digits>[a-fA-F0-9]+)")
@@ -25,11 +24,6 @@ def is_name(text: str) -> bool:
 def is_tag(text: str) -> bool:
     """Tell whether this is a tag."""
     return _TAG.fullmatch(text) is not None
-
-
-def is_digest_shaped(text: str) -> bool:
-    """Tell whether this reads as some digest, of an algorithm known here or not."""
-    return ":" in text and _DIGEST.fullmatch(text) is not None
 
 
 def is_digest(text: str) -> bool:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from testregistry.tunnel import Memory, Streams, carry, conversing
+from testregistry.conversing import conversing
+from testregistry.tunnel import Memory, Streams, carry
 
 # RFC 9110 7.6.1 and 11.7: for the next hop only. Which of them a proxy strips is what these tests are about.
 _HOP_BY_HOP = frozenset({"connection", "proxy-connection", "proxy-authorization", "proxy-authenticate", "keep-alive"})

@@ -12,9 +12,11 @@ import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from testregistry.conversing import conversing
 
 _HEAD_LIMIT = 1024 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
@@ -118,32 +120,13 @@ async def serve_script(
     `greeting` is done on each new connection before anything is read: `Close()` refuses a TLS handshake.
     """
     raw = RawServer(script, greeting)
-    tasks: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # asyncio runs this as a task
-        tasks.add(task)
-        try:
-            with suppress(
-                ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError
-            ):
-                await _converse(raw, reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.transport.abort()
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _converse(raw, reader, writer)
 
-    server = await asyncio.start_server(connected, host, port, limit=_HEAD_LIMIT)
-    raw.host = f"{host}:{server.sockets[0].getsockname()[1]}"
-    raw.url = f"http://{raw.host}"
-    try:
+    async with conversing(converse, host, port, limit=_HEAD_LIMIT) as raw.host:
+        raw.url = f"http://{raw.host}"
         yield raw
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
 
 
 async def _converse(raw: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

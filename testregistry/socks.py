@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from testregistry.tunnel import Memory, Streams, carry, conversing
+from testregistry.conversing import conversing
+from testregistry.tunnel import Memory, Streams, carry
 
 GRANTED, FAILED, NOT_ALLOWED, UNREACHABLE, REFUSED = 0, 1, 2, 4, 5  # RFC 1928 section 6
 _NO_LOGIN, _LOGIN, _NONE = 0, 2, 0xFF

@@ -23,7 +23,6 @@ _AT_FDCWD: Final = (1 << 64) - 100
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8  # MOUNT_ATTR_* and MS_* alike
 _SHOWN: Final = _RDONLY | _NOSUID | _NODEV
 _PRIVATE: Final = _RDONLY | _NOSUID | _NODEV | _NOEXEC
-_DETACH: Final = 2  # MNT_DETACH
 _NO_FOLLOW: Final = 8  # UMOUNT_NOFOLLOW
 _LONGEST: Final = 255  # bytes of one parameter
 _TOO_OLD: Final = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)

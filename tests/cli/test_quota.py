@@ -21,7 +21,6 @@ from tests.cli.serving import serving
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 IMAGE = images.image(images.layer({"a": b"a"}))
-SPENT = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0;w=21600"}
 
 
 def test_a_quota_that_opens_too_late_is_told_with_its_end_and_what_to_do(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from tests.differential.member import Member, Reading
 
 ALL = "members"  # there are others, or fewer, or more
-REFUSED = "refused"
 
 
 class Difference(NamedTuple):

@@ -29,7 +29,6 @@ from tests.stream.archive import (
 )
 
 GNU_TAR, LIBARCHIVE, TARFILE = "GNU tar", "libarchive", "tarfile"
-_TIMES: Final = slice(345, 369)
 _MAP: Final = slice(386, 495)
 _NOTHING: Final = hashlib.sha256().hexdigest()
 _PREFIX: Final = 345

@@ -19,7 +19,6 @@ __all__ = ["daemon"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 INDEXED: tuple[Kind, ...] = ("registry", "oci", "oci-archive", "store")
-AS_IT_IS = ("registry", "oci", "oci-archive", "store")
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 

@@ -1,8 +1,6 @@
 """Pushes in stories: what is pushed where, and what the registry has then."""
 
-import io
 import json
-import tarfile
 from typing import Any
 
 import anyio
@@ -90,12 +88,6 @@ def config_text(image_id: str, parent: str = "", **more: object) -> str:
         **more,
     }
     return json.dumps(document, separators=(",", ":"))
-
-
-def names_in(raw: bytes) -> list[str]:
-    """The entries of an uncompressed layer."""
-    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-        return archive.getnames()
 
 
 def made(s: OldStory, image_id: str, parent: str, layer: Layer | None) -> str:

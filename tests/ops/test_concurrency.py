@@ -22,7 +22,6 @@ pytestmark = pytest.mark.slow
 
 IMAGE = images.image(LARGE)
 SMALL = images.image(BASE, TOP)
-MIDDLE = LARGE.size // 2
 
 
 # --- many at once --------------------------------------------------------------------------------------------------

@@ -26,8 +26,6 @@ from tests.ops.story import BASE, IMAGE, OTHER, TOP, blob_of, document, passed, 
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
-LIE = "sha256:" + "0" * 64
-
 
 # --- C4: one document under two descriptions -----------------------------------------------------------------------
 

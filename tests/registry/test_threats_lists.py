@@ -13,8 +13,6 @@ from testregistry.raw import RawRequest, answer, serve_script
 from tests.registry.elsewhere import HERE, LOGIN, told
 from tests.registry.scene import Names, opened
 
-START = "/v2/app/tags/list"
-
 
 async def listed(script: Callable[[RawRequest], bytes]) -> list[str]:
     async with serve_script(script) as raw, opened(f"{raw.host}/app") as repository:

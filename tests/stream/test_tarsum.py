@@ -162,7 +162,6 @@ def test_a_megabyte_of_zeros_has_the_sum_of_the_original_test_table(label: str) 
     assert tarsum(block + bytes(1 << 20) + END, label)[0].sum() == f"{label}:{GENERATED[label]}"
 
 
-OWNED = {"mode": SEVEN, "uid": b"0001750\0", "gid": b"0001750\0", "mtime": ZERO}
 OWNERS = {"uname": b"slartibartfast", "gname": b"users"}
 XATTR = b"SCHILY.xattr."
 ITERATION = [
