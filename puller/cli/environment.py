@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from pathlib import Path
 
@@ -112,6 +113,26 @@ def proxy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, tuple[
 def surroundings(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
     """What programs that we run get: all of it, as they would from a shell."""
     return dict(environ)
+
+
+@contextmanager
+def without_authorities(environ: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Have OpenSSL take the file of the system's authorities for empty: what is made in the block trusts nobody by it.
+
+    Where other threads run nothing is done: a C library may be reading the environment.
+    """
+    if threading.active_count() > 1:
+        yield
+        return
+    kept = environ.get("SSL_CERT_FILE")
+    environ["SSL_CERT_FILE"] = os.devnull
+    try:
+        yield
+    finally:
+        if kept is None:
+            del environ["SSL_CERT_FILE"]
+        else:
+            environ["SSL_CERT_FILE"] = kept
 
 
 def limits_path(environ: Mapping[str, str] = os.environ) -> Path | None:

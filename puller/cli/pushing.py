@@ -10,6 +10,7 @@ from puller.cli.failure import exit_code, gravest
 from puller.cli.logs import unheard_of
 from puller.cli.naming import short_names
 from puller.cli.options import Access
+from puller.cli.registries import open_client
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_graph, open_store
 from puller.cli.screen import Style, screen_for
@@ -67,8 +68,6 @@ def push_all(order: Order, *, store: Path | None, report_file: Path | None, styl
             screen.show(event)
 
         async def main() -> int:
-            from puller.cli.registries import open_client
-
             graph = open_graph(await open_store(store), order.graph)
             codes = {0}
             async with open_client(order.access, jobs=order.jobs, report=listen) as client:

@@ -13,6 +13,7 @@ from puller.cli.environment import (
     proxy_variables,
     settings_places,
     surroundings,
+    without_authorities,
 )
 from puller.cli.options import Access
 from puller.contracts.access import Keyring, Routes
@@ -21,15 +22,17 @@ from puller.mirror.config import Host
 from puller.mirror.hosts import HostKeyring, HostRoutes, RoutesApart
 from puller.model.event import Report
 from puller.model.reference import is_registry
-from puller.registry.client import RegistryClient
-from puller.registry.pace import MAX_WAIT, HostPace, Pace
-from puller.registry.transport.noproxy import NoProxy
-from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
 from puller.settings.certsd import trust_in
 from puller.settings.helper import Helpers
 from puller.settings.keyring import FileKeyring
 from puller.settings.netrc import Netrc
 from puller.settings.routes import SettingsRoutes
+
+with without_authorities():  # aiohttp reads them all, twice, as it is loaded; ours are read where a host speaks TLS
+    from puller.registry.client import RegistryClient
+    from puller.registry.pace import MAX_WAIT, HostPace, Pace
+    from puller.registry.transport.noproxy import NoProxy
+    from puller.registry.transport.proxy import STRAIGHT, Proxies, Proxy
 
 # To one host, where nothing else is said: a large layer comes over several (docs/ranges.md).
 CONNECTIONS = 8

@@ -1,6 +1,8 @@
 """What is read of the environment, and in which order."""
 
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from puller.cli.environment import (
     login_path,
     netrc_path,
     store_path,
+    without_authorities,
 )
 from puller.errors import InvalidConfig
 from puller.model.platform import Platform
@@ -104,3 +107,25 @@ def test_without_a_home_only_what_needs_none_is_looked_for() -> None:
 def test_a_netrc_is_where_curl_looks() -> None:
     assert netrc_path({"HOME": "/home/me", "NETRC": "/mine"}) == Path("/mine")
     assert netrc_path({"HOME": "/home/me"}) == Path("/home/me/.netrc")
+
+
+@pytest.mark.parametrize("environ", [{}, {"SSL_CERT_FILE": "/own.pem"}])
+def test_the_systems_authorities_are_away_for_the_length_of_a_block(environ: dict[str, str]) -> None:
+    before = dict(environ)
+    with suppress(InterruptedError), without_authorities(environ):
+        assert environ["SSL_CERT_FILE"] == os.devnull
+        raise InterruptedError
+    assert environ == before
+
+
+def test_the_environment_is_left_alone_where_another_thread_may_read_it() -> None:
+    environ: dict[str, str] = {}
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with without_authorities(environ):
+            assert environ == {}
+    finally:
+        done.set()
+        other.join()
