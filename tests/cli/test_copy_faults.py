@@ -16,6 +16,7 @@ from tests.cli.picture import IMAGE
 from tests.cli.program import ended, ran, started
 from tests.cli.test_full_disk import fill
 from tests.store.plainly import listed
+from tests.tools import skopeo
 
 pytestmark = pytest.mark.slow  # processes, file systems and a tool
 
@@ -29,24 +30,23 @@ def assert_right(folder: Path) -> None:
         assert Digest.of(path.read_bytes()).hex == path.name
 
 
-def skopeo(*words: str) -> str:
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed")
-    done = subprocess.run(("skopeo", "--insecure-policy", *words), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_skopeo_and_puller_use_one_directory(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
     registry.add("app:1", IMAGE)
     registry.add("app:2", LARGE)
     folder = tmp_path / "images"
     assert puller("copy", registry.name("app:1"), f"oci:{folder}:ours").code == 0
-    skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{registry.name('app:2')}", f"oci:{folder}:theirs")
+    skopeo(
+        "--insecure-policy",
+        "copy",
+        "-q",
+        "--src-tls-verify=false",
+        f"docker://{registry.name('app:2')}",
+        f"oci:{folder}:theirs",
+    )
     assert puller("copy", registry.name("app:2"), f"oci:{folder}:second").code == 0
-    assert skopeo("inspect", "--raw", f"oci:{folder}:ours").encode() == IMAGE.raw
+    assert skopeo("--insecure-policy", "inspect", "--raw", f"oci:{folder}:ours").encode() == IMAGE.raw
     for name in ("ours", "theirs", "second"):
-        skopeo("copy", "-q", f"oci:{folder}:{name}", f"dir:{tmp_path}/{name}")
+        skopeo("--insecure-policy", "copy", "-q", f"oci:{folder}:{name}", f"dir:{tmp_path}/{name}")
     assert listed(folder).keys() == {"ours", "theirs", "second"}
     assert puller("copy", f"oci:{folder}:theirs", f"oci:{tmp_path}/back:1").code == 0
     assert listed(tmp_path / "back")["1"] == listed(folder)["theirs"]

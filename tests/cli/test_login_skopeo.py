@@ -12,13 +12,13 @@ import pytest
 
 from bench.access import Account, password_file
 from bench.registry import serve
-from bench.tool import MissingTool
 from testregistry import Basic, Bearer, TestRegistry
 from testregistry.auth import Auth
 from tests.cli.picture import IMAGE
 from tests.cli.program import Ended, environment
 from tests.cli.serving import serving
 from tests.settings.programs import Shelf
+from tests.tools import skipping_without_tools
 
 pytestmark = [
     pytest.mark.slow,
@@ -118,10 +118,8 @@ def test_a_helper_serves_both(user: User, registry: TestRegistry) -> None:
 
 
 def test_docker_registry_with_a_password_file_checks_a_login(user: User, tmp_path: Path) -> None:
-    try:
+    with skipping_without_tools():
         access = password_file(tmp_path / "htpasswd", ANN)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
     with serve(tmp_path / "data", tmp_path / "registry", access=access) as running:
         refused = user.logs_in(running.host, running.host, password="wrong")
         assert refused.code == 1

@@ -12,6 +12,7 @@ from bench.layout import Image
 from bench.registry import Registry, serve
 from bench.tool import FetchFailed, MissingTool
 from tests.interop.puller import Puller
+from tests.tools import skipping_without_tools
 
 # `full` runs the room on the images of the benchmark.
 SET = os.environ.get("PULLER_BENCH_SET", "ci")
@@ -48,8 +49,6 @@ def puller(tmp_path: Path) -> Puller:
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Registry]:
     """An empty docker-registry; schema 1 is taken."""
-    try:
+    with skipping_without_tools():
         with serve(tmp_path / "data", tmp_path / "registry") as running:
             yield running
-    except MissingTool as missing:
-        pytest.skip(str(missing))

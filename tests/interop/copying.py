@@ -3,30 +3,19 @@
 import hashlib
 import json
 import shutil
-import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import pytest
-
 from bench.layout import Image
 from bench.registry import Registry
 from tests.interop.puller import REF_NAME, Ended, Puller
+from tests.tools import skopeo
 
 Kind: TypeAlias = Literal["registry", "oci", "oci-archive", "docker-archive", "store"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ANYBODY = ("--insecure-policy", "--src-tls-verify=false")
-
-
-def skopeo(*words: str) -> str:
-    """Run skopeo, which must be content."""
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed")
-    done = subprocess.run(("skopeo", *words), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def digest_of(raw: bytes) -> str:

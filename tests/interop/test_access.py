@@ -11,9 +11,9 @@ from bench.certificate import self_signed
 from bench.layout import Image
 from bench.push import repository
 from bench.registry import Tls, serve
-from bench.tool import MissingTool
 from tests.interop.conftest import SET
 from tests.interop.puller import Puller
+from tests.tools import skipping_without_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -24,10 +24,8 @@ ALICE = Account("alice", "open:sesame-4711")
 def test_an_image_is_pulled_with_the_password_of_the_docker_configuration(
     cache: Cache, images: Mapping[str, Image], puller: Puller, tmp_path: Path
 ) -> None:
-    try:
+    with skipping_without_tools():
         access = password_file(tmp_path / "htpasswd", ALICE)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
     with serve(cache.registry, tmp_path / "registry", access=access) as registry:
         puller.log_in(registry.host, ALICE)
         reference = registry.name(repository(SET, "small"))
@@ -38,10 +36,8 @@ def test_an_image_is_pulled_with_the_password_of_the_docker_configuration(
 def test_without_credentials_a_password_is_asked_for_in_words(
     cache: Cache, images: Mapping[str, Image], puller: Puller, tmp_path: Path
 ) -> None:
-    try:
+    with skipping_without_tools():
         access = password_file(tmp_path / "htpasswd", ALICE)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
     with serve(cache.registry, tmp_path / "registry", access=access) as registry:
         ended = puller.run(*puller.pull_words(registry.name(repository(SET, "small"))))
     assert ended.status == 1

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from bench.registry import Registry, serve
-from bench.tool import MissingTool, require, run
+from bench.tool import require, run
 from testregistry import images
 from tests.archive.building import packed
 from tests.interop.daemon import Daemon, daemon
 from tests.interop.puller import Puller
+from tests.tools import skipping_without_tools
 
 __all__ = ["daemon"]
 
@@ -30,10 +31,8 @@ TOOLS = ("skopeo", "docker-registry")
 
 @pytest.fixture(autouse=True)
 def _tools() -> None:
-    try:
+    with skipping_without_tools():
         require(*TOOLS)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

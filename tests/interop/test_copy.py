@@ -9,10 +9,10 @@ import pytest
 
 from bench.layout import Image
 from bench.registry import Registry, manifest_digest, serve
-from bench.tool import MissingTool
-from tests.interop.copying import KINDS, Kind, Known, Stand, digest_of, skopeo
+from tests.interop.copying import KINDS, Kind, Known, Stand, digest_of
 from tests.interop.daemon import Daemon, daemon
 from tests.interop.puller import Puller
+from tests.tools import skipping_without_tools, skopeo
 
 __all__ = ["daemon"]
 
@@ -26,14 +26,12 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 def crowd(images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """One image in a place of each kind, by the name `source`; nobody changes it."""
     folder = tmp_path_factory.mktemp("crowd")
-    try:
+    with skipping_without_tools():
         with serve(folder / "data", folder / "registry") as running:
             made = Stand(running, folder, Puller(folder / "store", folder / "docker"))
             for kind in KINDS:
                 made.fill(kind, "source", Known(images["small"]))
             yield made
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

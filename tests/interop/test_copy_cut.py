@@ -11,13 +11,13 @@ import pytest
 
 from bench.layout import Image
 from bench.registry import Registry, manifest_digest, serve
-from bench.tool import MissingTool
 from testregistry import TestRegistry, faults
 from testregistry import images as made
 from tests.cli.serving import serving
 from tests.interop.copying import Kind, Known, Stand
 from tests.interop.puller import REF_NAME, Puller
 from tests.interop.relay import relay
+from tests.tools import skipping_without_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,11 +33,9 @@ IMAGE = made.image(BASE, made.layer({"srv/app": b"app\n"}))
 @pytest.fixture
 def stand(tmp_path: Path, puller: Puller) -> Iterator[Stand]:
     """Empty places."""
-    try:
+    with skipping_without_tools():
         with serve(tmp_path / "data", tmp_path / "registry") as running:
             yield Stand(running, tmp_path, puller)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 def check_order(registry: Registry, known: Known) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.tool import MissingTool, require, run
+from bench.tool import require, run
 from testregistry import images
 from tests.archive.building import BASE, OTHER, TOP, config, docker, hex_of, layout, packed
 from tests.interop.daemon import Daemon, daemon
 from tests.interop.puller import Puller
+from tests.tools import skipping_without_tools
 
 __all__ = ["daemon"]
 
@@ -29,10 +30,8 @@ def oci(tmp_path: Path) -> Path:
 
 
 def copied(source: str, target: str) -> None:
-    try:
+    with skipping_without_tools():
         require("skopeo")
-    except MissingTool as missing:
-        pytest.skip(str(missing))
     run(["skopeo", "copy", "--insecure-policy", source, target])
 
 

@@ -1,8 +1,6 @@
 """What is pushed to Debian's docker-registry, read back from there by skopeo: in every form, over lines that break."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from testregistry import TestRegistry, images
 from tests.cli.serving import serving
 from tests.interop.puller import Puller
 from tests.interop.relay import relay
+from tests.tools import skopeo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -33,15 +32,6 @@ def source() -> Iterator[TestRegistry]:
         registry.add("index:1", INDEX)
         registry.add("old:1", OLD)
         yield registry
-
-
-def skopeo(*words: str) -> str:
-    """Run skopeo, which must be content."""
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed")
-    done = subprocess.run(("skopeo", *words), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def inspected(name: str, *words: str) -> Any:

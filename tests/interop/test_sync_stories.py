@@ -20,11 +20,11 @@ import pytest
 
 from bench.registry import Registry
 from bench.registry import serve as serve_debian
-from bench.tool import MissingTool
 from puller.mirror.state import State
 from testregistry import TestRegistry, faults, images, serve
 from testregistry.journal import Request
 from tests.cli.program import Ended, ended, started
+from tests.tools import skipping_without_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -126,11 +126,9 @@ class Stand:
 
 @contextmanager
 def debian_registry(folder: Path) -> Iterator[Registry]:
-    try:
+    with skipping_without_tools():
         with serve_debian(folder / "data", folder / "log") as registry:
             yield registry
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 @asynccontextmanager

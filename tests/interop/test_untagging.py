@@ -9,12 +9,12 @@ import anyio
 import pytest
 
 from bench.registry import serve
-from bench.tool import MissingTool
 from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from testregistry import images
 from tests.registry.scene import described
+from tests.tools import skipping_without_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -46,7 +46,7 @@ async def skopeo(verb: str, *words: str) -> bytes:
 
 
 async def test_a_tag_goes_alone_and_the_registry_keeps_nothing_of_ours(client: RegistryClient, tmp_path: Path) -> None:
-    try:
+    with skipping_without_tools():
         with serve(tmp_path / "data", tmp_path / "log") as registry:
             name = f"{registry.host}/team/app"
             await stocked(client, name, "old", "older", "shared")
@@ -61,12 +61,10 @@ async def test_a_tag_goes_alone_and_the_registry_keeps_nothing_of_ours(client: R
                 pytest.skip("skopeo is not installed")
             assert await skopeo("inspect", "--raw", f"docker://{name}:shared") == IMAGE.raw
             assert json.loads(await skopeo("list-tags", f"docker://{name}"))["Tags"] == ["shared"]
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 async def test_a_blob_of_another_repository_is_mounted_with_one_request(client: RegistryClient, tmp_path: Path) -> None:
-    try:
+    with skipping_without_tools():
         with serve(tmp_path / "data", tmp_path / "log") as registry:
             await stocked(client, f"{registry.host}/base", "1")
             before = len(registry.requests())
@@ -77,5 +75,3 @@ async def test_a_blob_of_another_repository_is_mounted_with_one_request(client: 
                 assert target.was_mounted(Digest.parse(layer.digest))
             asked = [(request.method, request.status) for request in registry.requests()[before:]]
             assert asked == [("POST", 201)] * len(IMAGE.layers)
-    except MissingTool as missing:
-        pytest.skip(str(missing))
