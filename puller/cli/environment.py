@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from pathlib import Path
 
-from puller.cli.zone import local_zone
 from puller.errors import InvalidConfig
 from puller.model.platform import Platform
 from puller.settings.authfile import Place
@@ -165,6 +164,8 @@ def mirror_state_path(config: Path, environ: Mapping[str, str] = os.environ) -> 
 
 def time_zone(environ: Mapping[str, str] = os.environ) -> tzinfo:
     """The time zone of this user: $TZ, else the machine's. Raises InvalidConfig for one that is not known."""
+    from puller.cli.zone import local_zone  # only now: schedules alone need it
+
     return local_zone(environ.get("TZ"))
 
 

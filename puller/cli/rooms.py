@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from puller.cli.environment import store_path
-from puller.cli.naming import spelling
 
 if TYPE_CHECKING:
     from puller.ops.graphs.graph import Graph
@@ -27,6 +26,7 @@ def is_store(given: Path | None) -> bool:
 
 def open_graph(store: "DiskStore", given: Path | None) -> "Graph":
     """The graph for those who only look, name and remove; see `graph_at`. Raises InvalidConfig, Unsupported."""
-    from puller.ops.graphs.graph import graph_at  # only now: plain pulls need none of it
+    from puller.cli.naming import spelling  # these only now: plain pulls and syncs need none of it
+    from puller.ops.graphs.graph import graph_at
 
     return graph_at(store, given, spelling=spelling())

@@ -5,7 +5,6 @@ refused; so are aliases unless they are asked for, since a few lines of them can
 what they stand for is counted.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -42,6 +41,8 @@ class Value:
         held = self.any_mapping()
         for key, value in held.items():
             if key not in known:
+                import difflib
+
                 near = difflib.get_close_matches(key, known, n=1)
                 raise value.wrong("an unknown key", got=key, hint=f"Was {near[0]} meant?" if near else "")
         return held

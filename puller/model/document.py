@@ -14,6 +14,10 @@ from puller.errors import InvalidManifest
 
 MAX_DEPTH = 64
 MAX_BYTES = 4 << 20  # the distribution spec's least upper bound for a manifest
+# Of manifests and configs under one name (THREATS C10), which stay in memory while it is worked at.
+MAX_DOCUMENTS = 1_000
+MAX_TOTAL = 32 << 20  # bytes
+MAX_NESTING = 4  # an index of indexes of …
 MAX_SIZE = 2**63 - 1  # descriptor.md: size is an int64
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 _DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}

@@ -11,6 +11,7 @@ from puller.contracts.lending import Lender
 from puller.errors import ContentCorrupt, ContentMissing, PullerError, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
+from puller.model.document import MAX_NESTING
 from puller.model.event import Planned, Report, Resolved, unheard
 from puller.model.facts import Facts
 from puller.model.manifest import Index, Manifest
@@ -19,7 +20,7 @@ from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.report import PullReport
 from puller.ops.graphs.door import GraphDoor
-from puller.ops.pulling.documents import MAX_NESTING, Documents
+from puller.ops.pulling.documents import Documents
 from puller.ops.pulling.gate import Gate
 from puller.ops.pulling.hints import hint_for
 from puller.ops.pulling.layers import Layers

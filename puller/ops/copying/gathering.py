@@ -9,12 +9,12 @@ from puller.contracts.images import Claims, ImageSource, ImageTarget
 from puller.errors import ContentMissing, PullerError, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
+from puller.model.document import MAX_NESTING
 from puller.model.manifest import Index
 from puller.ops.copying.choice import Choice, choose
 from puller.ops.copying.document import Document, decoded, with_entries
 from puller.ops.copying.reading import Bounds, read_near
 from puller.ops.copying.tally import Metered, unmetered
-from puller.ops.pulling.documents import MAX_NESTING
 from puller.ops.tasks import abreast
 
 ABREAST = 4  # documents of one image that are read or put at once

@@ -13,9 +13,7 @@ from puller.model.digest import Digest
 from puller.model.event import Report, unheard
 from puller.model.sync import Carried, Transfer
 from puller.ops.copying.claims import LocalClaims
-from puller.ops.copying.image import copy_image
 from puller.ops.copying.place import repository_of
-from puller.ops.copying.reading import read_document
 
 DEFAULT_JOBS = 3  # as docker does
 
@@ -64,6 +62,8 @@ class LocalCarrier:
             raise error.at(reference=name) from error.__cause__
 
     async def _carry(self, transfer: Transfer) -> Carried:
+        from puller.ops.copying.image import copy_image  # only now: most runs find nothing new
+
         source = await self._places.source(transfer.source)
         target = await self._places.target(transfer.target)
         root = Descriptor(transfer.media_type, Digest.parse(transfer.digest), transfer.size)
@@ -88,6 +88,8 @@ class LocalCarrier:
 
     async def _back_up(self, target: ImageTarget, tag: str, backup: str, following: Digest) -> None:
         """Put what `tag` names now under `backup`, unless that is what it goes on to name."""
+        from puller.ops.copying.reading import read_document
+
         current = await target.named(tag)
         if current is None or current == following or await target.named(backup) == current:
             return

@@ -5,9 +5,8 @@ from puller.contracts.images import Held
 from puller.errors import DigestMismatch, LayerError, PullerError, RegistryError, SizeMismatch, StoreError, Unsupported
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.document import MAX_BYTES
+from puller.model.document import MAX_BYTES, MAX_DOCUMENTS, MAX_TOTAL
 from puller.model.mediatype import SCHEMA1_MANIFESTS
-from puller.ops.pulling.documents import MAX_DOCUMENTS, MAX_TOTAL
 from puller.stream.verifier import BlobVerifier
 
 # What may be said of a place that had something before, so that it is worth asking its first source.

@@ -6,18 +6,13 @@ from typing import TypeVar
 from puller.errors import Unsupported
 from puller.model.config import ImageConfig, parse_config
 from puller.model.descriptor import Descriptor
-from puller.model.document import MAX_BYTES
+from puller.model.document import MAX_BYTES, MAX_DOCUMENTS, MAX_TOTAL
 from puller.model.manifest import Index, Manifest, parse_manifest
 from puller.model.mediatype import OCTETS
 from puller.ops.pulling.gate import Gate
 from puller.ops.pulling.ledger import content_checks
 from puller.ops.pulling.plan import Step
 from puller.ops.pulling.watch import DocumentWatch
-
-# Under one name (THREATS C10); decoded documents stay in memory until the pull has ended.
-MAX_DOCUMENTS = 1_000
-MAX_TOTAL = 32 << 20
-MAX_NESTING = 4  # an index of indexes of …
 
 T = TypeVar("T")
 

@@ -8,13 +8,12 @@ from puller.contracts.content import ContentStore
 from puller.errors import ContentCorrupt, ContentMissing, InvalidManifest, Unsupported
 from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
-from puller.model.document import MAX_BYTES
+from puller.model.document import MAX_BYTES, MAX_NESTING
 from puller.model.facts import Facts
 from puller.model.manifest import Manifest, parse_manifest
 from puller.model.mediatype import OCTETS
 from puller.model.platform import Platform
 from puller.model.reference import Reference
-from puller.ops.pulling.documents import MAX_NESTING
 from puller.ops.pulling.plan import Image
 from puller.ops.unpacking.stacking import Blobs, Layer
 
