@@ -57,13 +57,15 @@ async def test_r1_r6_a_writer_killed_at_any_moment_is_resumed_by_the_next(tmp_pa
     for _ in range(6):
         said = killed_after(root, chance.randrange(1, 9))
         assert_r1(root)
+        if said[0] == "present":
+            break  # on a busy machine the kill of the one before came too late
         words = [line.split() for line in said if len(line.split()) == 2]  # the last one may be cut in the middle
         assert words[0][0] == "from"
         assert held - PIECE <= int(words[0][1])
         held = int(words[-1][1])
     assert held > 0
     said = killed_after(root, -1)
-    assert said[-2:] == ["committed", "tagged"]
+    assert said[-2:] in (["committed", "tagged"], ["present", "tagged"])
     store = await DiskStore.open(root)
     assert await store.read(blob(SIZE, 1).descriptor, limit=SIZE) == blob(SIZE, 1).content
     assert (await audit(store)).findings == ()
