@@ -24,6 +24,7 @@ from puller.store.failure import translated
 from puller.store.files import Files
 from puller.store.founding import found
 from puller.store.ingest import DiskIngest
+from puller.store.kept import Kept
 from puller.store.layout import Layout, digest_named
 from puller.store.leases import DiskLease, Leases
 from puller.store.listing import Document
@@ -55,6 +56,7 @@ class DiskStore:
         self.leases = Leases(files, layout, worker)
         self._facts = FactShelf(files, layout, self.locks)
         self._tags = Tags(files, layout, self.locks, worker, durable=durable)
+        self._kept = Kept(files, layout, self.locks, worker, durable=durable)
         self._space = Space(reserve)
         self._durable = durable
 
@@ -208,12 +210,14 @@ class DiskStore:
         return naming.by_name(await self._tags.entries())
 
     async def roots(self) -> tuple[Descriptor, ...]:
-        """What a collector keeps: every entry of the index, those without a name included.
+        """What a collector keeps: every entry of the index, those without a name included, and what stays until a date.
 
         Of entries that cannot be read, what they mention.
         """
         entries, odd = await self._tags.all()
-        found = [await naming.guessed(self, digest) for digest in await self._mentioned_by(odd)]
+        # After the names: whoever takes one away has noted before that what it named is to stay.
+        kept = [digest for digest in await self._kept.digests() if await self.size(digest) is not None]
+        found = [await naming.guessed(self, digest) for digest in (*await self._mentioned_by(odd), *kept)]
         return (*entries, *found)
 
     async def _mentioned_by(self, odd: Sequence[Document]) -> list[Digest]:
@@ -236,6 +240,10 @@ class DiskStore:
     def lease(self) -> AbstractAsyncContextManager[DiskLease]:
         """Hold content for as long as the block runs."""
         return self.leases.opened()
+
+    async def keep_until(self, digest: Digest, until: float) -> None:
+        """Have `digest` stay with all that it needs, named or not, until then (seconds since the epoch)."""
+        await self._kept.keep(digest, until)
 
     # --- what a collector and an auditor need beside the contract ---
 
@@ -271,6 +279,10 @@ class DiskStore:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.worker.run(spare.set_aside, self.files, self.layout)
+
+    async def expire(self, now: float) -> None:
+        """What was to stay until before `now` need not stay any longer."""
+        await self._kept.expire(now)
 
     async def leased(self) -> set[Digest]:
         """What running work holds."""

@@ -37,6 +37,10 @@ class Collectable(ContentStore, Protocol):
         """Every entry of the index."""
         ...
 
+    async def expire(self, now: float) -> None:
+        """What was to stay until before `now` (seconds since the epoch) is a root no longer."""
+        ...
+
     async def leased(self) -> set[Digest]:
         """What running work holds."""
         ...
@@ -81,6 +85,8 @@ async def collect(
     Raises ContentCorrupt or ContentMissing, having freed nothing, where a document that a name needs is damaged or
     missing: what it needs in turn cannot be known.
     """
+    if not dry_run:
+        await store.expire(clock())
     needed = _Needed(store)
     await needed.refresh()
     stored = [digest async for digest in store.digests()]

@@ -22,13 +22,13 @@ DAY = 86_400.0
 
 
 async def collect_plain(
-    store: DiskStore, tags: Tags, keep: Sequence[Digest], *, grace: float, clock: Callable[[], float] = time.time
+    store: DiskStore, tags: Tags, *, grace: float, clock: Callable[[], float] = time.time
 ) -> Collected:
-    """Free what no name, no lease and none of `keep` reaches, and what was last written more than `grace` seconds ago.
+    """Free what no name and no lease reaches, nothing that stays until a date, and what is older than `grace` seconds.
 
     The list of referrers of an image that goes, goes with it. Raises as `gc.collect`.
     """
-    patient = _Patient(store, tuple(keep), clock() - grace)
+    patient = _Patient(store, clock() - grace)
     result = await collect(patient, clock=clock)
     while await _unlist(tags, result.freed):
         more = await collect(patient, clock=clock)
@@ -48,20 +48,18 @@ async def _unlist(tags: Tags, freed: Sequence[Digest]) -> int:
 
 
 class _Patient(DiskStore):
-    """The same store to a collector: `kept` and what was written since `before` are needed; of an index what is not
-    here was left out on purpose, for image-layout.md asks nobody to have all of it.
+    """The same store to a collector: what was written since `before` is needed; of an index what is not here was left
+    out on purpose, for image-layout.md asks nobody to have all of it.
     """
 
-    def __init__(self, store: DiskStore, kept: tuple[Digest, ...], before: float) -> None:
+    def __init__(self, store: DiskStore, before: float) -> None:
         super().__init__(store.layout, store.files, store.worker, reserve=0, durable=True, sleep=store.locks.sleep)
-        self._kept = kept
         self._before = before
 
     async def roots(self) -> tuple[Descriptor, ...]:
-        """The entries of the index, and what else must stay."""
+        """As of the store, and what is young."""
         young = [digest async for digest in super().digests() if await self._is_young(digest)]
-        here = [digest for digest in self._kept if await self.size(digest) is not None]
-        return (*await super().roots(), *[await naming.guessed(self, digest) for digest in (*here, *young)])
+        return (*await super().roots(), *[await naming.guessed(self, digest) for digest in young])
 
     async def digests(self) -> AsyncIterator[Digest]:
         """Every blob that is old enough to go."""

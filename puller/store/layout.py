@@ -19,7 +19,7 @@ OWN = ".puller"  # below a directory of images, what other tools need not see
 _LOCK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+", re.ASCII)
 
 # Founding writes an index.json of its own under another lock, and only while nobody can have opened the store.
-_SCRATCH_LOCKS = {"facts.new": "facts", "index.json.new": "index"}
+_SCRATCH_LOCKS = {"facts.new": "facts", "index.json.new": "index", "kept.new": "kept"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,11 @@ class Layout:
         return self._inner / "quarantine"
 
     @property
+    def kept(self) -> Path:
+        """What stays until a date: see `kept.py`."""
+        return self._inner / "kept"
+
+    @property
     def layers(self) -> Path:
         """Unpacked layers; the room `rootfs` keeps house there."""
         return self._inner / "layers"
@@ -81,7 +86,7 @@ class Layout:
     @property
     def directories(self) -> tuple[Path, ...]:
         """Every directory a store has, outer ones first."""
-        own = (self.ingests, self.locks, self.leases, self._inner / "facts", self.quarantine)
+        own = (self.ingests, self.locks, self.leases, self._inner / "facts", self.quarantine, self.kept)
         outer = (self.root / "blobs", self._inner) if self.own else (self.root / "blobs",)
         return (*outer, *own, *map(self.blobs, HEX_LENGTH), *map(self.facts, HEX_LENGTH))
 
@@ -125,6 +130,10 @@ class Layout:
 
     def fact(self, digest: Digest) -> Path:
         return self.facts(digest.algorithm) / f"{digest.hex}.json"
+
+    def keep(self, digest: Digest) -> Path:
+        """The file that says how long a blob stays, with all that it needs."""
+        return self.kept / f"{digest.algorithm}-{digest.hex}"
 
     def quarantined(self, digest: Digest) -> Path:
         return self.quarantine / f"{digest.algorithm}-{digest.hex}"

@@ -283,6 +283,9 @@ class MemoryStore:
         self._facts[digest] = known.left_out()
         self.blobs.pop(digest, None)
 
+    async def expire(self, now: float) -> None:
+        """Nothing is kept in memory but what has a name or a lease."""
+
     async def leased(self) -> set[Digest]:
         """What running work holds."""
         return set().union(*(lease.digests for lease in self._leases))

@@ -5,7 +5,8 @@ On the machinery of the store: any number of processes may copy into one directo
 needs lies in `.puller`, out of the way of others; a directory that is a store of this program keeps its own places.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -207,8 +208,19 @@ class PlainLayout(OpenedLayout):
             async with self._store.room_to_remove():
                 await self._tags.drop(tag, entry.digest)
 
-    async def collect(self, keep: Sequence[Digest] = (), *, grace: float = DAY) -> Collected:
-        """Free what neither a name nor running work nor one of `keep` needs, unless it came within `grace` seconds.
+    async def retain(self, descriptor: Descriptor, until: float) -> None:
+        """Have what a name stands for stay, named or not, until then (seconds since the epoch), whoever collects here.
+
+        It is on the disk when this returns. Raises StoreError.
+        """
+        await self._leased()
+        stored = await self._stored(descriptor)
+        with self._in_own_words():
+            async with self._store.room_to_remove():  # to be kept is the first step of being removed
+                await self._store.keep_until(stored.digest, until)
+
+    async def collect(self, *, grace: float = DAY, clock: Callable[[], float] = time.time) -> Collected:
+        """Free what neither a name nor running work needs, unless it is retained or came within `grace` seconds.
 
         What other tools are writing meanwhile is as young as that. Raises as `gc.collect`, having freed nothing.
         """
@@ -216,7 +228,7 @@ class PlainLayout(OpenedLayout):
             return Collected((), 0, 0)
         await self._leased()
         with self._in_own_words():
-            return await collect_plain(self._store, self._tags, keep, grace=grace)
+            return await collect_plain(self._store, self._tags, grace=grace, clock=clock)
 
     # --- inside ---
 

@@ -1,6 +1,7 @@
 """`puller undo`: what can be brought back, and bringing it back, as the verb tells it."""
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -145,3 +146,20 @@ def test_what_a_registry_has_freed_is_brought_again(puller: Puller, world: Mirro
     assert undone.code == 0, undone.out
     assert ("fetched" in undone.out) == (world.form == "registry")
     assert world.there("app")["1"] == image("app 1").digest
+
+
+@pytest.mark.parametrize("form", ["oci"])
+def test_what_one_state_may_want_back_no_run_of_another_frees(puller: Puller, world: Mirrored) -> None:
+    run, old = run_of(world), image("app 1")
+    for path in (world.folder / "app" / "blobs" / "sha256").iterdir():
+        os.utime(path, (1e9, 1e9))  # as if it had not come today
+    other = world.sync("--state", str(world.folder / "other"))
+    assert other.code == 0, other.err
+    world.up.storage.drop_manifest("app", old.digest)
+    for content in old.content():
+        if content.digest not in (old.digest, image("app 3").layers[0].digest):
+            world.up.storage.drop_blob("app", content.digest)
+    undone = puller("undo", run, "--overwritten")
+    assert undone.code == 0, undone.out
+    assert "fetched" not in undone.out
+    assert world.there("app") == {tag: image(f"app {tag}").digest for tag in ("1", "2", "3")}

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from puller.errors import ContentUnknown, DigestMismatch, InvalidReference, StoreUnusable
-from puller.model.digest import Digest
 from puller.model.reference import Reference
 from puller.store.disk import DiskStore
 from puller.store.plain import PlainLayout
@@ -232,16 +231,6 @@ async def test_what_no_name_reaches_is_freed_after_its_time_of_grace(tmp_path: P
         assert (await layout.collect(grace=3600)).freed == ()
         assert set((await layout.collect(grace=-1)).freed) == APP.digests - NEXT.digests
         assert await layout.exists(NEXT.manifest.descriptor)
-
-
-async def test_what_is_to_be_kept_is_not_freed(tmp_path: Path) -> None:
-    async with await PlainLayout.at(tmp_path / "images", reserve=0) as layout:
-        await put(layout, APP, "1.0")
-    async with await PlainLayout.at(tmp_path / "images", reserve=0) as layout:
-        await layout.untag("1.0", APP.manifest.digest)
-        gone = Digest.of(b"gone long ago")
-        assert (await layout.collect([APP.manifest.digest, gone], grace=-1)).freed == ()
-        assert await layout.exists(APP.manifest.descriptor)
 
 
 async def test_r12_what_this_run_has_brought_is_not_freed_by_another(layout: PlainLayout, tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def _unheard(text: str) -> None:
 class Collecting(Protocol):
     """A place whose content stays when its tag goes, until it is collected."""
 
-    async def collect(self, keep: Sequence[Digest] = ...) -> object:
-        """Free what neither a tag nor one of `keep` needs."""
+    async def collect(self) -> object:
+        """Free what no tag needs and is not retained."""
         ...
 
 
@@ -151,7 +151,7 @@ class Pruning:
                 return
             keeper = await self._places.keeper(target)
             if isinstance(keeper, Collecting):
-                await keeper.collect([Digest.parse(one.root) for one in self._state.buried_at(target)])
+                await keeper.collect()
                 self._state.note_last(key, now, self._now(), True)
         except PullerError as error:  # what was taken away before has to stand in the report all the same
             self._warn(f"what is not needed any more may still be at {target}: {error}")

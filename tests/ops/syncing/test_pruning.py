@@ -12,14 +12,11 @@ from puller.errors import (
     ConnectionLost,
     DigestMismatch,
     NotFound,
-    StoreUnusable,
     Unauthorized,
     Unavailable,
     Unsupported,
 )
 from puller.mirror.config import Mirror
-from puller.mirror.known import UNDO_WINDOW
-from puller.mirror.state import State
 from puller.model.digest import Digest
 from tests.ops.syncing.mirroring import Shelf, made
 from tests.ops.syncing.story import DOWN, UP, Story, actions, item, mirror, patterns, story, tags, with_prune
@@ -331,69 +328,3 @@ def test_images_that_were_brought_by_digest_alone_are_not_judged(told: Story) ->
     told.sync(pruning(tags_of=tags(digest)))
     report = told.sync(pruning(tags_of=tags(allow=patterns("v.*"))))
     assert set(actions(report).values()) == {"unchanged"}
-
-
-class Directory(Shelf):
-    """A directory: what it was told to keep when it was collected."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.collected: list[set[Digest]] = []
-
-    async def collect(self, keep: Any = ()) -> None:
-        self._ask("collect")
-        self.collected.append(set(keep))
-
-
-def test_content_of_directories_is_kept_as_long_as_undo_reaches_back(told: Story) -> None:
-    place = "oci:/srv/mirror/app"
-    directory = Directory(place)
-    told.shelves.shelves[place] = directory
-    rule = replace(pruning(), target=mirror(target=place).target)
-    told.sync(rule)
-    gone(told.up, "v3")
-    told.now += 2 * DAY
-    told.sync(rule)
-    assert directory.collected[-1] == {IMAGES["v3"].descriptor.digest}
-    count = len(directory.collected)
-    told.sync(rule)
-    assert len(directory.collected) == count  # once a day is enough
-    told.now += UNDO_WINDOW
-    told.sync(rule)
-    assert directory.collected[-1] == set()
-
-
-def test_what_was_pruned_is_told_whatever_becomes_of_the_collection(told: Story) -> None:
-    place = "oci:/srv/mirror/app"
-    directory = told.shelves.shelves[place] = Directory(place)
-    rule = replace(pruning(), target=mirror(target=place).target)
-    told.sync(rule)
-    gone(told.up, "v3")
-    told.state = Forgetful(told.state)  # type: ignore[assignment]
-    report = told.sync(rule)
-    assert item(report, "v3").action == "pruned"
-    assert "v3" not in directory.names
-    assert any("the state cannot be used" in text for text in report.warnings)
-
-
-class Forgetful:
-    """A state that cannot tell when anything was done last."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._state, name)
-
-    def last(self, key: str) -> None:
-        raise StoreUnusable("the state cannot be used")
-
-
-def test_a_directory_that_cannot_be_collected_is_a_warning(told: Story) -> None:
-    place = "oci:/srv/mirror/app"
-    directory = Directory(place)
-    told.shelves.shelves[place] = directory
-    directory.faults["collect"] = StoreUnusable("permission denied")
-    report = told.sync(replace(pruning(), target=mirror(target=place).target))
-    assert report.is_well
-    assert any("not needed any more" in warning for warning in report.warnings)
