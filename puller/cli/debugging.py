@@ -8,6 +8,7 @@ The number in brackets are seconds since the client was opened, `#3` tells which
 from collections.abc import Iterator
 
 from puller.cli.lines import size_text
+from puller.model.event import Traced
 from puller.model.exchange import (
     Answered,
     Asked,
@@ -18,7 +19,6 @@ from puller.model.exchange import (
     Redirected,
     Remarked,
     Retried,
-    Traced,
     Unanswered,
 )
 from puller.model.text import printable

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import click
 
-from puller.cli.debugging import debug_line
 from puller.cli.failure import text_of
 from puller.cli.lines import blob_line, image_line, pulled_line, size_text, waiting_line
 from puller.cli.placenames import named, placename
@@ -38,12 +37,12 @@ from puller.model.event import (
     Stumbled,
     Subject,
     Synced,
+    Traced,
     Unpacking,
     Verified,
     Waiting,
     Warned,
 )
-from puller.model.exchange import Traced
 from puller.model.platform import Platform
 from puller.model.reference import Reference
 from puller.model.sync import Item
@@ -107,7 +106,7 @@ class Quiet:
 
     def show(self, event: Event) -> None:
         if isinstance(event, Traced):
-            self.note(debug_line(event))
+            self.note(wire_line(event))
         elif isinstance(event, Pulled | Pushed):
             click.echo(f"{event.reference}  {event.report.digest}")
         elif isinstance(event, Copied):
@@ -298,7 +297,7 @@ class JsonLines(Quiet):
 
     def show(self, event: Event) -> None:
         if isinstance(event, Traced):
-            self.note(debug_line(event))
+            self.note(wire_line(event))
             return
         if isinstance(event, Advanced | Unpacking):
             now, key = self._clock(), (type(event), event.descriptor.digest)
@@ -318,6 +317,8 @@ def header_line(event: Planned) -> str:
 def wire_line(event: Retrying | Waiting | PassedOver | Traced) -> str:
     """Who failed or wants us to wait, why, and when the next try comes or who is asked instead; or what was sent."""
     if isinstance(event, Traced):
+        from puller.cli.debugging import debug_line  # only with --debug
+
         return debug_line(event)
     if isinstance(event, Waiting):
         return waiting_line(event)

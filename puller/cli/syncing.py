@@ -41,10 +41,10 @@ from puller.model.event import (
     Settled,
     Stumbled,
     Synced,
+    Traced,
     Waiting,
     Warned,
 )
-from puller.model.exchange import Traced
 from puller.model.reference import Reference
 from puller.model.sync import SyncReport
 from puller.ops.copying.local import LocalCarrier, LocalClaims

@@ -26,8 +26,7 @@ from puller.mirror.config import Host
 from puller.mirror.known import Tombstone, Undoable
 from puller.mirror.runlock import only_run
 from puller.mirror.state import State
-from puller.model.event import Event, PassedOver, Retrying, Waiting, Warned
-from puller.model.exchange import Traced
+from puller.model.event import Event, PassedOver, Retrying, Traced, Waiting, Warned
 from puller.model.text import printable
 from puller.ops.copying.local import LocalClaims
 from puller.ops.undo import Undone, undo

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from puller.model.copy import CopyReport
 from puller.model.descriptor import Descriptor
-from puller.model.exchange import Traced
 from puller.model.platform import Platform
 from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
@@ -214,6 +213,13 @@ class Synced:
     """A sync has ended, whole or not."""
 
     report: SyncReport
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Something went over the wire `at` so many seconds after the client was opened: what, `exchange` tells."""
+
+    at: float
 
 
 Event: TypeAlias = (

@@ -6,12 +6,7 @@ at all (THREATS B15). Names and words may be a server's own, so whoever shows th
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """Something that happened `at` so many seconds after the client was opened."""
-
-    at: float
+from puller.model.event import Traced
 
 
 @dataclass(frozen=True, slots=True)

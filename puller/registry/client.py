@@ -36,7 +36,6 @@ from puller.registry.transport.patience import Patience
 from puller.registry.transport.proxy import STRAIGHT, Proxies
 from puller.registry.transport.reach import Classify, reach_of
 from puller.registry.transport.throttle import Throttle
-from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
 
@@ -86,7 +85,11 @@ class RegistryClient:
         world, pace, patience = world or World(), pace or Pace(), patience or Patience()
         bandwidth = pace.limit_rate
         throttle = None if bandwidth is None else Throttle(bandwidth, clock=world.clock, sleep=world.sleep)
-        trace = Trace.begun(report, world.clock, overdue=patience.overdue) if debug else None
+        trace = None
+        if debug:
+            from puller.registry.transport.trace import Trace
+
+            trace = Trace.begun(report, world.clock, overdue=patience.overdue)
         hear = report if trace is None else trace.hear
         self._means = Means(
             report=hear,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
@@ -16,9 +17,11 @@ from puller.registry.transport.patience import Patience
 from puller.registry.transport.proxy import STRAIGHT, Proxies
 from puller.registry.transport.reach import Classify, reach_of
 from puller.registry.transport.throttle import Throttle
-from puller.registry.transport.trace import Trace
 from puller.registry.world import World
 from puller.version import VERSION
+
+if TYPE_CHECKING:
+    from puller.registry.transport.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Means:
     resolver: Callable[[], AbstractResolver] = ThreadedResolver
     proxies: Proxies = STRAIGHT
     throttle: Throttle | None = None
-    trace: Trace | None = None
+    trace: "Trace | None" = None
     limiter: Limiter | None = None
     max_wait: float = MAX_WAIT
     rate: float | None = None

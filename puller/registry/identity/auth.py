@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import anyio
@@ -20,7 +21,9 @@ from puller.registry.identity.challenge import Challenge, parse_challenges
 from puller.registry.identity.realm import Realm, judge_realm
 from puller.registry.identity.token import TokenAnswer, TokenRequest, read_token
 from puller.registry.transport.origin import Origin
-from puller.registry.transport.trace import Trace
+
+if TYPE_CHECKING:
+    from puller.registry.transport.trace import Trace
 
 __all__ = ["Authenticator", "Scope", "TokenAnswer", "TokenRequest"]
 
@@ -97,7 +100,7 @@ class Authenticator:
         clock: Callable[[], float],
         allow_plain: bool = False,
         token_hosts: Collection[str] = (),
-        trace: Trace | None = None,
+        trace: "Trace | None" = None,
     ) -> None:
         self._trace = trace
         self._registry = registry

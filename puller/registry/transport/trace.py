@@ -18,7 +18,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from puller.errors import PullerError
-from puller.model.event import Event, PassedOver, Report, Retrying, Waiting
+from puller.model.event import Event, PassedOver, Report, Retrying, Traced, Waiting
 from puller.model.exchange import (
     Answered,
     Asked,
@@ -29,7 +29,6 @@ from puller.model.exchange import (
     Redirected,
     Remarked,
     Retried,
-    Traced,
     Unanswered,
 )
 from puller.registry.transport.origin import redacted
@@ -78,10 +77,19 @@ class Trace:
         """Pass a fact on."""
         self.report(fact)
 
-    def asking(self, method: str, url: URL, headers: Mapping[str, str], proxy: str) -> "Ask":
-        """A request is about to be sent, through a proxy or ""."""
+    @contextmanager
+    def listening(self, method: str, url: URL, headers: Mapping[str, str], proxy: str) -> Iterator["Ask"]:
+        """The ear on one request, through a proxy or "", until its head is here or an error."""
         ranged = headers.get("Range", "")
-        return Ask(self, Asked(self.now(), next(self.numbers), method, redacted(url), ranged, self.is_mirror), proxy)
+        asked = Asked(self.now(), next(self.numbers), method, redacted(url), ranged, self.is_mirror)
+        ask = Ask(self, asked, proxy)
+        try:
+            yield ask
+        except PullerError as error:
+            ask.failed(error)
+            raise
+        finally:
+            ask.settled()
 
     def redirected(self, response: aiohttp.ClientResponse, target: URL, *, with_secrets: bool) -> None:
         """An answer has sent us on."""
@@ -107,24 +115,6 @@ class Trace:
             case Waiting():
                 self.remark(f"nothing is asked for {event.seconds:.1f} s at most: {event.reason}", event.host)
         self.report(event)
-
-
-@contextmanager
-def listening(
-    trace: Trace | None, method: str, url: URL, headers: Mapping[str, str], proxy: str = ""
-) -> Iterator["Ask | None"]:
-    """The ear on one request, until its head is here or an error; None where nobody listens. `proxy` is for showing."""
-    if trace is None:
-        yield None
-        return
-    ask = trace.asking(method, url, headers, proxy)
-    try:
-        yield ask
-    except PullerError as error:
-        ask.failed(error)
-        raise
-    finally:
-        ask.settled()
 
 
 class Ask:

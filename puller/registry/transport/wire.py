@@ -8,9 +8,9 @@ is what its caller wrote (B6, B17, B19).
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
@@ -26,8 +26,10 @@ from puller.registry.transport.proxy import Proxy
 from puller.registry.transport.reach import Boundary, RefusedAddress
 from puller.registry.transport.throttle import Throttle
 from puller.registry.transport.tls import tls_context
-from puller.registry.transport.trace import Ask, Witness, connections, listening
 from puller.registry.transport.tunnel import is_of_proxy, refusal, unreachable
+
+if TYPE_CHECKING:
+    from puller.registry.transport.trace import Ask
 
 MAX_FIELD = 16 << 10  # bytes of one header line; signed Locations are long, header bombs longer (THREATS B16)
 MAX_FIELDS = 128
@@ -86,7 +88,7 @@ class Wire:
         # The deadline starts with the connection: the wait for a place in the pool is not the server's fault. Without
         # it a head that drips, or never ends for 1xx answers, would pass every wait for a single byte (N6).
         wait = self._patience.first_byte if answer_within is None else answer_within
-        with listening(self._trace, method, url, headers, str(proxy or "")) as ask, translated(url, proxy, _CUT_HINT):
+        with self._heard(method, url, headers, proxy) as ask, translated(url, proxy, _CUT_HINT):
             self._means.census.count(Origin.of(url).netloc, method)
             async with _Deadline(self._patience.connect + wait, ask) as deadline:
                 response = await pool.request(
@@ -111,6 +113,13 @@ class Wire:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.close()
+
+    def _heard(
+        self, method: str, url: URL, headers: Mapping[str, str], proxy: Proxy | None
+    ) -> AbstractContextManager["Ask | None"]:
+        """The ear on one request, until its head is here or an error; None where nobody listens."""
+        trace = self._trace
+        return nullcontext() if trace is None else trace.listening(method, url, headers, str(proxy or ""))
 
     def _way(self, url: URL) -> Proxy | None:
         """The proxy to ask by. Raises UnsafeRedirect for an address that the proxy must not be asked for."""
@@ -153,6 +162,12 @@ class Wire:
 
     def _open_pool(self, scheme: str, proxy: Proxy | None) -> aiohttp.ClientSession:
         throttle = self._means.throttle
+        answers: type[aiohttp.ClientResponse] = aiohttp.ClientResponse
+        watchers = [_deadline_begun()]
+        if self._trace is not None:
+            from puller.registry.transport.trace import Witness, connections  # only where somebody listens
+
+            answers, watchers = Witness, [*watchers, connections()]
         return aiohttp.ClientSession(
             connector=connector(
                 proxy,
@@ -170,8 +185,8 @@ class Wire:
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
-            response_class=Witness if self._trace else aiohttp.ClientResponse,
-            trace_configs=[_deadline_begun(), *([connections()] if self._trace else [])],
+            response_class=answers,
+            trace_configs=watchers,
         )
 
     def _timeout(self, read: float) -> aiohttp.ClientTimeout:
@@ -185,7 +200,7 @@ class _Deadline:
     It moves while the request's body flows, which another task sees to. `ask`: who wants to know of the connection.
     """
 
-    def __init__(self, first: float, ask: Ask | None = None) -> None:
+    def __init__(self, first: float, ask: "Ask | None" = None) -> None:
         self.first = first
         self.ask = ask
         self._timeout = asyncio.timeout(None)

@@ -11,7 +11,7 @@ import pytest
 
 from puller.contracts.access import Endpoint
 from puller.errors import PullerError
-from puller.model.event import Event
+from puller.model.event import Event, Traced
 from puller.model.exchange import (
     Answered,
     Granted,
@@ -20,7 +20,6 @@ from puller.model.exchange import (
     Redirected,
     Remarked,
     Retried,
-    Traced,
     Unanswered,
 )
 from puller.model.mediatype import OCI_MANIFEST
