@@ -6,18 +6,17 @@ from typing import Literal
 import pytest
 
 from puller.model.mediatype import OCI_MANIFEST
-from puller.model.reference import Reference
 from puller.registry.repository import Repository
 from testregistry import TestRegistry
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, content, described, fetched
+from tests.registry.scene import LARGE, MANIFEST, MANIFEST_DESCRIPTOR, SMALL, described, fetched, reference
 
-BLOB = content(50_000)
+BLOBS = pytest.mark.parametrize("blob", [SMALL, LARGE], ids=["small", "large"])
 Kind = Literal["manifest", "blob", "tags", "token"]
 Ask = Callable[[TestRegistry, Repository], Awaitable[None]]
 
 
 async def ask_tag(registry: TestRegistry, repository: Repository) -> None:
-    assert await repository.resolve(Reference.parse(registry.name("app:1"))) == MANIFEST_DESCRIPTOR
+    assert await repository.resolve(reference(registry, "app:1")) == MANIFEST_DESCRIPTOR
 
 
 async def ask_manifest(registry: TestRegistry, repository: Repository) -> None:
@@ -25,7 +24,7 @@ async def ask_manifest(registry: TestRegistry, repository: Repository) -> None:
 
 
 async def ask_blob(registry: TestRegistry, repository: Repository) -> None:
-    assert await fetched(repository, described(BLOB)) == BLOB
+    assert await fetched(repository, described(SMALL)) == SMALL
 
 
 async def ask_tags(registry: TestRegistry, repository: Repository) -> None:
@@ -45,13 +44,13 @@ ROWS = pytest.mark.parametrize(("ask", "kind"), list(_ALL.values()), ids=list(_A
 
 
 def fill(registry: TestRegistry) -> None:
-    registry.add_blob("app", BLOB)
+    registry.add_blob("app", SMALL)
     registry.add_manifest("app", MANIFEST, OCI_MANIFEST, "1")
 
 
 async def ask_pinned(registry: TestRegistry, repository: Repository) -> None:
-    reference = Reference.parse(registry.name(f"app@{MANIFEST_DESCRIPTOR.digest}"))
-    assert await repository.resolve(reference) == MANIFEST_DESCRIPTOR
+    pinned = reference(registry, f"app@{MANIFEST_DESCRIPTOR.digest}")
+    assert await repository.resolve(pinned) == MANIFEST_DESCRIPTOR
 
 
 DOCUMENTS = pytest.mark.parametrize(

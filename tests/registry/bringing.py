@@ -13,10 +13,7 @@ from puller.ops.pulling.transfer import Transferred, copy_blob
 from puller.registry.repository import Repository
 from puller.store.memory import MemoryStore
 from testregistry import TestRegistry
-from tests.registry.scene import content, described, opened
-
-SMALL = content(50_000)
-LARGE = content(5_000_000)
+from tests.registry.scene import described, opened
 
 
 async def shelved(raw: bytes) -> MemoryStore:

@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from puller.contracts.access import Credential, KnownIdentity
+from puller.contracts.content import Fetcher
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Event
@@ -26,6 +27,7 @@ from puller.registry.retry import RetryPolicy
 from puller.registry.transport.patience import Patience
 from puller.registry.transport.reach import Classify, reach_of
 from puller.registry.world import World
+from testregistry import TestRegistry
 
 QUICK = Patience(connect=2, first_byte=0.2, stall=0.1)
 MANIFEST = (
@@ -38,6 +40,10 @@ MANIFEST = (
 def content(size: int, seed: int = 0) -> bytes:
     """Bytes that compress to nothing less and repeat nowhere, so that any shift shows."""
     return random.Random(seed).randbytes(size)
+
+
+SMALL = content(50_000)  # comes through aiohttp's stream
+LARGE = content(5_000_000)  # comes straight from the socket
 
 
 def described(raw: bytes, media_type: str = OCTETS, *, size: int | None = -1) -> Descriptor:
@@ -145,15 +151,20 @@ async def opened(
         yield client.repository(Reference.parse(name), mount_from=mount_from)
 
 
-async def fetched(repository: Repository, wanted: Descriptor, offset: int = 0) -> bytes:
+def reference(registry: TestRegistry, name: str) -> Reference:
+    """What `name` is called outside of `registry`."""
+    return Reference.parse(registry.name(name))
+
+
+async def fetched(source: Fetcher, wanted: Descriptor, offset: int = 0) -> bytes:
     """All that a fetch gives."""
-    return (await fetched_from(repository, wanted, offset))[0]
+    return (await fetched_from(source, wanted, offset))[0]
 
 
-async def fetched_from(repository: Repository, wanted: Descriptor, offset: int = 0) -> tuple[bytes, Origin]:
+async def fetched_from(source: Fetcher, wanted: Descriptor, offset: int = 0) -> tuple[bytes, Origin]:
     """All that a fetch gives, and where it says that came from."""
     received = bytearray()
-    async with repository.fetch(wanted, offset=offset) as body:
+    async with source.fetch(wanted, offset=offset) as body:
         async for chunk in body:
             received += chunk
         return bytes(received), body.origin

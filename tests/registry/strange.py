@@ -13,14 +13,13 @@ from puller.model.descriptor import Descriptor
 from puller.model.event import Event
 from puller.model.mediatype import DOCKER_FOREIGN_LAYER
 from puller.model.reference import Reference
-from puller.model.report import Origin
 from puller.registry.client import RegistryClient
 from puller.registry.retry import RetryPolicy
 from puller.registry.transport.reach import Classify, reach_of
 from testregistry import Basic, TestRegistry, serve
 from testregistry.answer import Answer
 from testregistry.body import BytesBody
-from tests.registry.scene import Names, OneLogin, Time, content, described
+from tests.registry.scene import Names, OneLogin, Time, content, described, fetched_from
 
 BLOB = content(50_000)
 ALLOWED = {"host", "user-agent", "accept", "accept-encoding"}
@@ -74,15 +73,7 @@ async def lacking(**more: Any) -> AsyncIterator[TestRegistry]:
         yield registry
 
 
-async def fetched(source: Any, wanted: Descriptor, offset: int = 0) -> tuple[bytes, Origin]:
-    received = bytearray()
-    async with source.fetch(wanted, offset=offset) as body:
-        async for chunk in body:
-            received += chunk
-        return bytes(received), body.origin
-
-
 async def refused(source: Any, wanted: Descriptor) -> PullerError:
     with pytest.raises(PullerError) as caught:
-        await fetched(source, wanted)
+        await fetched_from(source, wanted)
     return caught.value

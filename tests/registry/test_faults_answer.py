@@ -9,8 +9,8 @@ from puller.errors import (
 )
 from testregistry import Bearer, faults, serve
 from testregistry.raw import Close, serve_script
-from tests.registry.asking import BLOB, DIRECT_ROWS, ROWS, Ask, Kind, ask_blob, ask_manifest, ask_tags, fill
-from tests.registry.scene import described, fetched, opened
+from tests.registry.asking import DIRECT_ROWS, ROWS, Ask, Kind, ask_blob, ask_manifest, ask_tags, fill
+from tests.registry.scene import SMALL, described, fetched, opened
 
 # N14, N21, N33: answers no registry should give -----------------------------------------------------------------------
 
@@ -83,9 +83,9 @@ async def test_n33_a_success_that_is_none_is_a_typed_error(ask: Ask, code: int) 
 
 @pytest.mark.parametrize("early", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"])
 async def test_n33_informational_answers_are_passed_over(early: bytes) -> None:
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BLOB) + BLOB
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SMALL) + SMALL
     async with serve_script([early + whole]) as raw, opened(f"{raw.host}/app") as repository:
-        assert await fetched(repository, described(BLOB)) == BLOB
+        assert await fetched(repository, described(SMALL)) == SMALL
 
 
 @pytest.mark.parametrize("status", [b"101 Switching Protocols", b"099 Low", b"600 High", b"999 Higher"])
@@ -93,4 +93,4 @@ async def test_n33_statuses_out_of_range_are_a_typed_error(status: bytes) -> Non
     async with serve_script([(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n", Close())] * 9) as raw:
         async with opened(f"{raw.host}/app") as repository:
             with pytest.raises(RegistryError):
-                await fetched(repository, described(BLOB))
+                await fetched(repository, described(SMALL))

@@ -11,11 +11,12 @@ from puller.registry.transport.patience import Patience
 from testregistry import Bearer, faults, serve
 from testregistry.cdn import serve_cdn
 from testregistry.raw import Close, Hang, RawRequest, Reset, answer, serve_script
-from tests.registry.asking import DOCUMENTS, Ask, Kind, fill
+from tests.registry.asking import BLOBS, DOCUMENTS, Ask, Kind, fill
 from tests.registry.scene import (
+    LARGE,
     QUICK,
+    SMALL,
     Time,
-    content,
     described,
     fetched,
     fetched_from,
@@ -24,9 +25,6 @@ from tests.registry.scene import (
 
 pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
 
-SMALL = content(50_000)  # comes through aiohttp's stream
-LARGE = content(5_000_000)  # comes straight from the socket
-BLOBS = pytest.mark.parametrize("blob", [SMALL, LARGE], ids=["small", "large"])
 Break = Callable[..., faults.Fault]
 BREAKS = pytest.mark.parametrize("broken", [faults.cut, faults.reset], ids=["FIN", "RST"])
 

@@ -7,7 +7,10 @@ from puller.registry.retry import RetryPolicy
 from testregistry import Bearer, faults, serve
 from testregistry.cdn import serve_cdn
 from testregistry.raw import Close, Pause, RawRequest, answer, serve_script
+from tests.registry.asking import BLOBS
 from tests.registry.scene import (
+    LARGE,
+    SMALL,
     content,
     described,
     fetched,
@@ -16,10 +19,6 @@ from tests.registry.scene import (
 )
 
 pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
-
-SMALL = content(50_000)  # comes through aiohttp's stream
-LARGE = content(5_000_000)  # comes straight from the socket
-BLOBS = pytest.mark.parametrize("blob", [SMALL, LARGE], ids=["small", "large"])
 
 
 # N10, N13: the way changes while the body is under way ----------------------------------------------------------------

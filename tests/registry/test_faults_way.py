@@ -18,8 +18,8 @@ from puller.registry.transport.patience import Patience
 from testregistry import Bearer, faults, serve
 from testregistry.certificates import Authority
 from testregistry.raw import Close, Pause, Step, serve_script
-from tests.registry.asking import BLOB, ask_blob, fill
-from tests.registry.scene import Names, Time, content, described, fetched, opened
+from tests.registry.asking import ask_blob, fill
+from tests.registry.scene import SMALL, Names, Time, content, described, fetched, opened
 
 pytestmark = pytest.mark.slow  # many small tests: together too long for `make check`
 
@@ -30,7 +30,7 @@ async def test_n27_a_name_that_does_not_resolve_is_unavailable_after_retries() -
     names, now = Names({}), Time()
     async with opened("registry.test/app", names=names, now=now) as repository:
         with pytest.raises(Unavailable, match="does not resolve"):
-            await fetched(repository, described(BLOB))
+            await fetched(repository, described(SMALL))
     assert len(names.asked) == 5
 
 
@@ -49,7 +49,7 @@ async def test_n27_a_name_that_flaps_is_waited_for() -> None:
 
         now.sleep = sleep  # type: ignore[method-assign] # the name comes back while the client waits
         async with opened(f"{name}/app", names=names, now=now, plain_http=[name]) as repository:
-            assert await fetched(repository, described(BLOB)) == BLOB
+            assert await fetched(repository, described(SMALL)) == SMALL
 
 
 async def test_n27_a_dead_address_beside_a_living_one_is_no_harm() -> None:
@@ -58,7 +58,7 @@ async def test_n27_a_dead_address_beside_a_living_one_is_no_harm() -> None:
         name = f"registry.test:{registry.host.partition(':')[2]}"
         names = Names({"registry.test": ("127.0.0.2", "127.0.0.1")})  # nothing listens at the first
         async with opened(f"{name}/app", names=names, plain_http=[name]) as repository:
-            assert await fetched(repository, described(BLOB)) == BLOB
+            assert await fetched(repository, described(SMALL)) == SMALL
 
 
 async def test_n27_a_refused_connection_is_unavailable_after_retries() -> None:
@@ -66,7 +66,7 @@ async def test_n27_a_refused_connection_is_unavailable_after_retries() -> None:
         host = registry.host
     async with opened(f"{host}/app") as repository:
         with pytest.raises(Unavailable, match="cannot connect") as caught:
-            await fetched(repository, described(BLOB))
+            await fetched(repository, described(SMALL))
     assert caught.value.attempts == 5
 
 
@@ -163,11 +163,11 @@ async def long_download() -> None:
     patience = Patience(connect=1000, first_byte=1000, stall=1000, window=1000)
     steps: list[Step] = [b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"]
     for start in range(0, 50_000, 1000):
-        steps += [Pause(whole / 50), BLOB[start : start + 1000]]
+        steps += [Pause(whole / 50), SMALL[start : start + 1000]]
     loop = asyncio.get_running_loop()
     started = loop.time()
     async with serve_script([tuple(steps)]) as raw, opened(f"{raw.host}/app", patience=patience) as repository:
-        assert await fetched(repository, described(BLOB)) == BLOB
+        assert await fetched(repository, described(SMALL)) == SMALL
     assert loop.time() - started > 360
 
 
@@ -187,7 +187,7 @@ async def test_a_retry_that_waits_can_be_cancelled() -> None:
 
         now.sleep = sleep  # type: ignore[method-assign] # a wait that never ends
         async with opened(registry.name("app"), now=now) as repository:
-            task = asyncio.ensure_future(fetched(repository, described(BLOB)))
+            task = asyncio.ensure_future(fetched(repository, described(SMALL)))
             await waiting.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -197,6 +197,6 @@ async def test_a_retry_that_waits_can_be_cancelled() -> None:
 async def test_errors_of_a_lost_line_say_so() -> None:
     async with serve_script([Close()] * 9) as raw, opened(f"{raw.host}/app") as repository:
         with pytest.raises(ConnectionLost) as caught:
-            await fetched(repository, described(BLOB))
+            await fetched(repository, described(SMALL))
     assert isinstance(caught.value, PullerError)
     assert "line was cut" in str(caught.value)

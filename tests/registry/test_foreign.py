@@ -21,12 +21,11 @@ from testregistry.answer import Answer, Delivery
 from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
 from tests.registry.elsewhere import LOGIN
-from tests.registry.scene import described
+from tests.registry.scene import described, fetched_from
 from tests.registry.strange import (
     ALLOWED,
     BLOB,
     PLAIN_HEADERS,
-    fetched,
     foreign,
     giving,
     lacking,
@@ -64,7 +63,7 @@ async def test_what_the_registry_has_is_fetched_from_there_whatever_its_urls() -
     async with serve() as registry, serve_canary(giving()) as canary:
         registry.add_blob("app", BLOB)
         async with opened(f"{registry.host}/app") as source:
-            raw, origin = await fetched(source, foreign(canary.url))
+            raw, origin = await fetched_from(source, foreign(canary.url))
         assert (raw, origin.host, canary.requests) == (BLOB, registry.host, [])
 
 
@@ -93,7 +92,7 @@ async def test_the_url_is_asked_after_the_registry_and_the_host_is_told(media_ty
     events: list[Event] = []
     async with serve() as registry, serve_canary(giving()) as canary:
         async with opened(f"{registry.host}/app", events=events) as source:
-            raw, origin = await fetched(source, foreign(f"{canary.url}/a%2Fb?sig=x%20y", media_type=media_type))
+            raw, origin = await fetched_from(source, foreign(f"{canary.url}/a%2Fb?sig=x%20y", media_type=media_type))
         assert raw == BLOB
         assert registry.journal.count(kind="blob") == 1
         (request,) = canary.requests
@@ -129,7 +128,7 @@ async def test_b2_a_token_of_the_registry_is_not_sent_elsewhere() -> None:
     async with serve(auth=Bearer({"alice": "marker-password"})) as registry, serve_canary(giving()) as canary:
         registry.add_blob("app", b"something else")
         async with opened(f"{registry.host}/app", login=LOGIN, plain_http=[registry.host]) as source:
-            raw, _ = await fetched(source, foreign(f"{canary.url}/layer"))
+            raw, _ = await fetched_from(source, foreign(f"{canary.url}/layer"))
         assert raw == BLOB
         assert canary.header_names() == ALLOWED
         assert not canary.saw("marker-password")
@@ -163,7 +162,7 @@ async def test_b6_headers_and_certificates_of_the_registry_are_for_it_alone(tmp_
         serve_canary(giving(), tls=asking) as canary,
         opened(f"{registry.host}/app", routes=Set()) as source,
     ):
-        raw, _ = await fetched(source, foreign(f"{canary.url}/layer"))
+        raw, _ = await fetched_from(source, foreign(f"{canary.url}/layer"))
         assert raw == BLOB
         assert canary.header_names() == ALLOWED
         assert [request.certificate for request in canary.requests] == [None]
@@ -182,7 +181,7 @@ async def test_urls_are_tried_in_their_order_until_one_gives_it() -> None:
         serve_canary(giving()) as third,
         opened(f"{registry.host}/app") as source,
     ):
-        raw, origin = await fetched(source, foreign(*(f"{c.url}/layer" for c in (first, second, third))))
+        raw, origin = await fetched_from(source, foreign(*(f"{c.url}/layer" for c in (first, second, third))))
         assert (raw, origin.host) == (BLOB, second.host)
         assert [one.host for one in origin.passed] == [registry.host, first.host]
         assert third.requests == []
@@ -211,7 +210,7 @@ async def test_n4_a_cut_line_is_gone_on_with_at_the_same_host() -> None:
         other.add_blob("app", BLOB)
         url = f"{other.url}/v2/app/blobs/{described(BLOB).digest}"
         async with opened(f"{registry.host}/app", attempts=3) as source:
-            raw, origin = await fetched(source, foreign(url))
+            raw, origin = await fetched_from(source, foreign(url))
         assert (raw, origin.resumed_at) == (BLOB, (20_000,))
         assert other.journal.ranges(str(described(BLOB).digest)) == [None, "bytes=20000-"]
         assert registry.journal.count(kind="blob") == 1
@@ -222,7 +221,7 @@ async def test_a_part_is_gone_on_with_from_where_it_ends() -> None:
         other.add_blob("app", BLOB)
         url = f"{other.url}/v2/app/blobs/{described(BLOB).digest}"
         async with opened(f"{registry.host}/app") as source:
-            assert (await fetched(source, foreign(url), offset=30_000))[0] == BLOB[30_000:]
+            assert (await fetched_from(source, foreign(url), offset=30_000))[0] == BLOB[30_000:]
         assert {name.lower() for request in other.journal for name in request.headers} == PLAIN_HEADERS
 
 

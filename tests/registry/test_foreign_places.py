@@ -12,8 +12,8 @@ from testregistry.answer import Answer
 from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
 from tests.registry.elsewhere import HERE, pretend, told
-from tests.registry.scene import Names
-from tests.registry.strange import BLOB, fetched, foreign, giving, opened, refused
+from tests.registry.scene import Names, fetched_from
+from tests.registry.strange import BLOB, foreign, giving, opened, refused
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_a_redirect_is_followed_and_told() -> None:
     async with serve() as registry, serve_canary(giving()) as cdn:
         async with serve_canary(Answer(302, (("Location", f"{cdn.url}/there"),))) as canary:
             async with opened(f"{registry.host}/app") as source:
-                raw, origin = await fetched(source, foreign(f"{canary.url}/layer"))
+                raw, origin = await fetched_from(source, foreign(f"{canary.url}/layer"))
         assert (raw, origin.host, origin.redirect) == (BLOB, canary.host, cdn.host)
 
 

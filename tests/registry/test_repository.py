@@ -8,15 +8,10 @@ from puller.errors import (
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from puller.model.reference import Reference
-from testregistry import TestRegistry, serve
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, content, described, fetched, opened
+from testregistry import serve
+from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, content, described, fetched, opened, reference
 
 BLOB = content(100_000)
-
-
-def reference(registry: TestRegistry, name: str) -> Reference:
-    return Reference.parse(registry.name(name))
 
 
 async def test_a_tag_becomes_a_descriptor_by_one_head() -> None:

@@ -14,16 +14,20 @@ from puller.errors import (
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, SCHEMA1_SIGNED
-from puller.model.reference import Reference
 from puller.registry.repository import Repository
-from testregistry import TestRegistry, faults, images, serve
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, content, described, fetched, fetched_from, opened
+from testregistry import faults, images, serve
+from tests.registry.scene import (
+    MANIFEST,
+    MANIFEST_DESCRIPTOR,
+    content,
+    described,
+    fetched,
+    fetched_from,
+    opened,
+    reference,
+)
 
 BLOB = content(100_000)
-
-
-def reference(registry: TestRegistry, name: str) -> Reference:
-    return Reference.parse(registry.name(name))
 
 
 # N22, C1, C2, C3: what the registry claims of its content -----------------------------------------------------------

@@ -22,7 +22,7 @@ from testregistry.body import BytesBody
 from testregistry.canary import Canary, serve_canary
 from testregistry.certificates import Authority
 from tests.registry.elsewhere import BLOB, HERE, LOGIN, WANTED, pretend, told
-from tests.registry.scene import Names, Time
+from tests.registry.scene import Names, Time, fetched
 
 INNER = HERE | {"localhost": "127.0.0.2"}
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -74,14 +74,6 @@ async def source(
         yield client.source(Reference.parse(f"{host}/app:1"))
 
 
-async def taken(source: Source, wanted: Descriptor) -> bytes:
-    received = bytearray()
-    async with source.fetch(wanted) as body:
-        async for chunk in body:
-            received += chunk
-    return bytes(received)
-
-
 def saw_nothing_of_ours(canary: Canary) -> bool:
     return canary.header_names() <= SEEN and not canary.saw("marker")
 
@@ -91,7 +83,7 @@ async def test_b2_unasked_no_url_is_visited() -> None:
         registry.add_blob("app", b"something")
         async with source(registry, asked_for=False) as repository:
             with pytest.raises(NotFound):
-                await taken(repository, foreign(f"{canary.url}/layer"))
+                await fetched(repository, foreign(f"{canary.url}/layer"))
         assert canary.requests == []
 
 
@@ -100,7 +92,7 @@ async def test_b2_a_layer_that_is_no_foreign_one_is_not_looked_for_elsewhere() -
         registry.add_blob("app", b"something")
         async with source(registry) as repository:
             with pytest.raises(NotFound):
-                await taken(repository, replace(WANTED, urls=(f"{canary.url}/layer",)))
+                await fetched(repository, replace(WANTED, urls=(f"{canary.url}/layer",)))
         assert canary.requests == []
 
 
@@ -109,7 +101,7 @@ async def test_b2_when_asked_for_it_is_fetched_as_nobody() -> None:
         registry.add_blob("app", b"something")
         async with source(registry) as repository:
             for _ in range(2):
-                assert await taken(repository, foreign(f"{canary.url}/layer")) == BLOB
+                assert await fetched(repository, foreign(f"{canary.url}/layer")) == BLOB
         assert len(canary.requests) == 2
         assert saw_nothing_of_ours(canary)
 
@@ -132,7 +124,7 @@ async def test_b2_a_challenge_there_is_final_and_no_token_is_asked_for(scheme: s
             registry.add_blob("app", b"something")
             async with source(registry) as repository:
                 with pytest.raises(RegistryError) as caught:
-                    await taken(repository, foreign(f"{canary.url}/layer"))
+                    await fetched(repository, foreign(f"{canary.url}/layer"))
         assert isinstance(caught.value, Unauthorized) or status == 407
         assert len(canary.requests) == 1
         assert saw_nothing_of_ours(canary)
@@ -148,7 +140,7 @@ async def test_b2_a_url_that_leads_back_to_the_registry_carries_no_password_ther
             async with source(registry) as repository:
                 for url in (f"{canary.url}/layer", back):
                     with pytest.raises(RegistryError):
-                        await taken(repository, foreign(url))
+                        await fetched(repository, foreign(url))
         led = registry.journal.find(repository="other")
         assert len(led) == 2
         assert {name.lower() for request in led for name in request.headers} <= SEEN
@@ -172,7 +164,7 @@ async def test_b2_what_may_not_be_asked_is_not_asked_because_a_manifest_says_so(
         target = url.replace("{host}", canary.host).replace("{port}", canary.host.partition(":")[2])
         async with source(registry, name=told(registry), classify=pretend, names=Names(INNER)) as repository:
             with pytest.raises(UnsafeRedirect) as caught:
-                await taken(repository, foreign(target))
+                await fetched(repository, foreign(target))
         assert canary.requests == []
         assert "marker" not in str(caught.value)
 
@@ -190,7 +182,7 @@ async def test_b2_a_url_may_not_send_us_inside_either(tmp_path: Path, inner: str
             ) as repository:
                 url = f"https://cdn.test:{outside.host.partition(':')[2]}/x"
                 with pytest.raises(UnsafeRedirect):
-                    await taken(repository, foreign(url))
+                    await fetched(repository, foreign(url))
         assert inside.requests == []
         assert len(outside.requests) == 1
         assert saw_nothing_of_ours(outside)
@@ -207,7 +199,7 @@ async def test_b2_the_host_of_a_url_is_shown_no_certificate(tmp_path: Path) -> N
         trust = Trust((authority.file,), (authority.pair(),))
         async with source(registry, name=told(registry), classify=pretend, trust=trust) as repository:
             url = f"https://cdn.test:{canary.host.partition(':')[2]}/x"
-            assert await taken(repository, foreign(url)) == BLOB
+            assert await fetched(repository, foreign(url)) == BLOB
     assert shown == [None]
 
 
@@ -215,7 +207,7 @@ async def test_b2_a_registry_that_has_the_layer_itself_is_the_only_one_asked() -
     async with serve_canary(GIVEN) as canary, serve(auth=Basic({"alice": "marker-password"})) as registry:
         registry.add_blob("app", BLOB)
         async with source(registry) as repository:
-            assert await taken(repository, foreign(f"{canary.url}/layer")) == BLOB
+            assert await fetched(repository, foreign(f"{canary.url}/layer")) == BLOB
         assert canary.requests == []
 
 
@@ -225,5 +217,5 @@ async def test_b2_a_registry_that_refuses_us_does_not_make_us_ask_elsewhere() ->
         registry.faults.append(faults.status(403, kind="blob", times=None))
         async with source(registry) as repository:
             with pytest.raises((Unauthorized, UnsafeRedirect)):
-                await taken(repository, foreign(f"{canary.url}/layer"))
+                await fetched(repository, foreign(f"{canary.url}/layer"))
         assert canary.requests == []

@@ -5,9 +5,9 @@ import pytest
 from puller.model.reference import Reference
 from puller.registry.warned import MAX_BYTES, MAX_TOLD, Warnings, texts_of
 from testregistry import Manner, serve
-from tests.registry.asking import BLOB, fill
-from tests.registry.bringing import SMALL, bring
-from tests.registry.scene import MANIFEST_DESCRIPTOR, described, fetched, opened
+from tests.registry.asking import fill
+from tests.registry.bringing import bring
+from tests.registry.scene import MANIFEST_DESCRIPTOR, SMALL, described, fetched, opened
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -48,7 +48,7 @@ async def test_a_pull_tells_each_warning_once_whatever_the_number_of_answers(cap
         fill(registry)
         async with opened(registry.name("app:1")) as repository:
             assert await repository.resolve(Reference.parse(registry.name("app:1"))) == MANIFEST_DESCRIPTOR
-            assert await fetched(repository, described(BLOB)) == BLOB
+            assert await fetched(repository, described(SMALL)) == SMALL
             assert [tag async for tag in repository.tags()] == ["1"]
     assert told(caplog) == [f"{registry.host} says: this image is old", f"{registry.host} says: so are you"]
 
@@ -67,7 +67,7 @@ async def test_the_requests_are_the_same_with_and_without_warnings() -> None:
             fill(registry)
             async with opened(registry.name("app:1")) as repository:
                 await repository.resolve(Reference.parse(registry.name("app:1")))
-                await fetched(repository, described(BLOB))
+                await fetched(repository, described(SMALL))
                 await bring(repository, SMALL)
             asked.append([(request.method, request.path.partition("/uploads/")[0]) for request in registry.journal])
     assert asked[0] == asked[1]

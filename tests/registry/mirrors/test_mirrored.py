@@ -12,17 +12,14 @@ from puller.registry.download.width import RangePolicy
 from puller.registry.retry import RetryPolicy
 from testregistry import faults
 from tests.registry.mirrors.several import IMAGE, LAYER, Several, hosts
+from tests.registry.scene import fetched_from
 
 WANTED = Descriptor(OCTETS, Digest.parse(LAYER.digest), len(LAYER.raw))
 ROOT = Digest.parse(IMAGE.digest)
 
 
 async def taken(source: Several, wanted: Descriptor = WANTED, offset: int = 0) -> tuple[bytes, Origin]:
-    received = bytearray()
-    async with source.fetch(wanted, offset=offset) as body:
-        async for chunk in body:
-            received += chunk
-        return bytes(received), body.origin
+    return await fetched_from(source, wanted, offset)
 
 
 async def test_the_first_mirror_is_asked_and_nobody_else() -> None:

@@ -9,7 +9,7 @@ from puller.contracts.access import Credential, Identity, KnownIdentity, Protect
 from puller.errors import HelperFailed
 from testregistry import Basic, Bearer, TestRegistry, faults
 from tests.registry.mirrors.several import IMAGE, LAYER, Hosts, hosts
-from tests.registry.scene import described
+from tests.registry.scene import described, fetched
 
 WANTED = described(LAYER.raw)
 HEADER = ("X-Mirror-Key", "marker-header")
@@ -42,11 +42,7 @@ class Broken:
 
 async def taken(several: Hosts) -> bytes:
     """The layer, from whoever gives it."""
-    received = bytearray()
-    async with several.source.fetch(WANTED) as body:
-        async for chunk in body:
-            received += chunk
-    return bytes(received)
+    return await fetched(several.source, WANTED)
 
 
 def ann(secret: str) -> KnownIdentity:

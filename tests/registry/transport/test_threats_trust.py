@@ -20,9 +20,9 @@ from testregistry.body import BytesBody
 from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
 from testregistry.proxy import serve_proxy
-from tests.registry.bringing import LARGE, bring
+from tests.registry.bringing import bring
 from tests.registry.elsewhere import BLOB, WANTED
-from tests.registry.scene import Names, Time, fetched
+from tests.registry.scene import LARGE, Names, Time, fetched
 
 TOKEN = Answer(200, (("Content-Type", "application/json"),), BytesBody(b'{"token": "x"}'))
 SECRET = ("X-Registry-Config", "marker-header")

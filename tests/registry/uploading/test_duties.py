@@ -7,8 +7,8 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from testregistry import Manner, faults, images, serve
 from testregistry.images import Format
-from tests.registry.bringing import LARGE, SMALL, bring, held, target
-from tests.registry.scene import described, opened
+from tests.registry.bringing import bring, held, target
+from tests.registry.scene import LARGE, SMALL, described, opened
 
 
 @pytest.mark.parametrize("raw", [SMALL, LARGE], ids=["small", "large"])

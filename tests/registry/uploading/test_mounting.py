@@ -12,9 +12,9 @@ from puller.model.reference import Reference
 from puller.registry.client import RegistryClient
 from puller.registry.repository import Repository
 from testregistry import Bearer, Manner, TestRegistry, faults, serve
-from tests.registry.bringing import LARGE, SMALL, bring, held, talk
+from tests.registry.bringing import bring, held, talk
 from tests.registry.elsewhere import LOGIN
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, Time
+from tests.registry.scene import LARGE, MANIFEST, MANIFEST_DESCRIPTOR, SMALL, Time
 
 DIGEST = Digest.of(SMALL)
 

@@ -10,9 +10,9 @@ from testregistry.canary import serve_canary
 from testregistry.certificates import Authority
 from testregistry.fault import Fault
 from testregistry.raw import RawRequest, answer, serve_script
-from tests.registry.bringing import LARGE, SMALL, bring, held
+from tests.registry.bringing import bring, held
 from tests.registry.elsewhere import HERE, told
-from tests.registry.scene import Names, OneLogin, opened
+from tests.registry.scene import LARGE, SMALL, Names, OneLogin, opened
 
 LOGIN = OneLogin("ann", "marker-password")
 WHEN = [("POST", "begun"), ("PATCH", "streamed"), ("GET", "asked for")]

@@ -10,8 +10,8 @@ from puller.registry.retry import RetryPolicy
 from testregistry import Basic, Bearer, faults, serve
 from testregistry.auth import Auth
 from testregistry.fault import Fault
-from tests.registry.bringing import LARGE, SMALL, bring, write
-from tests.registry.scene import OneLogin, described, opened
+from tests.registry.bringing import bring, write
+from tests.registry.scene import LARGE, SMALL, OneLogin, described, opened
 
 PASSWORD = "marker-password"
 LOGIN = OneLogin("ann", PASSWORD)

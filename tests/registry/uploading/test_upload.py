@@ -18,8 +18,8 @@ from puller.model.mediatype import OCI_MANIFEST
 from puller.model.reference import Reference
 from testregistry import Basic, Bearer, faults, serve
 from testregistry.canary import serve_canary
-from tests.registry.bringing import LARGE, SMALL, bring, held, talk, target, write
-from tests.registry.scene import MANIFEST, MANIFEST_DESCRIPTOR, OneLogin, described, opened
+from tests.registry.bringing import bring, held, talk, target, write
+from tests.registry.scene import LARGE, MANIFEST, MANIFEST_DESCRIPTOR, SMALL, OneLogin, described, opened
 
 
 async def test_a_small_blob_goes_in_one_request() -> None:

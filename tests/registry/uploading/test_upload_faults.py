@@ -20,8 +20,8 @@ from testregistry import Answer, faults, serve
 from testregistry.answer import Delivery, Silence
 from testregistry.call import Call, Handler
 from testregistry.fault import Powers
-from tests.registry.bringing import LARGE, SMALL, bring, held, shelved, target
-from tests.registry.scene import Time, content, described
+from tests.registry.bringing import bring, held, shelved, target
+from tests.registry.scene import LARGE, SMALL, Time, content, described
 
 pytestmark = pytest.mark.slow
 
