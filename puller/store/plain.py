@@ -46,7 +46,7 @@ from puller.store.locks import Sleep
 from puller.store.naming import REF_NAME
 from puller.store.opened import OpenedLayout
 from puller.store.reach import DOCUMENTS
-from puller.store.whole import check_whole
+from puller.store.whole import check_whole, has_all
 from puller.store.worker import Worker
 from puller.stream.sink import Sink
 
@@ -124,6 +124,10 @@ class PlainLayout(OpenedLayout):
         except (ContentMissing, ContentCorrupt, LimitExceeded):
             return False
         return True
+
+    async def has_all(self, descriptor: Descriptor) -> bool:
+        """Whether it is here whole, of an index all images, also those that were left out by choice."""
+        return await self._is_founded() and await has_all(self._store, await self._stored(descriptor))
 
     @asynccontextmanager
     async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[Ingest | None]:

@@ -136,12 +136,17 @@ async def test_an_index_may_lack_what_was_left_out_by_choice(layout: PlainLayout
     await layout.put_manifest(both.content, both.descriptor, "1.0")
     assert await layout.named("1.0") == both.digest
     assert (await layout.collect(grace=-1)).freed == ()
+    assert await layout.exists(both.descriptor)
+    assert not await layout.has_all(both.descriptor)
+    await put(layout, NEXT)
+    assert await layout.has_all(both.descriptor)
 
 
 async def test_a_manifest_whose_blob_is_gone_does_not_exist(layout: PlainLayout, tmp_path: Path) -> None:
     await put(layout, APP, "1.0")
     (tmp_path / "images" / "blobs" / "sha256" / APP.layers[0].digest.hex).unlink()
     assert not await layout.exists(APP.manifest.descriptor)
+    assert not await layout.has_all(APP.manifest.descriptor)
     await put(layout, APP, "1.0")
     assert await layout.exists(APP.manifest.descriptor)
 

@@ -164,7 +164,10 @@ class Places:
         if spot.kind == "oci":
             from puller.store.opened import OpenedLayout  # these only now: from registry to registry needs none of it
 
-            return await OpenedLayout.open(path)
+            opened = await OpenedLayout.open(path)
+            # Who writes there as well knows what has become of its names; another would take them apart after each one.
+            kept = self._opened.get(("kept", str(spot)))
+            return kept if isinstance(kept, OpenedLayout) else opened
         from puller.ops.copying.archived import open_archive_source
 
         return await self._stack.enter_async_context(open_archive_source(path, str(spot), made=self._made))

@@ -15,6 +15,7 @@ from puller.model.manifest import Index, parse_manifest
 from puller.model.mediatype import OCI_INDEX, SCHEMA1_MANIFESTS, is_index
 from puller.model.reference import Reference
 from puller.model.referrer import entry_of, tag_of, with_referrer
+from puller.store.whole import has_all
 from puller.stream.sink import Sink
 
 
@@ -80,6 +81,11 @@ class StoredImages:
     async def exists(self, descriptor: Descriptor) -> bool:
         """Whether it is here whole."""
         return await self.holds(descriptor)
+
+    async def has_all(self, descriptor: Descriptor) -> bool:
+        """Whether it is here whole, of an index all images, also those that were left out by choice."""
+        await self._hold(descriptor.digest)
+        return await has_all(self._store, descriptor)
 
     @asynccontextmanager
     async def ingest(self, expected: Descriptor, *watchers: Sink) -> AsyncIterator[Ingest | None]:

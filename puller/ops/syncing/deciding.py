@@ -1,6 +1,7 @@
 """Deciding: what is to become of one tag, and why, with as few requests as tell that."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from puller.contracts.images import ImageSource, ImageTarget
 from puller.errors import NotFound, PullerError
@@ -29,6 +30,15 @@ class _There:
     """What the target has under a name: `root`, None for nothing."""
 
     root: str | None
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A target on this machine, which can tell without a request how much it has of an image."""
+
+    async def has_all(self, descriptor: Descriptor) -> bool:
+        """Whether it is there whole: of an index all images, also those that were left out by choice."""
+        ...
 
 
 class Decider:
@@ -89,7 +99,7 @@ class Decider:
             return Decision(
                 self._unchanged(verdict, digest, there.root, "undone, and not brought again until it moves")
             )
-        if known is None and self._is_plain and there.root == digest:
+        if known is None and self._is_plain and there.root == digest and await self._is_whole(descriptor):
             return Decision(self._unchanged(verdict, digest, digest, "there already"), descriptor)
         if known is not None and is_as_brought and there.root == known.root:
             return Decision(self._unchanged(verdict, digest, known.root, "as it was brought"))
@@ -99,6 +109,10 @@ class Decider:
     def _is_plain(self) -> bool:
         """Whether an image that is there under its own digest is all that was asked for."""
         return self._manner == Manner()
+
+    async def _is_whole(self, descriptor: Descriptor) -> bool:
+        """Whether the target has all of an image that it has. A registry is believed: one HEAD cannot tell."""
+        return not isinstance(self._target, Weighing) or await self._target.has_all(descriptor)
 
     def _is_stale(self, known: Known) -> bool:
         """Whether something may refer to it by now that did not."""

@@ -140,6 +140,7 @@ async def test_a_directory_is_copied_to_and_from_in_one_run(tmp_path: Path) -> N
         assert target is await opened.keeper(place)
         await put(target, APP, "1.0")
         source = await opened.source(place)
+        assert source is target  # which knows what it has written
         assert await source.resolve(Reference.parse("x:1.0")) == APP.manifest.descriptor
 
 

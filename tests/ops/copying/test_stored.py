@@ -90,6 +90,17 @@ async def test_what_was_left_out_by_choice_is_not_missing() -> None:
         assert str(await s.place.named("1")) == INDEX.digest
 
 
+async def test_whether_all_of_an_image_is_here_counts_what_was_left_out_as_lacking() -> None:
+    async with shop() as s:
+        await s.put(IMAGE)
+        assert await s.place.has_all(described(IMAGE))
+        await s.place.leave_out(described(INDEX), [Digest.parse(ARM.digest)])
+        await s.place.put_manifest(INDEX.raw, described(INDEX), "1")
+        assert not await s.place.has_all(described(INDEX))
+        await s.put(ARM)
+        assert await s.place.has_all(described(INDEX))
+
+
 async def test_what_is_kept_stays_under_its_digest() -> None:
     async with shop() as s:
         await s.put(IMAGE)
