@@ -13,3 +13,12 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no recorded vectors beside this checkout (../shared)")
     return folder
+
+
+@pytest.fixture
+def strace() -> None:
+    """Skips where system calls cannot be traced."""
+    from tests.tracing import missing
+
+    if reason := missing():
+        pytest.skip(reason)

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import pytest
 
@@ -12,8 +12,10 @@ from puller.cli.main import run
 from testregistry import TestRegistry
 from tests.cli.program import Ended
 from tests.cli.serving import serving
+from tests.settings.programs import Shelf
 
 Puller: TypeAlias = Callable[..., Ended]
+Form: TypeAlias = Literal["registry", "oci"]
 
 
 @pytest.fixture
@@ -51,6 +53,28 @@ def registry() -> Iterator[TestRegistry]:
     """A registry with nothing in it."""
     with serving() as registry:
         yield registry
+
+
+@pytest.fixture
+def other() -> Iterator[TestRegistry]:
+    """Another registry, which has nothing."""
+    with serving() as registry:
+        yield registry
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Where helpers are found."""
+    shelf = Shelf(tmp_path / "bin")
+    monkeypatch.setenv("PATH", shelf.environ["PATH"])
+    return shelf
+
+
+@pytest.fixture(params=get_args(Form))
+def form(request: pytest.FixtureRequest) -> Form:
+    """What a test keeps images in step in, one after the other."""
+    found: Form = request.param
+    return found
 
 
 @pytest.fixture

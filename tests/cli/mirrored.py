@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from testregistry import TestRegistry, images
 from testregistry.target import Kind
-from tests.cli.conftest import Puller
+from tests.cli.conftest import Form, Puller
 from tests.cli.picture import PLATFORM
 from tests.cli.program import Ended
 from tests.cli.serving import serving
 
-Form: TypeAlias = Literal["registry", "oci"]
 SHARED = images.layer({"etc/base": b"base\n" * 2000})
 
 

@@ -2,7 +2,6 @@
 
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,13 @@ import pytest
 from puller.graph.tags import DiskTagStore
 from testregistry import TestRegistry, images
 from tests.cli.conftest import Puller
-from tests.cli.picture import BASE, FOREIGN, IMAGE, PLATFORM, TOP
-from tests.cli.serving import serving
+from tests.cli.picture import BASE, FOREIGN, IMAGE, OLD, PLATFORM
 from tests.graph.images import graph_at, named, plant
 from tests.store.plainly import listed
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 BOTH = images.index(IMAGE, FOREIGN)
-OLD = images.schema1(BASE, TOP, architecture=PLATFORM[1])
-
-
-@pytest.fixture
-def other() -> Iterator[TestRegistry]:
-    """Another registry, which has nothing."""
-    with serving() as registry:
-        yield registry
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ USERS = {"me": MARKER}
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """Where helpers are found."""
-    shelf = Shelf(tmp_path / "bin")
-    monkeypatch.setenv("PATH", shelf.environ["PATH"])
-    return shelf
-
-
-@pytest.fixture
 def locked() -> Iterator[TestRegistry]:
     """A registry that nobody reads without an account, with images of two teams."""
     with serving(auth=Bearer(USERS | {"red": MARKER, "blue": MARKER}, anonymous=set())) as registry:

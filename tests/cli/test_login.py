@@ -27,14 +27,6 @@ AUTHS = [Basic(USERS), Bearer(USERS, anonymous={"pull"}), Bearer(USERS, anonymou
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """Where helpers are found."""
-    shelf = Shelf(tmp_path / "bin")
-    monkeypatch.setenv("PATH", shelf.environ["PATH"])
-    return shelf
-
-
-@pytest.fixture
 def login(puller: Puller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[..., Ended]:
     """`puller login -u me --password-stdin WORDS…` with a password on stdin, which is then seen nowhere."""
     caplog.set_level("DEBUG")

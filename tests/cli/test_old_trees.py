@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from testregistry import TestRegistry, images
 from testregistry.layers import Device, Directory, File, Hardlink, Symlink
 from tests.cli.conftest import Puller
+from tests.cli.mounting import mounted
 from tests.cli.picture import PLATFORM
 from tests.cli.test_old_world import BASE_ID, DERIVED_ID, built
 from tests.ops.old_world import tar_of
@@ -79,22 +78,6 @@ def id_of(puller: Puller, name: str) -> str:
     image_id = json.loads(puller("inspect", name).out)["image_id"]
     assert isinstance(image_id, str)
     return image_id
-
-
-@contextmanager
-def mounted(puller: Puller, text: str, target: Path, *words: str) -> Iterator[Path]:
-    """An image's tree at `target`; skips where nobody may mount."""
-    target.mkdir(exist_ok=True)
-    end = puller("mount", text, str(target), *words)
-    if end.code == 1 and "[Unsupported]" in end.err:
-        pytest.skip(f"no right to mount here: {end.err.splitlines()[-1].strip()}")
-    assert end.code == 0, end.err
-    graph = words[words.index("--graph") :] if "--graph" in words else ()
-    try:
-        yield target
-    finally:
-        end = puller("umount", str(target), *graph)
-        assert end.code == 0, end.err
 
 
 def facts(folder: Path) -> dict[str, tuple[int, int, int, int, bytes]]:

@@ -1,27 +1,17 @@
 """`puller push`: what it prints, what it changes, how it ends."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testregistry import TestRegistry, images
+from testregistry import TestRegistry
 from testregistry.auth import Bearer
 from tests.cli.conftest import Puller
-from tests.cli.picture import BASE, IMAGE, PLATFORM, TOP
+from tests.cli.picture import IMAGE, OLD
 from tests.cli.serving import serving
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
-
-OLD = images.schema1(BASE, TOP, architecture=PLATFORM[1])
-
-
-@pytest.fixture
-def other() -> Iterator[TestRegistry]:
-    """Another registry, which has nothing."""
-    with serving() as registry:
-        yield registry
 
 
 @pytest.fixture

@@ -8,16 +8,10 @@ import pytest
 
 from testregistry import faults
 from testregistry.fault import Fault
-from tests.cli.conftest import Puller
-from tests.cli.mirrored import Form, Mirrored, image, index, mirrored
+from tests.cli.conftest import Form, Puller
+from tests.cli.mirrored import Mirrored, image, index, mirrored
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
-
-
-@pytest.fixture(params=["registry", "oci"])
-def form(request: pytest.FixtureRequest) -> Form:
-    found: Form = request.param
-    return found
 
 
 @pytest.fixture

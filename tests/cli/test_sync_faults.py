@@ -14,8 +14,8 @@ import pytest
 from testregistry import faults
 from testregistry.fault import Fault
 from testregistry.journal import Request
-from tests.cli.conftest import Puller
-from tests.cli.mirrored import SHARED, Form, Mirrored, image, index, mirrored
+from tests.cli.conftest import Form, Puller
+from tests.cli.mirrored import SHARED, Mirrored, image, index, mirrored
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
@@ -23,10 +23,9 @@ WIDE: dict[str, Any] = {"enabled": True, "max": "100%", "keep": 0}
 ALL = {"1.0", "2.0", "latest", "old"}
 
 
-@pytest.fixture(params=["registry", "oci"])
-def world(puller: Puller, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mirrored]:
+@pytest.fixture
+def world(puller: Puller, tmp_path: Path, form: Form) -> Iterator[Mirrored]:
     """`app` and `web` in step; after that `old` is gone from both sources, so that it would be pruned."""
-    form: Form = request.param
     with mirrored(puller, tmp_path, form) as made:
         for repository in ("app", "web"):
             made.up.add(f"{repository}:1.0", image(f"{repository} 1"))

@@ -14,17 +14,11 @@ import pytest
 from puller.mirror.runlock import only_run
 from puller.mirror.state import State
 from puller.mirror.statefile import VERSION
-from tests.cli.conftest import Puller
-from tests.cli.mirrored import Form, Mirrored, image, mirrored
+from tests.cli.conftest import Form, Puller
+from tests.cli.mirrored import Mirrored, image, mirrored
 
 pytestmark = pytest.mark.slow  # each runs several syncs
 PRUNE = {"enabled": True, "keep": 1, "max": "100%"}
-
-
-@pytest.fixture(params=["registry", "oci"])
-def form(request: pytest.FixtureRequest) -> Form:
-    found: Form = request.param
-    return found
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from puller.model.digest import Digest
 from puller.store.layout import Layout
 from testregistry import TestRegistry, images
 from tests.cli.conftest import Puller
+from tests.cli.mounting import mounted
 from tests.cli.picture import BASE, IMAGE, PLATFORM, TOP
 from tests.ops.shelf import chain
 
@@ -331,18 +332,11 @@ def test_mount_shows_the_tree_and_keeps_it_until_umount(
 ) -> None:
     registry.add("app:1", IMAGE)
     name, target = registry.name("app:1"), tmp_path / "shown"
-    target.mkdir()
-    end = puller("mount", name, str(target))
-    if end.code == 1 and "[Unsupported]" in end.err:
-        pytest.skip(f"no right to mount here: {end.err.splitlines()[-1].strip()}")
-    try:
-        assert end.code == 0, end.err
+    with mounted(puller, name, target):
         assert content(target) == TREE
         assert puller("rm", name).code == 0
         assert puller("gc").code == 0
         assert content(target) == TREE
-    finally:
-        assert puller("umount", str(target)).code == 0
     assert content(target) == {}
     assert puller("gc").code == 0
     assert layers(home) == []
@@ -354,17 +348,11 @@ def test_mount_shows_no_second_image_where_one_is_shown(
     registry.add("app:1", IMAGE)
     registry.add("other:1", OTHER)
     name, target = registry.name("app:1"), tmp_path / "shown"
-    target.mkdir()
-    end = puller("mount", name, str(target))
-    if end.code == 1 and "[Unsupported]" in end.err:
-        pytest.skip(f"no right to mount here: {end.err.splitlines()[-1].strip()}")
-    try:
+    with mounted(puller, name, target):
         end = puller("mount", registry.name("other:1"), str(target))
         assert (end.code, "mounted there already" in end.err, "puller umount" in end.err) == (2, True, True)
         assert puller("rm", name).code == 0
         assert content(target) == TREE
-    finally:
-        assert puller("umount", str(target)).code == 0
     assert content(target) == {}
 
 

@@ -17,16 +17,6 @@ from tests.graph.plainvfs import PlainVfs
 from tests.graph.recorded import golden, layer, quiet
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "docker"
-
-
-@pytest.fixture
-def graph(root: Path) -> DiskGraph:
-    return graph_at(root)
-
-
 def test_init_a_graph_that_is_not_there_is_empty_and_is_not_made_by_looking(root: Path, graph: DiskGraph) -> None:
     assert graph.ids() == graph.heads() == []
     assert graph.by_parent() == {}

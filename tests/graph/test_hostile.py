@@ -14,16 +14,6 @@ from tests.graph.recorded import quiet
 FILES = ["json", "layersize", "checksum", "v1Compatibility", "parent"]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "docker"
-
-
-@pytest.fixture
-def graph(root: Path) -> DiskGraph:
-    return graph_at(root)
-
-
 def a_link(path: Path) -> None:
     secret = path.parents[3] / "secret"
     secret.write_text("0")

@@ -17,11 +17,6 @@ DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "docker"
-
-
-@pytest.fixture
 def file(root: Path) -> Path:
     return root / "repositories-vfs"
 

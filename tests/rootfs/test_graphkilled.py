@@ -5,33 +5,24 @@
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests import tracing
 from tests.rootfs.graphmaker import IDS, make, opened
 from tests.rootfs.portrait import Facts, portrait
-from tests.tracing import missing
+from tests.tracing import ERRORS
 
 # As in test_killed.
 CALLS = (
     "openat", "mkdirat", "write", "fchmod", "utimensat", "?renameat,?renameat2", "unlinkat", "syncfs", "fsync",
     "newfstatat",
 )  # fmt: skip
-ERRORS = ("ENOSPC", "EIO")
 LONGEST = 200  # more calls of one kind than two trees take
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _strace() -> None:
-    if reason := missing():
-        pytest.skip(reason)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 
 def paths(root: Path) -> Iterator[Path]:
@@ -57,14 +48,8 @@ def hindered(base: Path, call: str, how: str, when: int) -> bool:
     place, model, log = base / "place", base / "model", base / "log"
     base.mkdir(exist_ok=True)
     make(model)
-    watched = [word for path in paths(place) for word in ("-P", str(path))]
-    child = [sys.executable, "-m", "tests.rootfs.graphmaker", str(place), "make"]
-    options = ["-f", "-qq", "-o", str(log), "-e", f"trace={call}", "-e", f"inject={call}:{how}:when={when}"]
-    result = subprocess.run(
-        ["strace", *options, *watched, *child], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    said = log.read_text()
-    assert "Traceback" not in result.stderr or "\npuller.errors." in result.stderr, result.stderr
+    child = ["tests.rootfs.graphmaker", str(place), "make"]
+    reached = tracing.hindered(child, paths(place), log, call=call, how=how, when=when)
     expected = pictures(model)
     for image_id, picture in pictures(place).items():
         assert picture == expected[image_id], f"{image_id} is an image and its tree not whole"
@@ -73,7 +58,7 @@ def hindered(base: Path, call: str, how: str, when: int) -> bool:
     opened(place).sweep()
     assert list((place / "vfs/puller/staging").iterdir()) == []
     assert sorted(path.name for path in (place / "vfs/dir").iterdir()) == sorted(IDS)
-    return "INJECTED" in said or "killed by SIGKILL" in said
+    return reached
 
 
 def sample(seed: int, count: int) -> list[tuple[str, int]]:

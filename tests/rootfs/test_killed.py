@@ -5,18 +5,16 @@
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests import tracing
 from tests.rootfs.portrait import Facts, portrait
 from tests.rootfs.shelver import NAMES, TOKEN, driver, unpack
-from tests.tracing import missing
+from tests.tracing import ERRORS
 
 KINDS = ("overlay", "vfs", "flat")
 # What changes the disk; `when` counts the calls on the paths below. What strace has not on a machine starts with `?`.
@@ -24,16 +22,9 @@ CALLS = (
     "openat", "mkdirat", "mknodat", "write", "fchmod", "fchown", "utimensat", "?renameat,?renameat2", "unlinkat",
     "fsetxattr", "syncfs", "fsync", "linkat", "newfstatat",
 )  # fmt: skip
-ERRORS = ("ENOSPC", "EIO")
 LONGEST = 200  # more calls of one kind than two layers take
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _strace() -> None:
-    if reason := missing():
-        pytest.skip(reason)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 
 def paths(place: Path, kind: str) -> Iterator[Path]:
@@ -79,13 +70,8 @@ def hindered(base: Path, kind: str, call: str, how: str, when: int) -> bool:
     for folder in (place, model):
         folder.mkdir(parents=True)
     unpack(model, kind)
-    watched = [word for path in paths(place, kind) for word in ("-P", str(path))]
-    child = [sys.executable, "-m", "tests.rootfs.shelver", str(place), kind]
-    options = ["-f", "-qq", "-o", str(log), "-e", f"trace={call}", "-e", f"inject={call}:{how}:when={when}"]
-    command = ["strace", *options, *watched, *child]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    said = log.read_text()
-    assert "Traceback" not in result.stderr or "\npuller.errors." in result.stderr, result.stderr
+    child = ["tests.rootfs.shelver", str(place), kind]
+    reached = tracing.hindered(child, paths(place, kind), log, call=call, how=how, when=when)
     expected = pictures(model, kind)
     for name, picture in pictures(place, kind).items():
         assert picture == expected[name], f"{name} is shown and not whole"
@@ -98,7 +84,7 @@ def hindered(base: Path, kind: str, call: str, how: str, when: int) -> bool:
         (place / "root").rename(base / "done")  # whoever comes next for the same name sweeps
         unpack(place, kind)
     assert left(place, kind) == []
-    return "INJECTED" in said or "killed by SIGKILL" in said
+    return reached
 
 
 def sample(seed: int, count: int) -> list[tuple[str, str, int]]:

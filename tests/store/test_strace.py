@@ -18,10 +18,11 @@ import pytest
 from puller.model.reference import Reference
 from puller.store.audit import audit
 from puller.store.disk import DiskStore
+from tests import tracing
 from tests.conftest import ROOT
 from tests.contracts.sample import blob, stored
 from tests.store.child import PIECE
-from tests.tracing import missing
+from tests.tracing import ERRORS
 
 SIZE = 3 * PIECE
 WANTED = blob(SIZE, 1)
@@ -33,16 +34,9 @@ CALLS = (
     "openat", "mkdir", "pwrite64", "/preadv", "ftruncate", "fsync", "fchmod", "rename", "unlink", "rmdir",
     "flock", "newfstatat",
 )  # fmt: skip
-ERRORS = ("ENOSPC", "EIO")
 LONGEST = 30  # more calls of one kind than a write and a tag take
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _strace() -> None:
-    if reason := missing():
-        pytest.skip(reason)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 
 def paths(root: Path) -> list[Path]:
@@ -54,11 +48,15 @@ def paths(root: Path) -> list[Path]:
     return [part, part / "data", part / "clean", *inner, *index]
 
 
+def child(root: Path) -> list[str]:
+    """The words of a program that writes and tags."""
+    return ["tests.store.child", str(root), "write", str(SIZE), "1"]
+
+
 def traced(root: Path, log: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """Write and tag under strace, which sees the calls on the store's paths only."""
     watched = [word for path in paths(root) for word in ("-P", str(path))]
-    child = [sys.executable, "-m", "tests.store.child", str(root), "write", str(SIZE), "1"]
-    command = ["strace", "-f", "-y", "-o", str(log), *options, *watched, *child]
+    command = ["strace", "-f", "-y", "-o", str(log), *options, *watched, sys.executable, "-m", *child(root)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -74,10 +72,7 @@ async def begun(tmp_path: Path) -> Path:
 async def hindered(tmp_path: Path, call: str, how: str, when: int) -> bool:
     """One try with one call hindered, and the proof that it did no harm; whether the call was reached at all."""
     root, log = await begun(tmp_path), tmp_path / "log"
-    inject = f"inject={call}:{how}:when={when}"
-    result = traced(root, log, "-e", f"trace={call}", "-e", inject)
-    reached = "INJECTED" in log.read_text() or "killed by SIGKILL" in log.read_text()
-    assert "Traceback" not in result.stderr or "puller.errors." in result.stderr, result.stderr
+    reached = tracing.hindered(child(root), paths(root), log, call=call, how=how, when=when)
     store = await DiskStore.open(root, reserve=0)
     assert (await audit(store)).findings == ()
     if NAME in await store.tags():
