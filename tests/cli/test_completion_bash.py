@@ -1,100 +1,21 @@
 """Completion in a real bash, which somebody types into: what stands in the line when it is entered."""
 
-import os
-import pty
-import select
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import environment
-from tests.cli.test_completion import ALPINE, APP, DEBIAN, IMAGE, fill
+from tests.cli.test_completion import ALPINE, APP, DEBIAN, IMAGE
+from tests.cli.typist import Typist, typing_into
 
-BASH = shutil.which("bash")
-WITHIN = 20.0  # seconds for one line, on a machine that does other things, too
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BASH is None, reason="there is no bash on this machine"),
-]
-
-
-class Typist:
-    """An interactive bash in which `puller` completes, and prints its words instead of doing anything."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        program = folder / "bin" / "puller"
-        program.parent.mkdir()
-        real = f'"{sys.executable}" -m puller'
-        program.write_text(
-            f'#!/bin/sh\nif [ -n "$_PULLER_COMPLETE" ]; then exec {real} "$@"; fi\n'
-            f'if [ "$1" = completion ]; then exec {real} "$@"; fi\n'
-            'for word; do printf "<%s>" "$word"; done; echo " END"\n'
-        )
-        program.chmod(0o755)
-        path = f"{program.parent}:{os.environ.get('PATH', os.defpath)}"
-        settings = environment(home, PULLER_STORE=str(home / "store")) | {"PATH": path, "TERM": "dumb", "PS1": "$ "}
-        self._master, slave = pty.openpty()
-        assert BASH is not None
-        self._bash = subprocess.Popen(
-            [BASH, "--norc", "--noprofile", "-i"],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=settings,
-            cwd=folder,
-            start_new_session=True,
-        )
-        os.close(slave)
-        self._read = b""
-        self._send("bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; echo READY\n")
-        self._until(b"\nREADY")
-        self._send('eval "$(puller completion bash)"; echo LEARNT\n')
-        self._until(b"\nLEARNT")
-
-    def entered(self, keys: str) -> str:
-        """The words that `puller` is called with when these keys are typed and the line is entered."""
-        self._send(keys)
-        self._send("\n")
-        return self._until(b" END").rpartition(b"\n")[2].decode()
-
-    def close(self) -> None:
-        """End it."""
-        self._bash.kill()
-        self._bash.wait()
-        os.close(self._master)
-
-    def _send(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def _until(self, mark: bytes) -> bytes:
-        """What came up to `mark`, at the end of a line."""
-        end = time.monotonic() + WITHIN
-        while mark + b"\r" not in self._read:
-            ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"{mark!r} did not come: {self._read!r}"
-            self._read += os.read(self._master, 65536)
-        before, _, self._read = self._read.partition(mark + b"\r")
-        return before
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def typist(tmp_path: Path) -> Iterator[Typist]:
-    home = tmp_path / "home"
-    home.mkdir()
-    fill(home / "store", ALPINE, DEBIAN, APP, f"docker.io/library/alpine@{IMAGE.digest}")
-    (tmp_path / "archive.tar").write_bytes(b"")
-    (tmp_path / "folder").mkdir()
-    typist = Typist(tmp_path, home)
-    try:
+    names = (ALPINE, DEBIAN, APP, f"docker.io/library/alpine@{IMAGE.digest}")
+    with typing_into("bash", tmp_path, *names) as typist:
         yield typist
-    finally:
-        typist.close()
 
 
 def test_words_are_completed_in_place_over_colons_at_signs_and_quotes(typist: Typist) -> None:
