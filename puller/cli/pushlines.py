@@ -1,18 +1,22 @@
 """Pushlines: facts of a push as text for people."""
 
+from typing import TYPE_CHECKING
+
 from puller.cli.lines import counted, short, size_text
-from puller.model.copy import CopyReport
-from puller.model.push import PushedBlob, PushReport
 from puller.model.text import printable
 
+if TYPE_CHECKING:
+    from puller.model.copy import CopyReport
+    from puller.model.push import PushedBlob, PushReport
 
-def delivered_line(blob: PushedBlob) -> str:
+
+def delivered_line(blob: "PushedBlob") -> str:
     """One blob that is there: `layer 1   83ffb5d9dd27  51.4 MB  pushed`; an image's layer under the image's ID."""
     name = blob.image_id[:12] if blob.image_id else short(blob.digest)
     return f"{printable(blob.role):<9} {name}  {size_text(blob.size):>9}  {blob.outcome}"
 
 
-def pushed_line(report: PushReport) -> str:
+def pushed_line(report: "PushReport") -> str:
     """The result: what was pushed, under which digest, and what it took."""
     layers = sum(blob.role.startswith(("layer", "blob")) for blob in report.blobs)
     mounted = sum(blob.outcome == "mounted" for blob in report.blobs)
@@ -22,7 +26,7 @@ def pushed_line(report: PushReport) -> str:
     return f"pushed {report.reference}  {report.digest}  {took}"
 
 
-def copied_line(report: CopyReport) -> str:
+def copied_line(report: "CopyReport") -> str:
     """The result: what is where now, under which digest, and what it took."""
     carried = report.carried
     told = []

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from puller.model.copy import CopyReport
 from puller.model.descriptor import Descriptor
 from puller.model.platform import Platform
-from puller.model.push import PushedBlob, PushReport
 from puller.model.reference import Reference
 from puller.model.report import BlobReport, ImageReport, LayerReport, PullReport
 from puller.model.sync import Item, SyncReport
+
+if TYPE_CHECKING:  # who tells of pushes and copies has made their reports
+    from puller.model.copy import CopyReport
+    from puller.model.push import PushedBlob, PushReport
 
 # What is worked on: an image by its name; by what was typed where it has none.
 Subject: TypeAlias = Reference | str
@@ -142,7 +144,7 @@ class Delivered:
     """A blob or manifest of a push is in the registry."""
 
     reference: Subject
-    blob: PushedBlob
+    blob: "PushedBlob"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class Pushed:
     """The name stands for it there now."""
 
     reference: Subject
-    report: PushReport
+    report: "PushReport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class PushFailed:
     """The push has ended without its name; `report.error` says why, and its blobs are those that are there."""
 
     reference: Subject
-    report: PushReport
+    report: "PushReport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Copied:
     """An image is at the place that it was to be copied to, and called so."""
 
     reference: Subject
-    report: CopyReport
+    report: "CopyReport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class CopyFailed:
     """A copy has ended without its name; `report.error` says why."""
 
     reference: Subject
-    report: CopyReport
+    report: "CopyReport"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from puller.contracts.images import ImageSource
 from puller.errors import PullerError, StoreError
 from puller.mirror.state import State
-from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.manifest import ATTESTATION, Index, parse_manifest
@@ -66,6 +65,8 @@ async def _created(root: Descriptor, source: ImageSource, platforms: Sequence[Pl
             continue
         if not manifest.is_image or manifest.config is None:
             return None
+        from puller.model.config import parse_config  # only now: most dates are known, or not asked for
+
         return parsed_date(parse_config(await read_document(source, manifest.config)).created)
     return None
 

@@ -4,13 +4,13 @@ Home goes to the registry itself, wherever the user says it is. Away goes where 
 servers; its boundary is the registry's own reach, so a public registry sends us to public addresses only (THREATS B8).
 """
 
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 
 from puller.contracts.access import Trust
 from puller.registry.means import Means
 from puller.registry.transport.origin import Origin
 from puller.registry.transport.reach import Boundary, Reach
-from puller.registry.transport.tls import tls_context, unproven_context
+from puller.registry.transport.tls import unproven_context
 from puller.registry.transport.wire import Wire
 
 
@@ -33,8 +33,8 @@ class Lines:
         """
         self._home = home
         # Who we are is shown to the registry's own host only, not where it sends us (THREATS B6).
-        self._tls_away = lru_cache(lambda: tls_context(Trust(trust.authorities)))
-        self._tls_home = lru_cache(lambda: tls_context(trust)) if trust.certificates else self._tls_away
+        self._tls_away = partial(means.tls, Trust(trust.authorities))
+        self._tls_home = partial(means.tls, trust) if trust.certificates else self._tls_away
         self._means = means
         # Plain HTTP that nobody asked for is for this machine only, even if `localhost` should resolve elsewhere.
         unasked = home.scheme == "http" and not named

@@ -25,7 +25,6 @@ from puller.registry.transport.outflow import PIECE, Outflow
 from puller.registry.transport.proxy import Proxy
 from puller.registry.transport.reach import Boundary, RefusedAddress
 from puller.registry.transport.throttle import Throttle
-from puller.registry.transport.tls import tls_context
 from puller.registry.transport.tunnel import is_of_proxy, refusal, unreachable
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ class Wire:
                 proxy,
                 self.boundary,
                 tls=self._tls() if scheme == "https" else False,
-                proxy_tls=lambda: tls_context(Trust(self._means.proxies.authorities)),
+                proxy_tls=lambda: self._means.tls(Trust(self._means.proxies.authorities)),
                 means=self._means,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),

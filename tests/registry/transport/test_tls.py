@@ -1,6 +1,7 @@
 """How hosts prove themselves and how we do; and to whom our certificate is shown, of all that are met on a way."""
 
 import asyncio
+import gc
 import ssl
 import warnings
 from collections.abc import AsyncIterator
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from puller.contracts.access import Trust
 from puller.errors import ConnectionLost, InvalidConfig, TLSFailure
+from puller.model.reference import Reference
+from puller.registry.client import RegistryClient
 from puller.registry.transport.proxy import STRAIGHT
 from puller.registry.transport.tls import tls_context
 from testregistry import Bearer, TestRegistry, faults, serve
@@ -52,6 +55,25 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path, content: str) ->
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="none"):
         tls_context(Trust((tmp_path / "none.pem",)))
+
+
+def contexts() -> list[ssl.SSLContext]:
+    """All that there are."""
+    return [found for found in gc.get_objects() if isinstance(found, ssl.SSLContext)]
+
+
+async def test_hosts_that_are_trusted_alike_share_a_context_and_clients_share_none(tmp_path: Path) -> None:
+    """To read the authorities of a system takes longer than to ask a registry."""
+    authority = Authority(tmp_path)
+    async with serve(tls=authority.server()) as one, serve(tls=authority.server()) as other:
+        before = contexts()
+        async with RegistryClient(ca_file=authority.file) as first, RegistryClient(ca_file=authority.file) as second:
+            for client in (first, first, second):
+                for registry in (one, other):
+                    repository = client.repository(Reference.parse(f"{registry.host}/app"))
+                    assert not await repository.exists(described(SMALL))
+            made = [context for context in contexts() if all(context is not known for known in before)]
+            assert len(made) == 2
 
 
 # Client certificates: the files ---------------------------------------------------------------------------------------
