@@ -3,6 +3,8 @@
 import asyncio
 import random
 import signal
+import subprocess
+import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
@@ -96,3 +98,65 @@ async def test_a_push_that_is_interrupted_leaves_no_upload_in_the_registry(tmp_p
         assert end.code == 130
         assert end.err.splitlines()[-1] == "interrupted; layers that have arrived are not sent again"
         assert registry.journal.count("DELETE", kind="upload") >= 1  # of every upload that was open just then
+
+
+def signals_in_a_row(pause: float) -> str:
+    """A program that gets SIGINT while it works, and again while it cleans up, which takes a second."""
+    return (
+        "import anyio, os, signal, threading, time\n"
+        "from puller.cli import interrupt\n"
+        "interrupt.INSISTENT = 0.5\n"
+        f"later = threading.Timer({pause}, os.kill, (os.getpid(), signal.SIGINT))\n"
+        "async def main():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        later.start()\n"
+        "        await anyio.sleep(60)\n"
+        "    finally:\n"
+        "        with anyio.CancelScope(shield=True):\n"
+        "            await anyio.to_thread.run_sync(time.sleep, 1)\n"
+        "        print('cleaned up')\n"
+        "try:\n"
+        "    interrupt.run(main, left='all stays')\n"
+        "except KeyboardInterrupt as error:\n"
+        "    print(interrupt.sentence(error))\n"
+    )
+
+
+@pytest.mark.parametrize(("pause", "out", "code"), [(0, "cleaned up\ninterrupted; all stays\n", 0), (0.7, "", -2)])
+def test_a_second_interrupt_waits_for_what_is_cleaned_up_unless_it_insists(pause: float, out: str, code: int) -> None:
+    end = subprocess.run([sys.executable, "-c", signals_in_a_row(pause)], capture_output=True, text=True, timeout=30)
+    assert (end.stdout, end.stderr, end.returncode) == (out, "", code)
+
+
+async def test_two_interrupts_at_once_end_a_copy_like_one(tmp_path: Path) -> None:
+    large = images.image(images.layer({"large": random.Random(0).randbytes(8 << 20)}))
+    async with serve() as registry:
+        registry.add("app:1", large)
+        begun = asyncio.Event()
+        registry.on_request.append(lambda record: begun.set() if record.kind == "blob" else None)
+        words = ("copy", registry.name("app:1"), f"oci:{tmp_path}/images", "--limit-rate", "1M")
+        for _ in range(5):
+            begun.clear()
+            process = await started(*words, home=tmp_path)
+            await begun.wait()
+            await asyncio.sleep(DICE.uniform(0, 0.2))
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+            end = await ended(process)
+            assert end.code == 130
+            assert end.err.splitlines()[-1] == "interrupted; what has arrived stays, and is not brought again"
+
+
+def test_who_was_started_with_signals_ignored_goes_on_ignoring_them() -> None:
+    program = (
+        "import os, signal\n"
+        "from puller.cli import interrupt\n"
+        "async def main():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return 'done'\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print(interrupt.run(main), signal.getsignal(signal.SIGINT) is signal.SIG_IGN)\n"
+    )
+    end = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (end.stdout, end.stderr) == ("done True\n", "")
