@@ -15,7 +15,7 @@ from bench.contestant import Command, Contestant, Task
 from bench.ground import Unmeasurable
 from bench.measure import Usage
 from bench.meter import Meter
-from bench.tool import require, run
+from bench.tool import end, require, run
 
 # Debian's own by preference: what else is on the path may be of any version.
 DAEMON, CLIENT = "/usr/sbin/dockerd", "/usr/bin/docker"
@@ -69,12 +69,7 @@ def docker(data: Path, env: Mapping[str, str]) -> Iterator[Docker]:
             _wait_until_it_listens(process, state)
             yield Docker(state / "socket", env, Meter(process.pid))
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, within=30)
             remove(state / "run")
             remove(data)
 

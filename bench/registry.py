@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.tool import require
+from bench.tool import end, require
 
 START_TIMEOUT = 20.0
 
@@ -93,12 +93,7 @@ def serve(data: Path, workspace: Path, *, access: Access | None = None, tls: Tls
         _wait_until_it_listens(process, registry)
         yield registry
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, within=10)
 
 
 def _settings(address: str, data: Path, access: Access | None, tls: Tls | None) -> dict[str, Any]:

@@ -71,3 +71,13 @@ def fetch(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, 
         return run(command, cwd=cwd, env=env)
     except ToolFailed as failure:
         raise FetchFailed(command, failure.status, failure.output) from None
+
+
+def end(process: subprocess.Popen[bytes], *, within: float) -> None:
+    """End a program that runs on: it is asked to, and killed where it is still there after `within` seconds."""
+    process.terminate()
+    try:
+        process.wait(timeout=within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

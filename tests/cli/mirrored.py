@@ -86,6 +86,14 @@ class Mirrored:
         return self.up.journal.count(method, kind=kind)
 
 
+def stock(registry: TestRegistry, *repositories: str) -> None:
+    """Three tags of two digests in each repository."""
+    for repository in repositories:
+        registry.add(f"{repository}:1.0", image(f"{repository} 1"))
+        registry.add(f"{repository}:2.0", index(f"{repository} 2"))
+        registry.tag(f"{repository}:latest", index(f"{repository} 2").digest)
+
+
 @contextmanager
 def mirrored(puller: Puller, folder: Path, form: Form) -> Iterator[Mirrored]:
     with serving() as up, serving() as down:

@@ -9,7 +9,7 @@ import pytest
 from testregistry import faults
 from testregistry.fault import Fault
 from tests.cli.conftest import Form, Puller
-from tests.cli.mirrored import Mirrored, image, index, mirrored
+from tests.cli.mirrored import Mirrored, image, index, mirrored, stock
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
@@ -18,10 +18,7 @@ pytestmark = pytest.mark.slow  # many small tests: for `make test`
 def world(puller: Puller, tmp_path: Path, form: Form) -> Iterator[Mirrored]:
     """Six tags of three digests in two repositories, and nothing at the target."""
     with mirrored(puller, tmp_path, form) as made:
-        for repository in ("app", "web"):
-            made.up.add(f"{repository}:1.0", image(f"{repository} 1"))
-            made.up.add(f"{repository}:2.0", index(f"{repository} 2"))
-            made.up.tag(f"{repository}:latest", index(f"{repository} 2").digest)
+        stock(made.up, "app", "web")
         made.write("app", "web")
         yield made
 

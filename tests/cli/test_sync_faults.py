@@ -15,7 +15,7 @@ from testregistry import faults
 from testregistry.fault import Fault
 from testregistry.journal import Request
 from tests.cli.conftest import Form, Puller
-from tests.cli.mirrored import SHARED, Mirrored, image, index, mirrored
+from tests.cli.mirrored import SHARED, Mirrored, image, mirrored, stock
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
@@ -27,10 +27,8 @@ ALL = {"1.0", "2.0", "latest", "old"}
 def world(puller: Puller, tmp_path: Path, form: Form) -> Iterator[Mirrored]:
     """`app` and `web` in step; after that `old` is gone from both sources, so that it would be pruned."""
     with mirrored(puller, tmp_path, form) as made:
+        stock(made.up, "app", "web")
         for repository in ("app", "web"):
-            made.up.add(f"{repository}:1.0", image(f"{repository} 1"))
-            made.up.add(f"{repository}:2.0", index(f"{repository} 2"))
-            made.up.tag(f"{repository}:latest", index(f"{repository} 2").digest)
             made.up.add(f"{repository}:old", image(f"{repository} 0"))
         made.write("app", "web", prune=WIDE)
         assert made.sync().code == 0

@@ -15,7 +15,11 @@ from puller.ops.graphs.graph import Graph, graph_at
 from puller.ops.load import load
 from puller.ops.loading.news import Landed, News, Said
 from puller.store.disk import DiskStore
+from testregistry import images
 from tests.archive.building import OTHER, D, Part, docker, folder, packed, repositories
+
+# One of today: layers in two compressions.
+IMAGE = images.image(images.layer({"etc/motd": b"hello\n"}), images.layer({"srv/app": b"app\n"}, "zstd"))
 
 Source: TypeAlias = Callable[[bytes | list[Part]], AbstractContextManager[int]]
 

@@ -32,6 +32,22 @@ from testregistry.fault import Fault
 BASE = images.layer({"etc/motd": b"hello\n" * 100, "usr/share/words": bytes(range(256)) * 700})
 TOP = images.layer({"srv/app/main.py": b"print('app')\n"})
 IMAGE = images.image(BASE, TOP)
+# Its top layer lies where its registry may not hand it out.
+ELSEWHERE = images.image(
+    BASE,
+    TOP,
+    manifest_extra={
+        "layers": [
+            {"mediaType": BASE.media_type, "digest": BASE.digest, "size": BASE.size},
+            {
+                "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                "digest": TOP.digest,
+                "size": TOP.size,
+                "urls": ["https://elsewhere.test/layer"],
+            },
+        ]
+    },
+)
 OTHER = images.image(images.layer({"other": b"image"}))
 # Bytes that gzip cannot shrink: long enough to be cut anywhere and to come in more than one chunk.
 LARGE = images.generated_layer(3 << 20, seed=7)

@@ -37,12 +37,11 @@ from tests.archive.building import (
     record,
     repositories,
 )
-from tests.ops.loader import Source, loader, piped, source_of
+from tests.ops.loader import IMAGE, Source, loader, piped, source_of
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
 OLD = [*folder(B, A, TOP), *folder(A), repositories({"old": {"latest": B, "base": A}})]
-IMAGE = images.image(images.layer({"etc/motd": b"hello\n"}), images.layer({"srv/app": b"app\n"}, "zstd"))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,

@@ -33,11 +33,10 @@ from tests.archive.building import (
     layout,
     repositories,
 )
-from tests.ops.loader import Loader, loader
+from tests.ops.loader import IMAGE, Loader, loader
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
 
-IMAGE = images.image(images.layer({"etc/motd": b"hello\n"}), images.layer({"srv/app": b"app\n"}, "zstd"))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,

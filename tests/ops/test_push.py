@@ -17,7 +17,7 @@ from puller.ops.push import tags_of
 from testregistry import faults, images
 from tests.ops.old_world import OLD, old_story
 from tests.ops.pushing import blob, outcomes, pushed, raw_manifest, uploads
-from tests.ops.story import BASE, IMAGE, LARGE, TOP
+from tests.ops.story import BASE, ELSEWHERE, IMAGE, LARGE, TOP
 
 ARM = images.image(BASE, platform=("linux", "arm64"))
 INDEX = images.index(IMAGE, ARM)
@@ -159,14 +159,8 @@ async def test_an_artifact_is_pushed_like_any_other_content(tmp_path: Path) -> N
 
 
 async def test_a_layer_that_lies_elsewhere_is_not_pushed(tmp_path: Path) -> None:
-    foreign = {
-        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-        "digest": TOP.digest, "size": TOP.size, "urls": ["https://elsewhere.test/layer"],
-    }  # fmt: skip
-    base = {"mediaType": BASE.media_type, "digest": BASE.digest, "size": BASE.size}
-    image = images.image(BASE, TOP, manifest_extra={"layers": [base, foreign]})
     async with old_story(tmp_path) as s:
-        s.story.registry.add("app:1", image)
+        s.story.registry.add("app:1", ELSEWHERE)
         await s.story.pull()
         report = await pushed(s, name="other:2")
         assert [role for role, _ in outcomes(report)] == ["config", "layer 1", "manifest"]

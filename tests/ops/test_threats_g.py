@@ -40,11 +40,9 @@ from tests.archive.building import (
     repositories,
     without,
 )
-from tests.ops.loader import loader, refused
+from tests.ops.loader import IMAGE, loader, refused
 
 pytestmark = pytest.mark.slow  # many small tests: for `make test`
-
-IMAGE = images.image(images.layer({"etc/motd": b"hello\n"}), images.layer({"srv/app": b"app\n"}, "zstd"))
 
 
 # --- A1: IDs ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from puller.ops.undo import Undone, undo
 from puller.registry.untagging import marker
 from testregistry import images
 from testregistry.storage import Manifest
-from tests.ops.copying.scene import ARM, IMAGE, INDEX, Scene, scene, tags
+from tests.ops.copying.scene import ARM, INDEX, Scene, scene, tags
+from tests.ops.story import IMAGE
 
 OLD = images.image(images.layer({"etc/old": b"old\n" * 500}))
 NEW = images.image(images.layer({"etc/new": b"new\n" * 500}))

@@ -24,10 +24,8 @@ from puller.store.disk import DiskStore
 from testregistry import TestRegistry, images, serve
 from testregistry.fault import Fault
 from testregistry.manner import Manner as RegistryManner
+from tests.ops.story import BASE, IMAGE
 
-BASE = images.layer({"etc/motd": b"hello\n" * 100, "usr/share/words": bytes(range(256)) * 700})
-TOP = images.layer({"srv/app/main.py": b"print('app')\n"})
-IMAGE = images.image(BASE, TOP)
 ARM = images.image(BASE, platform=("linux", "arm64"))
 INDEX = images.index(IMAGE, ARM, annotations={"who": "me"})
 # Bytes that gzip cannot shrink: long enough to be cut anywhere and to come in more than one chunk.

@@ -11,7 +11,8 @@ from puller.model.platform import Platform
 from puller.model.sync import Manner
 from puller.ops.copying.choice import choose, platforms_of, rewritten
 from testregistry import images
-from tests.ops.copying.scene import ARM, IMAGE, INDEX
+from tests.ops.copying.scene import ARM, INDEX
+from tests.ops.story import IMAGE
 
 AMD64, ARM64, RISCV = (Platform.parse(f"linux/{name}") for name in ("amd64", "arm64", "riscv64"))
 

@@ -11,7 +11,8 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.ops.copying.claims import MAX_PLACES, LocalClaims
 from puller.ops.copying.reading import read_document
-from tests.ops.copying.scene import IMAGE, described, scene
+from tests.ops.copying.scene import described, scene
+from tests.ops.story import IMAGE
 
 ONE, TWO, THREE = (Digest.of(text) for text in (b"one", b"two", b"three"))
 

@@ -7,7 +7,8 @@ import pytest
 from puller.errors import DiffIDMismatch, InvalidManifest, PullerError
 from puller.model.digest import Digest
 from testregistry import images
-from tests.ops.copying.scene import BASE, INDEX, LARGE, TOP, blob, scene, tags
+from tests.ops.copying.scene import INDEX, LARGE, blob, scene, tags
+from tests.ops.story import BASE, TOP
 
 WRONG = {"rootfs": {"type": "layers", "diff_ids": [BASE.diff_id, f"sha256:{'0' * 64}"]}}
 

@@ -10,7 +10,8 @@ from puller.model.event import Delivered, Planned
 from puller.model.sync import Carried
 from testregistry import faults, images
 from testregistry.journal import Request
-from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, LARGE, TOP, blob, manifest, scene, tags
+from tests.ops.copying.scene import ARM, INDEX, LARGE, blob, manifest, scene, tags
+from tests.ops.story import BASE, ELSEWHERE, IMAGE, TOP
 
 
 async def test_an_image_arrives_byte_for_byte(tmp_path: Path) -> None:
@@ -326,14 +327,8 @@ async def test_a_schema_1_manifest_survives_a_store(tmp_path: Path) -> None:
 
 
 async def test_a_layer_that_lies_elsewhere_is_left_there(tmp_path: Path) -> None:
-    foreign = {
-        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-        "digest": TOP.digest, "size": TOP.size, "urls": ["https://elsewhere.test/layer"],
-    }  # fmt: skip
-    base = {"mediaType": BASE.media_type, "digest": BASE.digest, "size": BASE.size}
-    image = images.image(BASE, TOP, manifest_extra={"layers": [base, foreign]})
     async with scene(tmp_path) as s:
-        s.a.add("app:1", image)
+        s.a.add("app:1", ELSEWHERE)
         for place in (None, s.store, s.directory):
             await s.copy("app:1", place)
         assert s.a.journal.gets(TOP.digest) == 0

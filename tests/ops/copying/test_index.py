@@ -8,7 +8,8 @@ import pytest
 from puller.errors import ContentMissing, ContentUnknown, Unsupported
 from puller.model.digest import Digest
 from testregistry import images
-from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, TOP, blob, manifest, scene, tags
+from tests.ops.copying.scene import ARM, INDEX, blob, manifest, scene, tags
+from tests.ops.story import BASE, IMAGE, TOP
 
 LINUX = ("linux/arm64",)
 

@@ -10,7 +10,8 @@ from puller.errors import NotFound, PullerError
 from puller.model.sync import Carried, Manner, Transfer
 from puller.ops.copying.local import LocalCarrier
 from testregistry import faults, images
-from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, Scene, manifest, scene, tags
+from tests.ops.copying.scene import ARM, INDEX, Scene, manifest, scene, tags
+from tests.ops.story import BASE, IMAGE
 
 OTHER = images.image(BASE)
 

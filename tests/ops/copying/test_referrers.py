@@ -16,7 +16,8 @@ from puller.ops.copying.tally import CopyTally
 from testregistry import faults, images
 from testregistry.documents import OCI_INDEX
 from testregistry.manner import Manner
-from tests.ops.copying.scene import ARM, BASE, IMAGE, INDEX, blob, described, manifest, scene, tags
+from tests.ops.copying.scene import ARM, INDEX, blob, described, manifest, scene, tags
+from tests.ops.story import BASE, IMAGE
 
 SIGNATURE = images.artifact(images.blob(b"a signature"), subject=IMAGE)
 OF_SIGNATURE = images.artifact(images.blob(b"a time stamp"), subject=SIGNATURE)

@@ -18,7 +18,8 @@ from puller.ops.copying.sending import send_bytes
 from puller.ops.copying.stored import StoredImages
 from puller.store.memory import MemoryStore
 from testregistry import images
-from tests.ops.copying.scene import ARM, IMAGE, INDEX, described
+from tests.ops.copying.scene import ARM, INDEX, described
+from tests.ops.story import IMAGE
 
 REPOSITORY = Reference.parse("host.test/app")
 PLACE = "store:#host.test/app"
