@@ -18,7 +18,7 @@ from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_graph, open_store
 from puller.cli.screen import Screen, Style, screen_for
 from puller.contracts.images import ImageSource
-from puller.errors import ContentMissing, InvalidReference, PullerError, Unsupported
+from puller.errors import ContentMissing, InvalidConfig, InvalidReference, PullerError, Unsupported
 from puller.model.copy import SCHEMA, CopyReport
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -31,11 +31,10 @@ from puller.ops.copy import Errand, copy
 from puller.ops.copying.local import LocalClaims
 from puller.ops.copying.places import Places, Spot
 from puller.ops.tasks import abreast
-from puller.store.disk import DiskStore
-from puller.store.opened import OpenedLayout
 
 if TYPE_CHECKING:
     from puller.registry.client import RegistryClient
+    from puller.store.disk import DiskStore
 
 LEFT = "what has arrived stays, and is not brought again"
 NOTHING = "no archive was written"
@@ -47,7 +46,7 @@ async def open_places(
 ) -> AsyncIterator[Places]:
     """Places over `client`; `store:` without a directory is that of this user, or `store`. `made`: see Places."""
 
-    async def opened(folder: str) -> DiskStore:
+    async def opened(folder: str) -> "DiskStore":
         return await open_store(Path(folder) if folder else store)
 
     async with Places(client, stores=opened, made=made) as places:
@@ -108,6 +107,10 @@ def copy_all(order: Order, *, store: Path | None, report_file: Path | None, styl
         try:
             warn = unheard_of if style == "quiet" else screen.note
             return interrupt.run(main, warn=warn, left=NOTHING if target.kind.endswith("-archive") else LEFT)
+        except PullerError as error:
+            if source.kind == "registry" and Path(order.source).exists():
+                error.add_note(f"{order.source} was asked for in a registry; of what is here: oci:{order.source}")
+            raise
         finally:
             write_report(report_file, {"schema": SCHEMA, "copies": [report.encode() for report in reports]})
 
@@ -134,6 +137,7 @@ class _Sink:
             reference = short_names().one(word.name or "")
             found = cls(word, _place_of(word, reference), reference, reference.tag, reference.digest)
         else:
+            _check_directory(word)
             found = cls(word, word.place, None, _name_of(word), word.digest)
         if all_tags and (found.name or found.digest):
             hint = "Leave out what follows the name or the file."
@@ -175,6 +179,13 @@ class _Sink:
 def _place_of(word: Word, reference: Reference) -> str:
     repository = replace(reference, tag=None, digest=None)
     return str(Spot("registry", "", repository) if word.kind == "registry" else Spot("store", "", repository))
+
+
+def _check_directory(word: Word) -> None:
+    """Refuse a file where a directory of images was named. Raises InvalidConfig."""
+    if word.kind == "oci" and Path(word.path).is_file():
+        hint = "One file of images is oci-archive:FILE or docker-archive:FILE."
+        raise InvalidConfig("a file, and no directory", where=word.path, got=word.text, hint=hint)
 
 
 def _name_of(word: Word) -> str | None:
@@ -246,10 +257,13 @@ class _Copies:
             return await self._in_registry(short_names().to_ask(word.name or ""))
         if word.kind == "store":
             return await self._in_store(word.name or "")
+        _check_directory(word)
         source = await self._places.source(word.place)
         if self._order.all_tags:
             self._refuse_name(not word.is_whole)
             return _From(word.place, None), await self._listed(source)
+        from puller.store.opened import OpenedLayout  # only now: from registry to registry needs none of it
+
         if isinstance(source, OpenedLayout) and word.name is not None:
             root = await source.find(word.name)
         else:

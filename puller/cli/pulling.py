@@ -15,6 +15,7 @@ from puller.cli.lines import counted, size_text
 from puller.cli.logs import Show, unheard_of
 from puller.cli.naming import meant, short_names, spelling
 from puller.cli.options import Access
+from puller.cli.registries import open_client
 from puller.cli.reporting import check_report_file, write_report
 from puller.cli.rooms import open_store
 from puller.cli.screen import Screen, Style, screen_for
@@ -113,8 +114,6 @@ def pull_all(order: Order, *, store: Path | None, report_file: Path | None, styl
                 open_shelves(place, only=order.driver) if order.unpack else nullcontext() as shelves,
                 GraphDoor(place, order.graph, workers=processors(), spelling=spelling()) as graph,
             ):
-                from puller.cli.registries import open_client  # while the process that unpacks gets ready
-
                 async with (
                     _lenders(order.places, place) as lenders,
                     open_client(

@@ -13,7 +13,6 @@ import anyio
 from anyio import CapacityLimiter
 
 from puller.errors import ContentMissing, InputError, PullerError, StoreError, VerificationError
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -172,6 +171,8 @@ class OpenedLayout:
         if entry.media_type not in SCHEMA1_MANIFESTS:
             return entry.digest
         if entry.digest not in self._signed:
+            from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
             try:
                 raw = await self._store.read(entry, limit=MAX_BYTES)
                 self._signed[entry.digest] = parse_signed_manifest(raw).digest

@@ -26,7 +26,6 @@ from puller.errors import (
     LimitExceeded,
     StoreError,
 )
-from puller.legacy.schema1 import parse_signed_manifest
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.document import MAX_BYTES
@@ -292,6 +291,8 @@ def _as_stored(raw: bytes, descriptor: Descriptor) -> Descriptor:
     """By the digest of all its bytes: what registries call a manifest of schema 1 is that of its signed part."""
     if descriptor.media_type not in SCHEMA1_MANIFESTS:
         return replace(descriptor, size=len(raw))
+    from puller.legacy.schema1 import parse_signed_manifest  # seldom needed, and slow to load
+
     whole = Digest.of(raw)
     parse_signed_manifest(raw, expected=descriptor.digest if descriptor.digest != whole else None)
     return Descriptor(descriptor.media_type, whole, len(raw))

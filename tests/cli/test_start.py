@@ -21,18 +21,30 @@ assert run(sys.argv[1:]) == 0
 trusted = [c.cert_store_stats()["x509_ca"] for c in gc.get_objects() if isinstance(c, ssl.SSLContext)]
 print(json.dumps([sorted(sys.modules), trusted, os.environ["SSL_CERT_FILE"]]))
 """
-# Of all that a run may need: what a row names stands for all below it.
-BETWEEN_REGISTRIES = (
-    *("puller.archive", "puller.graph", "puller.legacy", "puller.rootfs", "puller.store", "puller.web"),
-    *("puller.cli.crew", "puller.cli.debugging", "puller.cli.planning", "puller.cli.scheduling"),
-    *("puller.mirror.lockfile", "puller.mirror.plan", "puller.mirror.regsync", "puller.mirror.schedule"),
-    *("puller.mirror.skopeofile", "puller.model.copy", "puller.model.exchange", "puller.model.push"),
-    *("puller.ops.copying.image", "puller.ops.graphs.graph", "puller.ops.pulling.gate", "puller.ops.pulling.plan"),
-    *("puller.ops.syncing.applying", "puller.ops.syncing.forecast", "puller.ops.unpacking"),
-    *("puller.registry.ping", "puller.registry.pinging", "puller.registry.transport.trace"),
-    *("puller.stream.inflate", "puller.stream.tarsum"),
+# What a row names stands for all below it.
+ELSEWHERE = (
+    *("puller.archive", "puller.graph", "puller.legacy", "puller.ops.graphs.graph", "puller.web"),
+    *("puller.cli.debugging", "puller.mirror.schedule", "puller.model.exchange", "puller.registry.ping"),
+    *("puller.registry.pinging", "puller.registry.transport.trace"),
     *("cronsim", "cryptography", "difflib", "distributed", "rich", "zoneinfo"),
 )
+ON_DISK = ("puller.ops.unpacking", "puller.rootfs", "puller.store", "puller.stream.inflate", "puller.stream.tarsum")
+OF_OTHER_SYNCS = (
+    *(
+        "puller.cli.crew",
+        "puller.cli.planning",
+        "puller.cli.scheduling",
+        "puller.mirror.lockfile",
+        "puller.mirror.plan",
+    ),
+    *(
+        "puller.mirror.regsync",
+        "puller.mirror.skopeofile",
+        "puller.ops.syncing.applying",
+        "puller.ops.syncing.forecast",
+    ),
+)
+OF_NEWS = ("puller.model.copy", "puller.model.push", "puller.ops.copying.image", "puller.ops.pulling.plan")
 
 
 @pytest.fixture
@@ -65,11 +77,31 @@ class Loaded:
 def test_a_sync_that_finds_nothing_new_loads_no_room_that_it_does_not_enter(world: Mirrored) -> None:
     loaded = Loaded(world, "sync", str(world.file), "--quiet")
     assert "puller.ops.syncing.walk" in loaded.modules
-    assert loaded.of(BETWEEN_REGISTRIES) == []
+    assert loaded.of((*ELSEWHERE, *ON_DISK, *OF_OTHER_SYNCS, *OF_NEWS)) == []
 
 
-def test_whoever_speaks_plain_http_reads_none_of_the_systems_authorities(world: Mirrored) -> None:
+def test_neither_does_one_that_brings_something(world: Mirrored) -> None:
+    world.up.add("app:2.0", image("app 2"))
     loaded = Loaded(world, "sync", str(world.file), "--quiet")
+    assert "puller.ops.copying.image" in loaded.modules
+    assert loaded.of((*ELSEWHERE, *ON_DISK, *OF_OTHER_SYNCS)) == []
+
+
+def test_nor_a_copy_between_registries(world: Mirrored) -> None:
+    loaded = Loaded(world, "copy", world.up.name("app:1.0"), world.down.name("other:1.0"), "--quiet")
+    assert "puller.ops.copying.image" in loaded.modules
+    assert loaded.of((*ELSEWHERE, *ON_DISK, "puller.mirror.plan", "puller.ops.syncing")) == []
+
+
+def test_nor_a_pull(world: Mirrored) -> None:
+    loaded = Loaded(world, "pull", world.up.name("app:1.0"), "--no-unpack", "--quiet")
+    assert "puller.store.disk" in loaded.modules
+    assert loaded.of((*ELSEWHERE, "puller.ops.copying", "puller.ops.syncing", "yaml")) == []
+
+
+@pytest.mark.parametrize("verb", ["pull", "sync"])
+def test_whoever_speaks_plain_http_reads_none_of_the_systems_authorities(world: Mirrored, verb: str) -> None:
+    loaded = Loaded(world, verb, world.up.name("app:1.0") if verb == "pull" else str(world.file), "--quiet")
     assert "aiohttp" in loaded.modules
     assert set(loaded.trusted) <= {0}
     assert loaded.told == loaded.file
