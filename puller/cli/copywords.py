@@ -5,6 +5,7 @@ The forms are those of skopeo (containers-transports(5)), and a plain reference 
 `@DIGEST` may be added.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -74,7 +75,7 @@ class Word:
         if colon and digest is not None:
             hint = "Leave out the name: the digest says all."
             raise InvalidReference("a name and a digest", got=text, hint=hint)
-        return cls(text, kind, str(Path(path).absolute()), name or None, digest)
+        return cls(text, kind, _absolute(path), name or None, digest)
 
     @property
     def place(self) -> str:
@@ -102,6 +103,14 @@ class Word:
     def is_tagged(self) -> bool:
         """Whether the name is a tag alone: an archive of Docker's has whole names only."""
         return self.name is not None and self.kind != "docker-archive" and is_tag(self.name)
+
+
+def _absolute(path: str) -> str:
+    """Shells leave a `~` behind a colon as it is, and a directory of that name is not what was meant."""
+    with suppress(RuntimeError):  # nobody knows whose home that is
+        if path.startswith("~"):
+            return str(Path(path).expanduser().absolute())
+    return str(Path(path).absolute())
 
 
 def _given(text: str, part: str, wanted: str) -> str:

@@ -11,6 +11,7 @@ from puller.model.platform import Platform
 Verify: TypeAlias = Literal["digest", "deep"]
 Index: TypeAlias = Literal["sparse", "rewritten", "single"]
 RECHECK: Final = timedelta(days=1)
+TILDE = "a path that begins with `~`, which nobody expands here: write it in full"
 COLON = "a directory with a colon in its path: what follows that is read as a tag, here and by others"
 
 

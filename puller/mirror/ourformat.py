@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from puller.errors import InvalidDigest
-from puller.mirror.config import COLON, RECHECK, Config, Host, Index, Login, Mirror, Place, Pointer, Prune
+from puller.mirror.config import COLON, RECHECK, TILDE, Config, Host, Index, Login, Mirror, Place, Pointer, Prune
 from puller.mirror.selection import NameRule, TagRule
 from puller.mirror.version import Range
 from puller.mirror.yamlfile import Value
@@ -48,6 +48,8 @@ def place(value: Value) -> Place:
     """Where images are: `oci:DIR`, `store:` or `store:DIR`, else a repository. Raises InvalidConfig."""
     text = value.text()
     kind, colon, rest = text.partition(":")
+    if colon and kind in ("oci", "store") and rest.startswith("~"):
+        raise value.wrong(TILDE, got=text)
     if colon and kind == "oci":
         if not rest:
             raise value.wrong("no directory", wanted="oci:DIR")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from puller.mirror import constraint, gopattern
-from puller.mirror.config import COLON, Config, Host, Mirror, Place
+from puller.mirror.config import COLON, TILDE, Config, Host, Mirror, Place
 from puller.mirror.selection import TagRule
 from puller.mirror.yamlfile import Value
 from puller.model.digest import Digest
@@ -61,6 +61,8 @@ def _is_place(text: str) -> bool:
 
 def _destination(text: str) -> Place:
     kind, colon, rest = text.partition(":")
+    if colon and kind in ("oci", "store") and rest.startswith("~"):
+        raise ValueError(TILDE)
     if colon and kind == "oci" and rest:
         if ":" in rest:
             raise ValueError(COLON)

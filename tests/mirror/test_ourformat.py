@@ -89,6 +89,8 @@ def test_a_limit_of_pruning_is_a_number_or_a_share() -> None:
         ("puller: 1\nmirrors:\n- {to: 'oci:/x'}", r"`from` is missing.*sync.yaml:3: mirrors\[0\]"),
         ("puller: 1\nmirrors:\n- from: a:1\n  to: oci:/x", r"without a tag.*sync.yaml:3: mirrors\[0\]\.from"),
         ("puller: 1\nmirrors:\n- from: 'x/UP PER'\n  to: oci:/x", r"sync.yaml:3"),
+        ("puller: 1\nmirrors:\n- from: x/y\n  to: oci:~/x", r"begins with `~`.*sync.yaml:4: mirrors\[0\]\.to"),
+        ("puller: 1\nmirrors:\n- from: x/y\n  to: store:~/x", r"begins with `~`.*sync.yaml:4"),
         ("puller: 1\nmirrors:\n- from: oci:/y\n  to: oci:/x", r"only registries.*sync.yaml:3"),
         ("puller: 1\nmirrors:\n- from: a/*\n  to: b.example/c", r"in both names.*sync.yaml:4"),
         ("puller: 1\nmirrors: &x []\njobs: *x", r"aliases.*sync.yaml:3"),

@@ -103,7 +103,21 @@ def test_images_go_below_the_destination(to: str, target: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "oci:", "oci:/x:1", "dir:/x", "./x", "skx", "a b", "b.example/UP", "http://b.example", "-/x"]
+    "text",
+    [
+        "",
+        "oci:",
+        "oci:/x:1",
+        "oci:~/x",
+        "store:~/x",
+        "dir:/x",
+        "./x",
+        "skx",
+        "a b",
+        "b.example/UP",
+        "http://b.example",
+        "-/x",
+    ],
 )
 def test_what_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfig, match="--to"):

@@ -14,7 +14,7 @@ def repository_of(place: str) -> Reference:
     """The repository that names at `place` are of. Raises InvalidReference."""
     if not place.startswith(_KINDS):
         return Reference.parse(place)
-    name = place.partition("#")[2] if place.startswith("store:") else ""
+    name = place.rpartition("#")[2] if place.startswith("store:") else ""
     return Reference.parse(name) if name else _ANY
 
 

@@ -72,7 +72,7 @@ class Spot:
         for kind in kinds:
             if text.startswith(f"{kind}:/"):
                 return cls(kind, normpath(text.removeprefix(f"{kind}:")))
-        folder, mark, name = text.removeprefix("store:").partition("#")
+        folder, mark, name = text.removeprefix("store:").rpartition("#")
         if text.startswith("store:") and mark:
             if folder and not folder.startswith("/"):
                 raise InvalidConfig("the directory of a store must be absolute", where=text)

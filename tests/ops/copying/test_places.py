@@ -71,6 +71,7 @@ def places(tmp_path: Path, desk: Desk | None = None) -> Places:
         ("oci-archive:/a.tar", Spot("oci-archive", "/a.tar")),
         ("docker-archive:/a.tar", Spot("docker-archive", "/a.tar")),
         ("store:#docker.io/library/debian", Spot("store", "", Reference("docker.io", "library/debian"))),
+        ("store:/data#1#h.example/x", Spot("store", "/data#1", Reference("h.example", "x"))),
         ("store:/data#h.example/x", Spot("store", "/data", Reference("h.example", "x"))),
         ("oci:5000/debian", Spot("registry", "", Reference("oci:5000", "debian"))),
         ("store:5000/debian", Spot("registry", "", Reference("store:5000", "debian"))),
