@@ -10,10 +10,17 @@ if TYPE_CHECKING:
     from puller.model.push import PushedBlob, PushReport
 
 
-def delivered_line(blob: "PushedBlob") -> str:
-    """One blob that is there: `layer 1   83ffb5d9dd27  51.4 MB  pushed`; an image's layer under the image's ID."""
+_OF_COPIES = {"pushed": "brought", "exists": "there already"}
+
+
+def delivered_line(blob: "PushedBlob", *, copied: bool = False) -> str:
+    """One blob that is there: `layer 1   83ffb5d9dd27  51.4 MB  pushed`; an image's layer under the image's ID.
+
+    `copied`: in the words of copies, which may go to a file.
+    """
     name = blob.image_id[:12] if blob.image_id else short(blob.digest)
-    return f"{printable(blob.role):<9} {name}  {size_text(blob.size):>9}  {blob.outcome}"
+    outcome = _OF_COPIES.get(blob.outcome, blob.outcome) if copied else blob.outcome
+    return f"{printable(blob.role):<9} {name}  {size_text(blob.size):>9}  {outcome}"
 
 
 def pushed_line(report: "PushReport") -> str:

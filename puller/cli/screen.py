@@ -198,7 +198,9 @@ class Told(Quiet):
             case Pulled():
                 self._pulled(event)
             case Delivered():
-                self.note(self._prefix(event.reference) + delivered_line(event.blob))
+                self.note(
+                    self._prefix(event.reference) + delivered_line(event.blob, copied=isinstance(event.reference, str))
+                )
             case Pushed() | Copied():
                 self.result(pushed_line(event.report) if isinstance(event, Pushed) else copied_line(event.report))
             case Settled() | Stumbled() | Mirrored() | Synced():

@@ -122,6 +122,43 @@ def test_an_image_of_the_store_is_called_as_it_is_typed(
     assert (copied["source"], copied["target"]) == (name, other.name("mine:1"))
 
 
+def test_a_blob_that_is_brought_or_there_is_called_so(puller: Puller, registry: TestRegistry, tmp_path: Path) -> None:
+    registry.add("app:1", IMAGE)
+    end = puller("copy", registry.name("app:1"), f"oci:{tmp_path}/images")
+    assert {line.split("B  ")[1] for line in end.err.splitlines()[1:]} == {"brought"}
+    end = puller("copy", registry.name("app:1"), f"oci:{tmp_path}/images:2")
+    assert {line.split("B  ")[1] for line in end.err.splitlines()[1:]} == {"brought", "there already"}
+
+
+def test_a_platform_is_not_said_to_be_chosen_of_a_single_image(
+    puller: Puller, registry: TestRegistry, tmp_path: Path
+) -> None:
+    registry.add("app:1", IMAGE)
+    end = puller("copy", registry.name("app:1"), f"oci:{tmp_path}/images", "--platform", "linux/s390x")
+    assert end.code == 0
+    assert "s390x" not in end.err
+
+
+@pytest.mark.parametrize("words", [("oci:a.tar", "oci:images"), ("oci:images", "oci:a.tar:1")])
+def test_a_file_in_the_place_of_a_directory_is_told(
+    puller: Puller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tar").write_bytes(b"")
+    end = puller("copy", *words)
+    assert (end.code, "oci-archive:FILE" in end.err) == (2, True)
+
+
+def test_a_directory_that_was_taken_for_a_name_is_told(
+    puller: Puller, registry: TestRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / registry.host / "app").mkdir(parents=True)
+    end = puller("copy", f"{registry.host}/app", "oci:images")
+    assert end.code == 1
+    assert f"of what is here: oci:{registry.host}/app" in end.err
+
+
 def test_an_image_goes_through_an_archive_of_dockers(
     puller: Puller, registry: TestRegistry, other: TestRegistry, tmp_path: Path
 ) -> None:

@@ -49,6 +49,8 @@ async def copy_image(
     platforms = platforms_of(manner)
     gathered = await gathering.gather(root, _choosing(manner, platforms))
     served = {document.digest for document in gathered.documents}
+    if not isinstance(gathered.root.manifest, Index):
+        platforms = ()  # nothing is chosen of a single image
     if platforms:
         gathered = _in_its_place(gathered, manner, tally)
     if looking is not None:

@@ -2,12 +2,16 @@
 
 from puller.errors import ContentMissing, DigestMismatch, PullerError, SizeMismatch
 
+_PLACES = ("oci:", "oci-archive:", "docker-archive:")  # where nothing is pulled to
+
 
 def hint_for(error: PullerError) -> str:
     """A sentence or two for errors whose remedy shows only from above; empty where there is nothing to say."""
     match error:
         case ContentMissing(digest=None):
             return "`puller images` lists the names of the store; pull it first."
+        case ContentMissing(where=str(where)) if where.startswith(_PLACES):
+            return "Is it the right place? What it lacks has to be brought there first."
         case ContentMissing():
             return "Pull it again: only what is missing is fetched."
         case DigestMismatch(host=str(host)) | SizeMismatch(host=str(host)):
