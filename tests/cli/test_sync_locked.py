@@ -87,7 +87,7 @@ def test_age_and_number_were_decided_when_it_was_locked(world: Mirrored) -> None
 
 
 def test_a_pattern_of_repositories_finds_those_that_are_locked_without_a_catalog(
-    world: Mirrored, tmp_path: Path
+    world: Mirrored,
 ) -> None:
     entry = {"from": f"{world.up.host}/*", "to": f"{world.down.host}/all/*"}
     world.file.write_text(json.dumps({"puller": 1, "mirrors": [entry]}))

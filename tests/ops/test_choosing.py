@@ -128,7 +128,7 @@ async def test_a_second_choice_finds_all_that_the_first_one_registered(graph: Gr
 
 
 async def test_pull_conflict_a_taken_strong_id_gives_the_hash_of_it_and_the_second_pull_keeps_that(
-    graph: Graph, tmp_path: Path
+    graph: Graph,
 ) -> None:
     chain = chain_in(PULL)
     top = (await pulled(graph))[-1].image_id
@@ -217,7 +217,7 @@ async def test_one_chain_is_chosen_at_a_time_and_all_it_asks_for_is_locked(graph
     assert busy == [True, True, True, False, True, True, True, False, True, True, True, True]
 
 
-async def test_two_who_choose_one_chain_at_once_register_it_once(graph: Graph, tmp_path: Path) -> None:
+async def test_two_who_choose_one_chain_at_once_register_it_once(graph: Graph) -> None:
     found: list[list[Choice]] = []
 
     async def one() -> None:

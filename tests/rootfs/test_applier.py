@@ -128,7 +128,7 @@ def test_f8_nothing_is_open_to_others_before_it_is_complete(tmp_path: Path) -> N
     assert modes == {"d": 0o700, "f": 0o600}
 
 
-def test_r11_a_read_only_place_gives_a_typed_error(tmp_path: Path) -> None:
+def test_r11_a_read_only_place_gives_a_typed_error() -> None:
     with pytest.raises(StoreUnusable):
         apply(Path("/proc/self"), layer(file("f")), limits=SMALL)
 

@@ -92,7 +92,7 @@ async def test_skopeo_copies_a_zstd_layer(tmp_path: Path) -> None:
     assert (folder / "manifest.json").read_bytes() == image.raw
 
 
-async def test_skopeo_lists_tags_through_the_pages_and_inspects(tmp_path: Path) -> None:
+async def test_skopeo_lists_tags_through_the_pages_and_inspects() -> None:
     async with serve() as registry:
         for tag in ("1", "2", "latest"):
             registry.add(f"app:{tag}", IMAGE)

@@ -139,7 +139,7 @@ async def test_a_host_that_closes_the_handshake_is_told(authority: certificates.
     assert one(found, Unsecured).problem == "cut"
 
 
-async def test_a_host_that_says_nothing_is_told(authority: certificates.Authority) -> None:
+async def test_a_host_that_says_nothing_is_told() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -152,7 +152,7 @@ async def test_a_host_that_says_nothing_is_told(authority: certificates.Authorit
     assert found.problem == "silent"
 
 
-async def test_a_host_that_never_ends_its_handshake_is_given_up(authority: certificates.Authority) -> None:
+async def test_a_host_that_never_ends_its_handshake_is_given_up() -> None:
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         record = b"\x16\x03\x03\x40\x00" + b"\x0b\xff\xff\xff" + bytes(0x4000 - 4)
