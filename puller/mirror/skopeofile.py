@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from puller.errors import InvalidConfig, PullerError
 from puller.mirror import constraint, gopattern
 from puller.mirror.config import COLON, TILDE, Config, Host, Mirror, Place
 from puller.mirror.selection import TagRule
@@ -29,7 +30,12 @@ def is_skopeo(document: Value) -> bool:
 
 def destination(text: str) -> Place:
     """Where images go: `oci:DIR`, `store:`, `store:DIR`, or `host[:port][/path]`. Raises InvalidConfig."""
-    return Value("--to", 1, "", text, text).read(_destination)
+    try:
+        return _destination(text)
+    except ValueError as error:  # those of names are, too
+        what = error.what if isinstance(error, PullerError) else str(error)
+        wanted = "oci:DIR, store:, store:DIR or host[:port][/path]"
+        raise InvalidConfig(what, where="--to", wanted=wanted, got=text) from error
 
 
 def read_skopeo(document: Value, to: Place, *, scoped: bool = False) -> Config:
@@ -71,7 +77,7 @@ def _destination(text: str) -> Place:
         return Place("store", rest)
     host, _, path = text.strip().rstrip("/").partition("/")
     if not is_registry(host):
-        raise ValueError("no place for images: wanted oci:DIR, store: or host[:port][/path]")
+        raise ValueError("no place for images")
     Reference(host, f"{path}/x" if path else "x/x")  # it must lead somewhere
     return Place("registry", f"{host}/{path}" if path else host)
 

@@ -120,8 +120,9 @@ def test_images_go_below_the_destination(to: str, target: Place) -> None:
     ],
 )
 def test_what_is_no_destination_is_refused(text: str) -> None:
-    with pytest.raises(InvalidConfig, match="--to"):
+    with pytest.raises(InvalidConfig) as caught:
         destination(text)
+    assert (caught.value.where, caught.value.got) == ("--to", text)
 
 
 def test_a_password_in_the_file_is_refused_and_not_shown() -> None:
