@@ -74,7 +74,7 @@ def check_tag(tag: str) -> None:
 
 
 def check_ref(ref: str) -> None:
-    """The same for what is neither a tag nor a digest."""
+    """The same for what is neither a tag nor a digest. Raises InvalidReference."""
     try:
         check_tag(ref)
     except InvalidReference as error:

@@ -33,7 +33,7 @@ def load_document(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> dict[str,
 
 
 def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
-    """Decode any JSON value under the same rules."""
+    """Decode any JSON value under the same rules; `limit` is in bytes. Raises InvalidManifest."""
     if len(raw) > limit:
         raise InvalidManifest(f"{what} is too large", wanted=f"at most {limit} bytes", got=len(raw))
     if depth_of(raw) > MAX_DEPTH:
@@ -104,7 +104,7 @@ def _finite_float(text: str) -> float:
 
 
 def text_of(document: dict[str, Any], key: str, *, what: str, default: str | None = None) -> str:
-    """The string under `key`; absent or null gives `default` unless that is None."""
+    """The string under `key`; absent or null gives `default` unless that is None. Raises InvalidManifest."""
     value = document.get(key)
     if value is None and default is not None:
         return default
@@ -114,7 +114,7 @@ def text_of(document: dict[str, Any], key: str, *, what: str, default: str | Non
 
 
 def size_of(document: dict[str, Any], key: str, *, what: str) -> int:
-    """The size under `key`, in bytes: an integer from 0 to 2^63−1, never a bool or a float."""
+    """The size under `key`, in bytes: an integer from 0 to 2^63−1, never a bool or a float. Raises InvalidManifest."""
     value = document.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SIZE:
         raise InvalidManifest(f"{what}: {key} must be a size in bytes", wanted="0 to 2^63-1", got=_kind(value))
@@ -122,7 +122,7 @@ def size_of(document: dict[str, Any], key: str, *, what: str) -> int:
 
 
 def list_of(document: dict[str, Any], key: str, *, what: str, default: bool = False) -> list[Any]:
-    """The list under `key`; with `default`, absent or null gives an empty one."""
+    """The list under `key`; with `default`, absent or null gives an empty one. Raises InvalidManifest."""
     value = document.get(key)
     if value is None and default:
         return []
@@ -132,7 +132,7 @@ def list_of(document: dict[str, Any], key: str, *, what: str, default: bool = Fa
 
 
 def object_of(document: dict[str, Any], key: str, *, what: str, default: bool = False) -> dict[str, Any]:
-    """The object under `key`; with `default`, absent or null gives an empty one."""
+    """The object under `key`; with `default`, absent or null gives an empty one. Raises InvalidManifest."""
     value = document.get(key)
     if value is None and default:
         return {}
@@ -142,7 +142,7 @@ def object_of(document: dict[str, Any], key: str, *, what: str, default: bool = 
 
 
 def texts_of(document: dict[str, Any], key: str, *, what: str) -> dict[str, str]:
-    """The map of strings under `key` (annotations, labels); absent or null gives an empty one."""
+    """The map of strings under `key` (annotations, labels); absent or null: an empty one. Raises InvalidManifest."""
     value = object_of(document, key, what=what, default=True)
     for name, inner in value.items():
         if not isinstance(inner, str):

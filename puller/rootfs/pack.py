@@ -62,7 +62,9 @@ def in_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def member(finding: Finding, told: Report) -> Iterator[bytes]:
-    """One path: its headers, its content, and zeros to the end of the block."""
+    """One path: its headers, its content, and zeros to the end of the block. Raises Unsupported for names that layers
+    take for whiteouts.
+    """
     if finding.type == SOCKET:
         told(Alteration(finding.path, "entry", shown(finding.type), "a socket, which no archive holds"))
         return
@@ -84,7 +86,7 @@ def member(finding: Finding, told: Report) -> Iterator[bytes]:
 
 
 def whiteout(directory: bytes, name: bytes) -> bytes:
-    """The entry that hides `name`, of lower layers, in `directory`."""
+    """The entry that hides `name`, of lower layers, in `directory`. Raises Unsupported where none can."""
     if name.startswith(PREFIX) or len(PREFIX + name) > MAX_COMPONENT:
         raise Unsupported("a name that no whiteout can hide", where=shown(joined(directory, name)))
     return _note(joined(directory, PREFIX + name))

@@ -140,6 +140,7 @@ class DiskIngest:
 
 
 def is_verification(error: BaseException | None) -> bool:
+    """Whether bytes were wrong, so that a part of them is worth nothing; of a group: of any in it."""
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(VerificationError) is not None
     return isinstance(error, VerificationError)

@@ -76,7 +76,9 @@ class Codec:
 
 
 def gzip_header(buffer: bytes) -> int | None:
-    """The length of a gzip header (RFC 1952, 2.3); its CRC is checked where it has one."""
+    """The length in bytes of a gzip header (RFC 1952, 2.3); None: there is more to come. Its CRC is checked where it is
+    there. Raises InvalidCompression.
+    """
     if not _GZIP_MAGIC.startswith(buffer[:3]):
         raise InvalidCompression("invalid gzip header", wanted="1f 8b 08", got=buffer[:3].hex(" "))
     if len(buffer) < _FIXED:

@@ -19,7 +19,7 @@ def wrap64(value: int) -> int:
 
 
 def header_number(field: bytes) -> int:
-    """A numeric header field: base-256 without any sign, or octal between spaces and NULs; empty is 0."""
+    """A numeric field: base-256 without any sign, or octal between spaces and NULs; empty: 0. Raises ValueError."""
     digits = field.strip(b" \0")
     if not digits.isdigit():
         if not digits:
@@ -33,7 +33,7 @@ def header_number(field: bytes) -> int:
 
 
 def parse_int(value: bytes) -> int:
-    """strconv.ParseInt in base 10: one sign allowed, 64 bits."""
+    """strconv.ParseInt in base 10: one sign allowed, 64 bits. Raises ValueError."""
     if not _DECIMAL.fullmatch(value):
         raise ValueError("no decimal number")
     number = int(value) if len(value) < 4000 else INT64  # int() refuses to read more than 4,300 digits

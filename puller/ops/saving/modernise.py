@@ -155,7 +155,10 @@ async def _stored_layer(blob: Descriptor, store: DiskStore) -> Plain:
 
 
 async def manifest_chain(manifest: SignedManifest, facts: Facts, store: DiskStore) -> list[Old]:
-    """The chain of a schema 1 manifest, by the IDs that it claims; `facts` are those of the manifest's own blob."""
+    """The chain of a schema 1 manifest, by the IDs that it claims; `facts` are those of the manifest's own blob.
+
+    Raises ContentMissing for a layer that is not here.
+    """
     labels = facts.labels or {}
     chain = []
     names = dict(zip(manifest.blobs, manifest.blob_names(), strict=True))

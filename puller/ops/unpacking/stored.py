@@ -37,7 +37,9 @@ async def stored_image(
 async def image_at(
     descriptor: Descriptor, store: ContentStore, platform: Platform | None, reference: Reference | None = None
 ) -> tuple[Descriptor, Image]:
-    """The same of what a name stands for; `reference` is for errors only."""
+    """The same of what a name stands for; `reference` is for errors only. Raises InvalidManifest, Unsupported, and what
+    the store raises.
+    """
     for _ in range(MAX_NESTING):
         if descriptor.media_type == OCTETS:
             raise InvalidManifest("this is no manifest", reference=reference, digest=descriptor.digest)
