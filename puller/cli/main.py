@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from puller.cli.slip import meant
 from puller.version import VERSION
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class _Verbs(click.Group):
         own = {name for option in self.params for name in option.opts} | set(context.help_option_names)
         if args and args[0] not in VERBS and args[0] not in own:
             self._refuse_late_verb(args)
+            if not context.resilient_parsing and (verb := meant(args[0], VERBS)):
+                click.echo(
+                    f"{args[0]} is no verb, and taken for an image to pull: was `puller {verb}` meant?", err=True
+                )
             args = ["pull", *args]
         return super().parse_args(context, args)
 
