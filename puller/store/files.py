@@ -78,7 +78,9 @@ class Files:
         except FileNotFoundError:
             return None
         with os.fdopen(fd, "rb") as file:
-            return file.read(limit + 1)
+            size = min(os.fstat(fd).st_size, limit)  # for `limit` bytes a buffer would be made, however short it is
+            content = file.read(size + 1)
+            return content if len(content) <= size else content + file.read(limit - size)
 
     def install(
         self, path: Path, content: bytes, *, scratch: Path, durable: bool = True, mode: int = 0o600

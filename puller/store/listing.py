@@ -26,14 +26,13 @@ _Table: TypeAlias = dict[str, tuple[int, ...]]  # to the numbers of rows, lowest
 class _Row:
     """One entry. `position` is where it stood when it was read."""
 
-    __slots__ = ("_descriptor", "_is_decoded", "_text", "document", "position")
+    __slots__ = ("_descriptor", "_is_decoded", "document", "position")
 
     def __init__(self, document: Document, position: int) -> None:
         self.document = document
         self.position = position
         self._descriptor: Descriptor | None = None
         self._is_decoded = False
-        self._text: str | None = None
 
     @property
     def descriptor(self) -> Descriptor | None:
@@ -47,13 +46,6 @@ class _Row:
         return self._descriptor
 
     @property
-    def text(self) -> str:
-        """As it is written."""
-        if self._text is None:
-            self._text = _json(self.document)
-        return self._text
-
-    @property
     def name(self) -> object:
         annotations = self.document.get("annotations")
         return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
@@ -65,6 +57,7 @@ class Listing:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._rows: dict[int, _Row] = {}
+        self._texts: dict[int, bytes] | None = None  # of the rows; most files are read and never written
         self._names: _Table = {}
         self._digests: _Table = {}
         self._next = 0
@@ -87,18 +80,18 @@ class Listing:
     def copy(self) -> Self:
         """The same, to be changed."""
         other = type(self)(self._document)
+        other._texts = self._written().copy()
         other._rows, other._next = self._rows.copy(), self._next
         other._names, other._digests = self._names.copy(), self._digests.copy()
         return other
 
     def encode(self) -> bytes:
         """The file: what others wrote stays as it was."""
-        entries = ",".join([row.text for row in self._rows.values()])
-        parts = [
-            f"{_json(key)}:{f'[{entries}]' if key == 'manifests' else _json(value)}"
-            for key, value in self._document.items()
-        ]
-        return f"{{{','.join(parts)}}}".encode()
+        pieces: list[bytes] = []
+        for key, value in self._document.items():
+            pieces += b"," if pieces else b"{", _json(key), b":"
+            pieces += (b"[", b",".join(self._written().values()), b"]") if key == "manifests" else (_json(value),)
+        return b"".join((*pieces, b"}"))
 
     # --- what is there ---
 
@@ -160,20 +153,29 @@ class Listing:
 
     # --- inside ---
 
+    def _written(self) -> dict[int, bytes]:
+        if self._texts is None:
+            self._texts = {number: _json(row.document) for number, row in self._rows.items()}
+        return self._texts
+
     def _append(self, document: Document) -> None:
         number, self._next, self._decoded = self._next, self._next + 1, None
         row = self._rows[number] = _Row(document, len(self._rows))
+        if self._texts is not None:
+            self._texts[number] = _json(document)
         for table, key in ((self._names, row.name), (self._digests, document.get("digest"))):
             if isinstance(key, str):
                 table[key] = (*table.get(key, ()), number)
 
     def _remove(self, name: str) -> None:
         for number in self._names.pop(name, ()):
+            if self._texts is not None:
+                del self._texts[number]
             digest = self._rows.pop(number).document.get("digest")
             if isinstance(digest, str):
                 self._digests[digest] = tuple(one for one in self._digests[digest] if one != number)
         self._decoded = None
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

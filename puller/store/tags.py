@@ -79,6 +79,7 @@ class Tags:
         self._durable = durable
         self._clock = clock
         self._known: _Known | None = None
+        self._newest: tuple[bytes, Listing] | None = None  # what we have written last, or are about to
         self._reading = anyio.Lock(fast_acquire=True)  # what others have changed is taken apart once
         self._turn = anyio.Lock()
         self._asked: list[_Asked] = []
@@ -171,7 +172,7 @@ class Tags:
         if not is_new:
             return
         content = listing.encode()
-        self._known = None  # whatever becomes of it
+        self._newest = content, listing  # readers may see the file before we are done with it
         status = self._files.install(
             self._layout.index,
             content,
@@ -203,8 +204,15 @@ class Tags:
         raw = self._files.contents(self._layout.index, limit=LIMIT)
         if raw is None:
             raise ContentCorrupt("the store's index.json is gone", where=self._layout.index, hint=_HINT)
-        listing = known.listing if known is not None and known.raw == raw else self._read(raw)
-        is_ours = known is not None and is_known and known.listing is listing and not is_settled
+        newest = self._newest
+        if known is not None and known.raw == raw:
+            listing = known.listing
+        elif newest is not None and newest[0] == raw:
+            (raw, listing), is_known = newest, False
+        else:
+            listing, is_known = self._read(raw), False
+        # Ours still, and as fresh as it was.
+        is_ours = is_known and not is_settled
         self._known = _Known(raw, listing, stamp if is_settled or is_ours else None, is_ours=is_ours)
         return listing
 

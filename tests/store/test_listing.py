@@ -27,7 +27,7 @@ def named(wanted: Blob, name: str) -> Descriptor:
     [
         raw(),
         raw(entry(blob(1), "ä\u2028"), entry(blob(1)), {"digest": 7, "novel": [1.5, None]}, annotations={"by": "x"}),
-        b'{"a":{},"schemaVersion":2,"manifests":[{}],"b":"\\n"}',
+        b'{"a":{"manifests":[]},"schemaVersion":2,"manifests":[{}],"b":"\\n"}',
     ],
 )
 def test_what_is_not_changed_is_written_as_it_was(content: bytes) -> None:

@@ -118,15 +118,16 @@ async def test_l1_a_full_disk_is_the_error_of_each_and_the_next_try_succeeds(fol
 
 
 class Slow:
-    """A disk that waits, before it syncs index.json, until it may."""
+    """A disk that waits, before it syncs index.json or its directory, until it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, operation: str = "sync") -> None:
+        self.operation = operation
         self.begun = threading.Event()
         self.may = threading.Event()
         self.files = WatchedFiles(self._before)
 
     def _before(self, name: str, arguments: tuple[Any, ...]) -> None:
-        if name == "sync":
+        if name == self.operation:
             self.begun.set()
             assert self.may.wait(20)
 
@@ -156,6 +157,24 @@ async def test_r12_who_is_cancelled_while_its_name_is_written_goes_when_it_is_wr
         disk.may.set()
     assert sorted(order[1:]) == [("first", True), ("follower", True)]
     assert "late" not in listed(folder)
+
+
+@pytest.mark.parametrize(("operation", "seen"), [("sync", None), ("sync_directory", blob(2).descriptor)])
+async def test_who_reads_while_names_are_written_sees_the_old_or_the_new_file_and_takes_neither_apart(
+    folder: Path, operation: str, seen: Descriptor | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_layout(folder, entry(blob(1), "old"), {"digest": "odd"})
+    disk = Slow(operation)
+    tags = tags_of(folder, disk.files)
+    await tags.entries()
+    async with anyio.create_task_group() as group:
+        group.start_soon(tags.put, named(blob(2), "new"))
+        await anyio.to_thread.run_sync(disk.begun.wait)
+        assert await tags.named("new") == seen
+        await tags.entries()
+        disk.may.set()
+    await tags.entries()
+    assert caplog.text.count("passed over") == 1  # as often as an entry that cannot be read is decoded
 
 
 class Unmoved(Files):
