@@ -34,8 +34,9 @@ def parts_of(report: SyncReport, mirrors: Sequence[tuple[str, Mirror]]) -> dict[
         if owner is not None:
             items[owner].append(item)
         if item.error is not None:
+            about = f"{item.source}{'@' if ':' in item.tag else ':'}{item.tag}"
             for key in items if owner is None else (owner,):
-                failures[key].append((f"{item.source}:{item.tag}", item.error))
+                failures[key].append((about, item.error))
     for source, error in report.problems:
         for key in [key for key, mirror in mirrors if _comes_from(source, mirror)] or items:
             failures[key].append((source, error))

@@ -39,6 +39,12 @@ def test_a_failure_is_of_its_own_mirror_alone() -> None:
     assert [one.tag for one in parts[key("b")].items] == ["1"]
 
 
+def test_a_digest_that_failed_stands_behind_an_at_sign() -> None:
+    digest = "sha256:" + "a" * 64
+    (part,) = parts_of(report(item("a", digest, error=ERROR)), keyed([mirror("a")])).values()
+    assert part.failures == ((f"up.example/a@{digest}", ERROR),)
+
+
 def test_repositories_of_a_pattern_are_of_the_mirror_with_the_pattern() -> None:
     every = keyed([Mirror(Place("registry", "up.example/*"), Place("oci", "/srv"))])
     found = parts_of(report(item("team/a", "1", to="oci:/srv/team/a"), problems=(("up.example/team/b", ERROR),)), every)
