@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -84,6 +85,9 @@ class Relay:
                     self._wait_turn(len(piece))
                 target.sendall(piece)
                 if not counted and self._is_cut(len(piece)):
+                    # Reset: who only hears that no more will come may wait with what is still to be sent.
+                    source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    source.close()
                     break
                 if counted:
                     with self._lock:
