@@ -12,6 +12,7 @@ from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.sync import Item, Manner, Transfer
 from puller.ops.syncing.pairs import Pair
+from puller.ops.syncing.rollcall import UNTOLD
 
 # What refers to an image comes after it: signatures, mostly. What tells of them costs the image's manifests.
 REFERRERS_AGAIN = 86400.0  # seconds
@@ -43,7 +44,7 @@ class Weighing(Protocol):
 
 class Decider:
     """Of one pair. A tag costs one HEAD at its source, none where it is immutable and there; one at the target, none
-    where it is `listed` there (see rollcall) and nothing has changed.
+    where the `roll` tells enough and nothing has changed.
 
     Where referrers are brought, an image whose tag is not immutable is brought again after a day for new ones. `now` is
     in seconds since the epoch.
@@ -58,7 +59,7 @@ class Decider:
         self._reference = pair.reference
         self._manner = pair.manner
         self._manner_text = manner_text(pair.manner)
-        self.listed: frozenset[str] = frozenset()
+        self.roll = UNTOLD
 
     def settled(self, tag: str) -> Known | None:
         """What was brought under an immutable tag, where nothing need be asked at the source if that is still there."""
@@ -82,7 +83,7 @@ class Decider:
         name = pair.name_of(tag)
         there: _There | None = None
         settled = self.settled(tag)
-        if settled is not None and name in self.listed:
+        if settled is not None and name in self.roll.tags:
             return Decision(self._unchanged(verdict, settled.digest, settled.root, "immutable, and listed there"))
         if settled is not None:
             there = await self._there(name, settled.root, settled.media_type)
@@ -92,7 +93,7 @@ class Decider:
         digest = str(descriptor.digest)
         known = self._state.known(pair.target, name)
         is_as_brought = known is not None and known.digest == digest and self._fits(known) and not self._is_stale(known)
-        if known is not None and is_as_brought and name in self.listed:
+        if known is not None and is_as_brought and name in self.roll.tags:
             return Decision(self._unchanged(verdict, digest, known.root, "as it was brought, and listed there"))
         there = there or await self._there(name, digest, descriptor.media_type)
         if self._state.held(pair.target, name) == digest:
@@ -125,6 +126,8 @@ class Decider:
     async def _there(self, name: str, root: str, media_type: str) -> _There:
         """What the target has under a name; under a digest, whether that is there at all."""
         if ":" not in name:
+            if self.roll.is_absent:
+                return _There(None)
             found = await self._target.named(name)
             return _There(None if found is None else str(found))
         try:

@@ -105,7 +105,7 @@ class Walk:
         todo, clashing = names.taken(pair, todo)
         slots = self._ledger.room(pair.target, len(todo))
         wanted = sum(verdict.chosen for verdict in todo)
-        decider.listed = await roll_call(pair, wanted, self._places, self._state, now=self._now.timestamp())
+        decider.roll = await roll_call(pair, wanted, self._places, self._state, now=self._now.timestamp())
         whole = seen.is_whole
 
         async def settle(entry: tuple[int, Verdict]) -> None:
@@ -120,7 +120,7 @@ class Walk:
             self._ledger.settle(pair, item)
 
         await abreast(enumerate(todo), settle, width=TAGS)
-        if whole and not decider.listed:
+        if whole and not decider.roll.tags:
             self._hands.looked(pair)
         return whole
 

@@ -9,7 +9,7 @@ import anyio
 
 from puller.stream.sink import Chunk
 
-PIECE = 64 << 10  # bytes; a line so slow that one does not go out in time has stalled (RELIABILITY R7)
+PIECE = 256 << 10  # bytes; a line so slow that one does not go out in time has stalled (RELIABILITY R7)
 
 
 class Outflow:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from puller.errors import Unavailable, Unsupported
+from puller.errors import NotFound, Unavailable, Unsupported
 from puller.mirror.config import RECHECK
 from puller.ops.syncing.rollcall import LEAST, PAGE
 from tests.ops.syncing.mirroring import made
@@ -90,6 +90,26 @@ def test_a_target_that_gives_no_list_is_asked_after_each(told: Story, error: Una
     told.down.faults["list"] = error
     assert set(actions(told.sync(mirror())).values()) == {"unchanged"}
     assert told.down.asked == {"list": 1, "named": len(NAMES)}
+
+
+def test_of_a_repository_that_is_not_there_no_tag_is_asked_after(tmp_path: Path) -> None:
+    with story(tmp_path) as begun:
+        for name in NAMES:
+            begun.up.put(made(name), name)
+        begun.down.faults["list"] = NotFound("no such repository")
+        assert set(actions(begun.sync(mirror())).values()) == {"new"}
+        assert begun.down.asked == {"list": 1}
+        assert begun.down.names == begun.up.names
+
+
+def test_of_a_repository_that_is_there_each_tag_is_asked_after_before_anything_is_brought(tmp_path: Path) -> None:
+    with story(tmp_path) as begun:
+        for name in NAMES:
+            begun.up.put(made(name), name)
+        begun.down.put(made("theirs"), "0", "other")
+        report = begun.sync(mirror())
+        assert item(report, "0").there == str(made("theirs").descriptor.digest)
+        assert begun.down.asked["named"] == len(NAMES)
 
 
 def test_a_few_tags_are_asked_after_each_by_itself(told: Story) -> None:
