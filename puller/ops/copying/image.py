@@ -1,20 +1,23 @@
 """copy_image: one image from any place to any other; verified on the way, what refers to it with it, its names last."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
 
 from puller.contracts.images import Claims, ImageSource, ImageTarget
+from puller.errors import InvalidManifest
+from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Planned, Report
-from puller.model.manifest import Index
+from puller.model.manifest import Index, Manifest
 from puller.model.platform import Platform
 from puller.model.sync import Carried, Manner
 from puller.ops.copying.bringing import Bringing, Recorder
 from puller.ops.copying.choice import Choice, choose, platforms_of, rewritten
-from puller.ops.copying.document import decoded
+from puller.ops.copying.document import Document, decoded
 from puller.ops.copying.gathering import Choosing, Gathered, Gathering
 from puller.ops.copying.looking import Looking
 from puller.ops.copying.referrers import Referring
@@ -49,7 +52,8 @@ async def copy_image(
     platforms = platforms_of(manner)
     gathered = await gathering.gather(root, _choosing(manner, platforms))
     served = {document.digest for document in gathered.documents}
-    if not isinstance(gathered.root.manifest, Index):
+    if platforms and not isinstance(gathered.root.manifest, Index):
+        await _tell_of_another(gathered.root, platforms, gathering)
         platforms = ()  # nothing is chosen of a single image
     if platforms:
         gathered = _in_its_place(gathered, manner, tally)
@@ -68,6 +72,19 @@ async def copy_image(
         if found not in (known, gathered.root.digest):
             tally.warn(f"{name} had been moved meanwhile, to {found or 'nothing'}; it names {gathered.root.digest} now")
     return tally.carried(gathered.root.digest)
+
+
+async def _tell_of_another(document: Document, platforms: Sequence[Platform], gathering: Gathering) -> None:
+    """A single image is brought whatever it is for; say so where that is none of the `platforms`. Its config tells."""
+    manifest = document.manifest
+    if document.is_there or not isinstance(manifest, Manifest) or not manifest.is_image or manifest.config is None:
+        return
+    raw = await gathering.config(manifest.config)
+    with suppress(InvalidManifest):  # it tells nothing, and is brought as it is
+        found = parse_config(raw).platform
+        if found is not None and all(found.serves(wanted) is None for wanted in platforms):
+            chosen = ", ".join(map(str, platforms))
+            gathering.warn(f"the image is for {found}, not for {chosen}, and there is no other")
 
 
 def _choosing(manner: Manner, platforms: Sequence[Platform]) -> Choosing:

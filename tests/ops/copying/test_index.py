@@ -147,3 +147,16 @@ async def test_what_refers_to_an_index_that_is_not_brought_stays_behind_and_that
             assert carried.warnings[0].endswith("; what refers to the index stayed behind")
         assert manifest(s.b, "copy", of_image.digest) == of_image.raw
         assert manifest(s.b, "copy", of_index.digest) is None
+
+
+async def test_a_single_image_of_another_platform_is_brought_and_said_to_be_one(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", ARM)
+        carried = await s.copy(platforms=("linux/riscv64", "linux/amd64"))
+        said = "the image is for linux/arm64, not for linux/riscv64, linux/amd64, and there is no other"
+        assert (carried.root, carried.warnings) == (ARM.digest, (said,))
+        # Its config tells, and is fetched once.
+        assert s.a.journal.count("GET", kind="blob") == 1 + len(ARM.layers)
+        assert (await s.copy("app:1", None, "2", platforms=("linux/arm64",))).warnings == ()
+        s.again()
+        assert (await s.copy(platforms=("linux/amd64",))).warnings == (said.replace("riscv64, linux/", ""),)
