@@ -42,7 +42,7 @@ check: lint types  ## before every commit: format, lint, types, import law, fast
 	@$(RUN) -m pytest -q -n 2 -m 'not slow and not torture' --ignore tests/testregistry $(PYTEST_ARGS)
 
 test: lint types  ## everything but the exhaustive proofs
-	@$(RUN) -m pytest -q -n 2 -m 'not torture' $(PYTEST_ARGS)
+	@$(RUN) -m pytest -q -n 3 --dist worksteal -m 'not torture' $(PYTEST_ARGS)
 
 torture: $(VENV)/everything  ## the exhaustive proofs: a failure at every system call
 	@$(RUN) -m pytest -q -m torture $(PYTEST_ARGS)
