@@ -1,6 +1,6 @@
 """Bringing: what was gathered, to where it belongs: blobs first, then documents after what they need, names last."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ import anyio
 
 from puller.contracts.content import Fetcher
 from puller.contracts.images import Held, Housekeeper
-from puller.errors import ContentUnknown
+from puller.errors import ContentUnknown, DigestMismatch
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.event import Report
@@ -26,6 +26,7 @@ from puller.ops.copying.tally import Metered, Tally
 from puller.ops.pulling.watch import LayerWatch
 from puller.ops.tasks import abreast
 
+TAKEN = "the name was free, and stands for something else by now"
 HEALS = 2  # how often what a place has lost is brought again before it is believed to want something else
 
 
@@ -66,13 +67,21 @@ class Bringing:
         """Put the root by its digest, when the rest is there."""
         await self._put(gathered.root, gathered, None)
 
-    async def name(self, gathered: Gathered, names: Sequence[str]) -> Mapping[str, Digest | None]:
-        """Put the root under its names, by its digest if there are none; what these have named before."""
+    async def name(
+        self, gathered: Gathered, names: Sequence[str], free: Collection[str] = ()
+    ) -> Mapping[str, Digest | None]:
+        """Put the root under its names, by its digest if there are none; what these have named before.
+
+        Raises DigestMismatch where one of the `free` ones names something else by now, which nobody has kept.
+        """
         before: dict[str, Digest | None] = {}
         target = self.gathering.target
         for name in names:
-            before[name] = await target.named(name)
-            await self._put(gathered.root, gathered, name, is_named=before[name] == gathered.root.digest)
+            found = before[name] = await target.named(name)
+            is_named = found == gathered.root.digest
+            if name in free and found is not None and not is_named:
+                raise DigestMismatch(TAKEN, where=target.place, reference=name, wanted="no such tag", got=found)
+            await self._put(gathered.root, gathered, name, is_named=is_named)
         if not names:
             await self.put(gathered)
             if isinstance(target, Housekeeper):

@@ -43,7 +43,8 @@ async def copy_image(
     at once. `replaces`: what names are known to name before; where one has moved meanwhile, that is told. `keep` is
     awaited with what they are about to name, when all of that is there. Content stays as it is but where `manner` asks
     for another index; a name is put only when all it needs is there. What was brought stays when it fails, so that a
-    second try brings the rest. Raises any PullerError, of several the gravest.
+    second try brings the rest. Raises any PullerError, of several the gravest; DigestMismatch also where a name is
+    known to name nothing, and does: nobody has kept that.
     """
     tally = CopyTally(f"{target.place}:{names[0]}" if names else f"{target.place}@{root.digest}", report)
     gathering = Gathering(source, target, claims, tally.warn, tally.took, tally.took_near)
@@ -66,8 +67,9 @@ async def copy_image(
         await Referring(gathering, bringing, tally.warn).bring(subjects)
     if keep is not None:
         await keep(gathered.root.digest)
-    before = await bringing.name(gathered, names)
-    for name, known in (replaces or {}).items():
+    replaces = replaces or {}
+    before = await bringing.name(gathered, names, free={name for name, known in replaces.items() if known is None})
+    for name, known in replaces.items():
         found = before.get(name)
         if found not in (known, gathered.root.digest):
             tally.warn(f"{name} had been moved meanwhile, to {found or 'nothing'}; it names {gathered.root.digest} now")

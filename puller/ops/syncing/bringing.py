@@ -10,6 +10,7 @@ import anyio
 from puller.errors import (
     ContentCorrupt,
     ContentMissing,
+    DigestMismatch,
     InvalidConfig,
     NotFound,
     PullerError,
@@ -20,7 +21,7 @@ from puller.mirror.known import Known, Tombstone, manner_text
 from puller.mirror.state import State
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
-from puller.model.sync import Item, Manner, Transfer
+from puller.model.sync import Carried, Item, Manner, Transfer
 from puller.ops.syncing.burying import Undertaker
 from puller.ops.syncing.carrier import Carrier
 from puller.ops.syncing.pairs import Pair
@@ -58,6 +59,7 @@ class Bringing:
         left: Left = untold,
     ) -> None:
         self._undertaker = Undertaker(run, places, state, now)
+        self._places = places
         self._carrier = carrier
         self._state = state
         self._now = now
@@ -70,18 +72,37 @@ class Bringing:
         transfer = item.transfer
         assert transfer is not None
         try:
-            self._check_backup(transfer)
             async with self._turn(transfer), self._granted(transfer, reserve):
-                buried, warnings = await self._bury(transfer)
-                carried = await self._carrier.carry(transfer)
-                if buried is not None and carried.root == buried.root:
-                    self._state.exhume(buried)  # the same was made of an index again
-            item = replace(item, carried=replace(carried, warnings=(*carried.warnings, *warnings)))
+                carried = await self._carried(transfer)
+            item = replace(item, carried=carried)
             self._remember(item, carried.root, transfer.media_type, transfer.size, transfer.manner)
             self._state.release(item.target, item.name)
         except PullerError as error:
             return replace(item, error=error.facts())
         return _found(item)
+
+    async def _carried(self, transfer: Transfer) -> Carried:
+        self._check_backup(transfer)
+        buried, warnings = await self._bury(transfer)
+        try:
+            carried = await self._carrier.carry(transfer)
+        except DigestMismatch:
+            there = await self._taken(transfer)
+            if there is None:
+                raise
+            carried = await self._carried(replace(transfer, replaces=there))
+            warnings = (*warnings, f"{transfer.tag} was free when it was asked after, and named {there} after that")
+        if buried is not None and carried.root == buried.root:
+            self._state.exhume(buried)  # the same was made of an index again
+        return replace(carried, warnings=(*carried.warnings, *warnings))
+
+    async def _taken(self, transfer: Transfer) -> str | None:
+        """What a tag names that was said to name nothing; None where it is as it was said."""
+        if transfer.replaces is not None or transfer.tag is None:
+            return None
+        target = await self._places.target(transfer.target)
+        found = await target.named(transfer.tag)
+        return None if found is None or str(found) == transfer.digest else str(found)
 
     def adopt(self, item: Item, descriptor: Descriptor, manner: Manner) -> None:
         """Remember what was there before anybody remembered it."""
@@ -128,7 +149,11 @@ class Bringing:
     def _check_backup(self, transfer: Transfer) -> None:
         """A tag that syncs bring is none to keep others under. Raises InvalidConfig."""
         backup = transfer.backup
-        if backup is not None and self._state.known(transfer.target, backup) is not None:
+        if (
+            backup is not None
+            and transfer.replaces is not None
+            and self._state.known(transfer.target, backup) is not None
+        ):
             what = "the backup of a tag would overwrite one that syncs bring"
             raise InvalidConfig(what, got=backup, reference=f"{transfer.target}:{transfer.tag}")
 

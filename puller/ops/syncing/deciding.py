@@ -143,7 +143,8 @@ class Decider:
         pair = self._pair
         digest, name = str(descriptor.digest), pair.name_of(verdict.tag)
         is_named = ":" not in name
-        backup = pair.mirror.backup if there is not None and is_named else None
+        may_replace = there is not None or self.roll.is_absent  # a list may be wrong, or the tag come meanwhile
+        backup = pair.mirror.backup if may_replace and is_named else None
         transfer = Transfer(
             pair.source,
             digest,

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from puller.errors import ContentUnknown, DigestMismatch, PullerError, RegistryError
+from puller.model.digest import Digest
 from puller.model.event import Delivered, Planned
 from puller.model.sync import Carried
 from testregistry import faults, images
@@ -164,9 +165,18 @@ async def test_a_tag_that_moved_meanwhile_is_told(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         s.a.add("app:1", IMAGE)
         s.b.add("copy:1", ARM)
-        carried = await s.copy(replaces={"1": None})
+        carried = await s.copy(replaces={"1": Digest.parse(INDEX.digest)})
         assert tags(s.b) == {"1": IMAGE.digest}
         assert [ARM.digest in warning for warning in carried.warnings] == [True]
+
+
+async def test_h3_a_tag_that_was_free_and_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.a.add("app:1", IMAGE)
+        s.b.add("copy:1", ARM)
+        with pytest.raises(DigestMismatch, match="stands for something else by now"):
+            await s.copy(replaces={"1": None})
+        assert tags(s.b) == {"1": ARM.digest}
 
 
 async def test_what_a_registry_has_lost_is_brought_again_and_then_named(tmp_path: Path) -> None:
