@@ -39,13 +39,7 @@ def load_value(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     if depth_of(raw) > MAX_DEPTH:
         raise InvalidManifest(f"{what} is nested too deeply", wanted=f"at most {MAX_DEPTH} levels")
     try:
-        value = json.loads(
-            raw.decode("utf-8"),  # given bytes, json would guess at UTF-16
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-        )
+        value = _DECODER.decode(raw.decode("utf-8"))  # given bytes, json would guess at UTF-16
         if _SURROGATE.search(raw):  # UTF-8 itself has none: they come in as escapes only
             _refuse_lone_surrogates(value)
     except (ValueError, RecursionError) as error:
@@ -101,6 +95,11 @@ def _finite_float(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise ValueError(f"number out of range: {text[:40]}")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_bounded_int, parse_float=_finite_float
+)
 
 
 def text_of(document: dict[str, Any], key: str, *, what: str, default: str | None = None) -> str:

@@ -175,4 +175,5 @@ def _split_registry(name: str) -> tuple[str, str]:
 def _names_registry(name: str) -> bool:
     """Whether the first word is a host, by its spelling (distribution/reference, splitDockerDomain)."""
     first, slash, _ = name.partition("/")
-    return bool(slash) and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower())
+    is_spelled = "." in first or ":" in first or "[" in first or first == "localhost"
+    return bool(slash) and (is_spelled or first != first.lower())
