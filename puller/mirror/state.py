@@ -174,14 +174,16 @@ class State:
 
     # When the tags of a place were asked after, each by itself.
 
-    def looked(self, target: str, source: str) -> float | None:
-        """When all that `target` has of `source` was last found there, in seconds since the epoch."""
-        rows = self._rows("SELECT at FROM looked WHERE target = ? AND source = ?", target, source)
+    def looked(self, target: str, selection: str) -> float | None:
+        """When all that `target` is to have of a source was last found there, in seconds since the epoch. `selection`
+        names the source and what is chosen of it: of two mirrors between the same places each looks for itself.
+        """
+        rows = self._rows("SELECT at FROM looked WHERE target = ? AND source = ?", target, selection)
         return next((float(at) for (at,) in rows if isinstance(at, int | float)), None)
 
-    def note_looked(self, target: str, source: str, now: float) -> None:
+    def note_looked(self, target: str, selection: str, now: float) -> None:
         """See `looked`."""
-        self._do("INSERT OR REPLACE INTO looked VALUES (?, ?, ?)", target, source, now)
+        self._do("INSERT OR REPLACE INTO looked VALUES (?, ?, ?)", target, selection, now)
 
     # Tombstones.
 

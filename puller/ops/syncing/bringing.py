@@ -110,7 +110,7 @@ class Bringing:
 
     def looked(self, pair: Pair) -> None:
         """Remember when all tags of a pair were found to be there."""
-        self._state.note_looked(pair.target, pair.source, self._now())
+        self._state.note_looked(pair.target, pair.selection, self._now())
 
     def _remember(self, item: Item, root: str, media_type: str, size: int | None, manner: Manner) -> None:
         names = item.target, item.name, item.source, item.tag, item.digest or root

@@ -1,8 +1,9 @@
 """Pairs: which repository goes to which place, once every `*` stands for something; and lanes, all that go to one."""
 
+import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import normpath
 from pathlib import Path
 
@@ -36,6 +37,14 @@ class Pair:
     def reference(self) -> Reference:
         """The repository at the source."""
         return Reference.parse(self.source)
+
+    @property
+    def selection(self) -> str:
+        """The source with what is chosen of it, told apart from what other mirrors bring from there."""
+        rule = self.mirror.tags
+        patterns = [[pattern.pattern for pattern in some] for some in (rule.allow, rule.deny)]  # whose repr is cut
+        chosen = repr((replace(rule, allow=(), deny=()), patterns, self.mirror.renamed))
+        return f"{self.source} {hashlib.sha256(chosen.encode()).hexdigest()[:16]}"
 
     def name_of(self, tag: str) -> str:
         """What a tag, or a digest, is called at the target."""

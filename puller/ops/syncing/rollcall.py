@@ -36,7 +36,7 @@ async def roll_call(pair: Pair, wanted: int, places: Places, state: State, *, no
     """
     if pair.mirror.target.kind != "registry" or wanted < LEAST:
         return UNTOLD
-    looked = state.looked(pair.target, pair.source)
+    looked = state.looked(pair.target, pair.selection)
     if looked is not None and not looked <= now < looked + pair.mirror.recheck.total_seconds():
         return UNTOLD
     try:

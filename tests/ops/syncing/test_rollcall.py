@@ -157,3 +157,22 @@ def test_a_directory_is_asked_without_requests_and_so_always(tmp_path: Path) -> 
         for _ in range(2):
             assert begun.sync(one).is_well
         assert begun.shelves["oci:/srv/app"].asked == {"named": len(NAMES)}
+
+
+def test_of_two_mirrors_between_the_same_places_neither_looks_for_the_other(tmp_path: Path) -> None:
+    with story(tmp_path) as begun:
+        for name in NAMES:
+            begun.up.put(made(name), name)
+        early, late = (mirror(tags=tags(*half), line=n) for n, half in enumerate((NAMES[:LEAST], NAMES[LEAST:])))
+        assert begun.sync(early, late).is_well
+        begun.down.put(made("theirs"), NAMES[-1])
+        begun.now = NOON + DAY + 600
+        assert begun.sync(early, late, only=[early]).is_well
+        assert item(begun.sync(early, late, only=[late]), NAMES[-1]).why.startswith("somebody else moved it there")
+
+
+def test_a_tag_that_is_selected_again_is_asked_after(told: Story) -> None:
+    told.now = NOON + 2 * DAY
+    assert told.sync(mirror(tags=tags(*NAMES[1:]))).is_well
+    told.down.put(made("theirs"), "0")
+    assert item(told.sync(mirror()), "0").why.startswith("somebody else moved it there")
