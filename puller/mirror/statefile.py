@@ -82,7 +82,13 @@ def open_reading(folder: Path) -> tuple[sqlite3.Connection, list[str]]:
         connection = _connected(path)
         try:
             connection.execute("PRAGMA query_only = ON")
-            _check(connection, path)
+            with _as_one(connection):
+                is_empty = _is_empty(connection)
+                if not is_empty:
+                    _check(connection, path)
+            if is_empty:  # another process is about to begin it
+                connection.close()
+                return _founded(sqlite3.connect(":memory:", isolation_level=None)), []
             if _version(connection) != VERSION:
                 connection = _copied(connection)
         except (Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -129,7 +135,8 @@ def _opened(path: Path) -> sqlite3.Connection:
             _founded(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        _check(connection, path)
+        with _as_one(connection):
+            _check(connection, path)
         if _version(connection) != VERSION:
             _bring_up(connection)
     except BaseException:
@@ -156,6 +163,16 @@ def _founded(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
     return connection
+
+
+@contextmanager
+def _as_one(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have all that is read be of one moment: another process may bring it up meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

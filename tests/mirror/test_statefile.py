@@ -3,9 +3,11 @@
 import os
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -102,6 +104,41 @@ def test_a_state_of_an_older_version_is_brought_up_and_loses_nothing(folder: Pat
     with State.open(folder) as state:
         assert state.warnings == ()
         assert state.looked("t", "s") == 7.5
+
+
+def test_a_state_that_is_brought_up_is_not_damaged_to_who_reads_it_meanwhile(folder: Path) -> None:
+    fill(folder)
+    is_over = Event()
+
+    def to_and_fro() -> None:
+        looked = statefile._SCHEMA[-1]
+        with closing(sqlite3.connect(folder / statefile.NAME, isolation_level=None, timeout=30)) as database:
+            while not is_over.is_set():
+                for version, change in ((1, "DROP TABLE looked"), (statefile.VERSION, looked)):
+                    database.execute("BEGIN IMMEDIATE")
+                    database.execute(change)
+                    database.execute("UPDATE meta SET value = ?", (version,))
+                    database.execute(f"PRAGMA user_version = {version}")
+                    database.execute("COMMIT")
+
+    with ThreadPoolExecutor() as threads:
+        other = threads.submit(to_and_fro)
+        try:
+            for _ in range(100):
+                with State.read(folder) as state:
+                    assert state.warnings == ()
+                    assert state.known(KNOWN.target, KNOWN.name) == KNOWN
+        finally:
+            is_over.set()
+        other.result()
+
+
+def test_a_state_that_another_process_is_about_to_begin_is_empty_to_who_reads_it(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / statefile.NAME).touch(0o600)
+    with State.read(folder) as state:
+        assert state.warnings == ()
+        assert state.known(KNOWN.target, KNOWN.name) is None
 
 
 def test_h6_an_older_version_that_is_not_what_it_says_is_set_aside(folder: Path) -> None:
