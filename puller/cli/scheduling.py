@@ -60,7 +60,7 @@ class Scheduled:
 
     def __init__(self, order: Order, rhythm: Rhythm) -> None:
         self.order = order
-        self.otherwise = None if rhythm.every is None else Schedule.parse(f"every {rhythm.every}")
+        self.otherwise = None if rhythm.every is None else _interval(rhythm.every)
         self.config = self._read()
         self.tallies = Tallies(time.time())
         self.brake = Brake()
@@ -106,7 +106,7 @@ class Scheduled:
         left = [key for key, _ in keyed(config.mirrors) if key not in {turn.key for turn in turns}]
         if left:
             more = f" and {len(left) - FEW} more" if len(left) > FEW else ""
-            tell(f"without a schedule, so never run here: {', '.join(left[:FEW])}{more}")
+            tell(f"without a schedule or --every, so never run here: {', '.join(left[:FEW])}{more}")
         return config
 
     def _look_at_quotas(self, client: RegistryClient, report: SyncReport) -> None:
@@ -122,6 +122,14 @@ class Scheduled:
             self.order.reports.write(report)
         except PullerError as error:
             tell(f"warning: {error}")
+
+
+def _interval(text: str) -> Schedule:
+    """The schedule of mirrors that have none. Raises InvalidConfig."""
+    try:
+        return Schedule.parse(f"every {text}")
+    except InvalidConfig as error:
+        raise InvalidConfig("no interval", where="--every", wanted="as in 90m, 6h or 2d", got=text[:80]) from error
 
 
 def sync_by_schedule(order: Order, rhythm: Rhythm) -> int:

@@ -192,7 +192,9 @@ class Told(Quiet):
             case Registered():
                 self.note(self._prefix(event.reference) + image_line(event.image))
             case Warned():
-                self.note(f"warning: {printable(event.text)} ({placename(str(event.reference))})")
+                about = str(event.reference)
+                is_told = event.text.startswith((f"{about} ", f"{about}:", f"{about}@"))
+                self.note(f"warning: {printable(event.text)}" + ("" if is_told else f" ({placename(about)})"))
             case Retrying() | Waiting() | PassedOver() | Traced():
                 self.note(wire_line(event))
             case Pulled():

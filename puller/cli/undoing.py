@@ -120,7 +120,8 @@ def undo_lines(run: str, done: Sequence[Undone], left: int) -> Iterator[str]:
     if done:
         yield f"{back} of {counted(len(done), 'tag')} back"
     else:
-        yield f"run {printable(run)} has pruned nothing that is not back by now"
+        taken = "pruned" if left else "taken away"
+        yield f"run {printable(run)} has {taken} nothing that is not back by now"
     if left:
         yield f"--overwritten also brings back {counted(left, 'tag')} that it moved"
 

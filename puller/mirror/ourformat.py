@@ -82,7 +82,9 @@ def age(value: Value) -> timedelta:
     """`90d`, `12h`, `2w`. Raises InvalidConfig."""
     match = _AGE.fullmatch(value.text())
     if match is None:
-        raise value.wrong("no length of time", wanted="as in 12h, 90d or 2w", got=value.text()[:40])
+        text = value.text()[:40]
+        hint = f"With its unit: {text}h, {text}d or {text}w." if text.isdecimal() else ""
+        raise value.wrong("no length of time", wanted="as in 12h, 90d or 2w", got=text, hint=hint)
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -222,6 +224,9 @@ def _renamed(value: Value, tags: TagRule) -> str:
 def _tags(value: Value) -> TagRule:
     if isinstance(value.held, list):
         return TagRule(exact=tuple(_tag(item) for item in value.items()))
+    if value.written:
+        hint = f'One tag is a list, too: tags: ["{value.written}"]' if is_tag(value.written) else ""
+        raise value.wrong("no choice of tags", wanted="a list, or a mapping", got=value.written[:140], hint=hint)
     keys = value.mapping(TAGS)
     if "by" in keys and "newest" not in keys:
         raise keys["by"].wrong("`by` says what `newest` goes by, and there is no `newest`")

@@ -271,7 +271,7 @@ def test_a_configuration_without_schedules_has_nothing_to_wait_for(scene: Scene,
         (["--keep-reports", "3"], "--keep-reports goes with --report-dir"),
         (["--schedule", "--dry-run"], "--schedule goes with neither"),
         (["--schedule", "--report", "x.json"], "--schedule goes with neither"),
-        (["--schedule", "--every", "6 weeks"], "no schedule"),
+        (["--schedule", "--every", "6 weeks"], "where      --every\n  wanted     as in 90m, 6h or 2d"),
         (["--schedule", "--listen", "nowhere"], "no address to listen on"),
     ],
 )

@@ -39,6 +39,12 @@ def test_a_file_that_is_not_there_is_told(puller: Puller, tmp_path: Path, verb: 
     assert "the file cannot be read" in end.err
 
 
+def test_a_warning_names_the_mirror_that_it_is_about_once(world: Mirrored) -> None:
+    world.write("team/app", tags={"allow": ["9.*"]})
+    said = f"warning: {world.up.host}/team/app: no tag is allowed by 9.*"
+    assert said in world.sync().err.splitlines()
+
+
 def test_a_report_that_could_not_be_written_is_refused_before_anything_is_done(world: Mirrored) -> None:
     end = world.puller("sync", str(world.file), "--report", "/no/such/folder/r.json")
     assert end.code == 2

@@ -89,7 +89,7 @@ def test_a_second_undo_has_nothing_to_do(puller: Puller, world: Mirrored) -> Non
     puller("undo", run, "--overwritten")
     again = puller("undo", run, "--overwritten")
     assert again.code == 0
-    assert "has pruned nothing that is not back by now" in again.out
+    assert "has taken away nothing that is not back by now" in again.out
     assert puller("undo").out == "there is nothing to undo\n"
 
 

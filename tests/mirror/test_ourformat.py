@@ -185,3 +185,19 @@ def test_repositories_are_chosen_among_those_of_a_pattern() -> None:
 def test_schedules_backups_and_digests_are_checked_when_they_are_read(keys: str, said: str) -> None:
     with pytest.raises(InvalidConfig, match=said):
         mirror(keys)
+
+
+@pytest.mark.parametrize("key", ["recheck: 0", "tags: {max-age: 0}", "prune: {enabled: true, grace: 0}"])
+def test_a_length_of_time_without_its_unit_is_refused_with_what_it_would_be(key: str) -> None:
+    with pytest.raises(InvalidConfig, match="no length of time") as caught:
+        mirror(key)
+    assert caught.value.hint == "With its unit: 0h, 0d or 0w."
+
+
+def test_one_tag_that_stands_without_its_list_is_refused_with_how_to_write_it() -> None:
+    with pytest.raises(InvalidConfig, match="no choice of tags") as caught:
+        mirror("tags: 1.20")
+    assert caught.value.hint == 'One tag is a list, too: tags: ["1.20"]'
+    with pytest.raises(InvalidConfig, match="no choice of tags") as caught:
+        mirror("tags: v.*")
+    assert caught.value.hint == ""
