@@ -6,7 +6,7 @@ from pathlib import Path
 
 from puller.cli import interrupt
 from puller.cli.failure import gravest
-from puller.cli.lines import size_text
+from puller.cli.lines import counted, size_text
 from puller.cli.logs import unheard_of
 from puller.cli.placenames import placename
 from puller.cli.reporting import check_report_file
@@ -78,10 +78,11 @@ def plan_lines(made: Plan, *, everything: bool) -> Iterator[str]:
 
 
 def forecast_lines(forecast: Forecast) -> Iterator[str]:
-    """What it takes: `docker.io: 12 requests, 4 of them pulls, 310.2 MB`, and what is new at each place."""
+    """What it takes: `from docker.io: 12 requests, 4 pulls among them, 310.2 MB`, and what is new at each place."""
     for host in sorted(forecast.requests):
         pulls, size = forecast.pulls.get(host, 0), forecast.bytes.get(host, 0)
-        yield f"from {host}: {forecast.requests[host]} requests, {pulls} of them pulls, {size_text(size)}"
+        asked = counted(forecast.requests[host], "request")
+        yield f"from {host}: {asked}, {counted(pulls, 'pull')} among them, {size_text(size)}"
     for place in sorted(forecast.disk):
         yield f"at {placename(place)}: {size_text(forecast.disk[place])} more"
     if forecast.unknown:

@@ -85,7 +85,7 @@ def synced_line(report: SyncReport) -> str:
         f"{sum(item.action == 'pruned' and item.error is None for item in report.items)} pruned",
         f"{failed} failed",
         f"{size_text(fetched)} fetched, {size_text(sent)} sent",
-        *([f"{_requests(report.requests)} requests"] if report.requests else []),
+        *([counted(_requests(report.requests), "request")] if report.requests else []),
         f"{max(0.0, report.ended - report.started):.1f} s",
     ]
     well = "synced" if report.is_well else "synced in part" if report.error is None else "not synced"

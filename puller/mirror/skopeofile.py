@@ -121,7 +121,10 @@ def _mirror(repository: str, registry: str, value: Value, rule: TagRule, to: Pla
         return Mirror(Place("registry", source), to, rule, line=value.line)
     target = f"{to.name.rstrip('/')}/{source if scoped else posixpath.basename(source)}"
     if to.kind == "registry":
-        _name(value, target)  # a port in the middle, as `scoped` may bring it, is no name
+        if scoped and ":" in source:
+            hint = f"Without --scoped it comes to {to.name.rstrip('/')}/{posixpath.basename(source)}."
+            raise value.wrong("a port in the middle of a name", got=target, hint=hint)
+        _name(value, target)
     return Mirror(Place("registry", source), Place(to.kind, target), rule, line=value.line)
 
 

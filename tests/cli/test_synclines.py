@@ -107,6 +107,8 @@ def test_a_run_in_sum() -> None:
     assert synced_line(report) == (
         "synced  1 tag, 1 copied, 0 unchanged, 1 pruned, 0 failed, 51.4 MB fetched, 51.4 MB sent, 5 requests, 2.5 s"
     )
+    once = replace(report, requests={"up.example": {"HEAD": 1}})
+    assert ", 1 request, " in synced_line(once)
     assert synced_line(replace(report, problems=(("x", {}),))).startswith("synced in part  1 tag")
     assert synced_line(replace(report, error={"error": "NoSpace"})).startswith("not synced  ")
 

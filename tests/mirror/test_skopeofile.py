@@ -165,5 +165,7 @@ def test_two_repositories_may_share_a_place_where_their_tags_do_not_meet() -> No
 
 
 def test_a_port_in_the_middle_of_a_name_is_refused() -> None:
-    with pytest.raises(InvalidConfig, match=r"sync.yml:1.*localhost:5000"):
+    with pytest.raises(InvalidConfig, match=r"a port in the middle of a name.*sync.yml:1.*localhost:5000") as caught:
         config("localhost:5000: {images: {x: []}}", scoped=True)
+    assert caught.value.hint.startswith("Without --scoped it comes to ")
+    assert caught.value.hint.endswith("/x.")
