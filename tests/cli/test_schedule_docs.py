@@ -6,6 +6,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,14 @@ def test_the_alerts_are_about_numbers_that_are_served() -> None:
     assert len(expressions) >= 8
     assert used <= served().keys()
     assert isinstance(yaml_block("prometheus.yml"), dict)
+
+
+def test_the_container_is_given_all_that_pip_builds_from() -> None:
+    (container,) = (text for kind, text in BLOCKS if kind == "dockerfile")
+    copied = {word for line in re.findall(r"^COPY (.*) \S+$", container, re.MULTILINE) for word in line.split()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"pyproject.toml", "puller", project["readme"], *project["license-files"]} <= copied
+    assert all((ROOT / word).exists() for word in copied)
 
 
 def test_the_compose_file_gives_a_stop_more_time_than_the_grace() -> None:
