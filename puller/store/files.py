@@ -74,11 +74,13 @@ class Files:
     def contents(self, path: Path, *, limit: int) -> bytes | None:
         """As `read`, blocking."""
         try:
-            fd = self.open(path, os.O_RDONLY)
+            file = open(path, "rb", opener=self._opener())  # noqa: SIM115  # of a directory it names the path
         except FileNotFoundError:
             return None
-        with os.fdopen(fd, "rb") as file:
-            size = min(os.fstat(fd).st_size, limit)  # for `limit` bytes a buffer would be made, however short it is
+        with file:
+            size = min(
+                os.fstat(file.fileno()).st_size, limit
+            )  # for `limit` bytes a buffer would be made, however short it is
             content = file.read(size + 1)
             return content if len(content) <= size else content + file.read(limit - size)
 

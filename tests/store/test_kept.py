@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from puller.errors import PullerError
+from puller.errors import PullerError, StoreUnusable
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
 from puller.model.mediatype import SCHEMA1_SIGNED
@@ -188,3 +188,15 @@ async def test_a_signed_manifest_of_schema_1_is_kept_by_all_of_its_bytes(tmp_pat
         await layout.retain(descriptor, time.time() + DAY)
         await layout.untag("old", named)
     assert await collected(tmp_path) == set()
+
+
+async def test_h1_a_directory_in_the_place_of_a_note_is_named_and_left_open_by_nobody(tmp_path: Path) -> None:
+    await given(tmp_path, ("1.0", APP))
+    note = tmp_path / ".puller" / "kept" / f"sha256-{APP.manifest.digest.hex}"
+    note.mkdir()
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        with pytest.raises(StoreUnusable) as caught:
+            await collected(tmp_path)
+        assert str(note) in str(caught.value)
+    assert len(list(Path("/proc/self/fd").iterdir())) < opened + 20
