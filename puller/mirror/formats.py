@@ -45,4 +45,5 @@ def read(
         where=file,
         wanted="`puller: 1`, regsync's `version: 1` with `sync`, or skopeo's registries with `images`",
         got=", ".join(list(held)[:5])[:120] or "none of their keys",
+        hint="`puller: 1` says that the file is one of ours." if "mirrors" in held else "",
     )

@@ -29,6 +29,13 @@ def test_what_is_none_of_them_is_refused_with_the_names_of_all(text: bytes) -> N
         read(text, "f")
 
 
+@pytest.mark.parametrize("text", [b"mirrors: []", b"puler: 1\nmirrors: []"])
+def test_a_file_of_ours_that_does_not_say_so_is_told_how(text: bytes) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        read(text, "f")
+    assert caught.value.hint == "`puller: 1` says that the file is one of ours."
+
+
 def test_hosts_may_have_the_names_of_keys() -> None:
     assert read(b"sync: {images: {x: ['1']}}", "f", TO).mirrors[0].source.name == "docker.io/sync/x"
     assert read(b"version: {images: {}}\nsync:5000: {images: {}}", "f", TO) == Config(())
