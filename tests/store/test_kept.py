@@ -40,6 +40,10 @@ async def collected(folder: Path, *, at: float | None = None) -> set[Digest]:
         return set((await layout.collect(grace=-1 - 100 * DAY, clock=clock)).freed)
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def notes(folder: Path) -> list[Path]:
     return list((folder / ".puller" / "kept").iterdir())
 
@@ -194,9 +198,9 @@ async def test_h1_a_directory_in_the_place_of_a_note_is_named_and_left_open_by_n
     await given(tmp_path, ("1.0", APP))
     note = tmp_path / ".puller" / "kept" / f"sha256-{APP.manifest.digest.hex}"
     note.mkdir()
-    opened = len(list(Path("/proc/self/fd").iterdir()))
+    opened = open_files()
     for _ in range(20):
         with pytest.raises(StoreUnusable) as caught:
             await collected(tmp_path)
         assert str(note) in str(caught.value)
-    assert len(list(Path("/proc/self/fd").iterdir())) < opened + 20
+    assert open_files() < opened + 20
