@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from puller.contracts.images import Claims, ImageSource, ImageTarget
-from puller.errors import InvalidManifest
+from puller.errors import PullerError
 from puller.model.config import parse_config
 from puller.model.descriptor import Descriptor
 from puller.model.digest import Digest
@@ -81,9 +81,8 @@ async def _tell_of_another(document: Document, platforms: Sequence[Platform], ga
     manifest = document.manifest
     if document.is_there or not isinstance(manifest, Manifest) or not manifest.is_image or manifest.config is None:
         return
-    raw = await gathering.config(manifest.config)
-    with suppress(InvalidManifest):  # it tells nothing, and is brought as it is
-        found = parse_config(raw).platform
+    with suppress(PullerError):  # it tells nothing; whether it can be had shows when it is brought
+        found = parse_config(await gathering.config(manifest.config)).platform
         if found is not None and all(found.serves(wanted) is None for wanted in platforms):
             chosen = ", ".join(map(str, platforms))
             gathering.warn(f"the image is for {found}, not for {chosen}, and there is no other")

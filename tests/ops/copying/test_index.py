@@ -160,3 +160,14 @@ async def test_a_single_image_of_another_platform_is_brought_and_said_to_be_one(
         assert (await s.copy("app:1", None, "2", platforms=("linux/arm64",))).warnings == ()
         s.again()
         assert (await s.copy(platforms=("linux/amd64",))).warnings == (said.replace("riscv64, linux/", ""),)
+
+
+async def test_a_single_image_whose_config_cannot_be_read_is_brought_all_the_same(tmp_path: Path) -> None:
+    huge = images.image(BASE, config_extra={"config": {"Labels": {"much": "x" * (5 << 20)}}})
+    async with scene(tmp_path) as s:
+        s.a.add("app:huge", huge)
+        s.a.add("app:lacking", ARM)
+        s.b.add("copy:other", ARM)
+        s.a.storage.drop_blob("app", ARM.config.digest)
+        assert (await s.copy("app:huge", platforms=("linux/arm64",))).root == huge.digest
+        assert (await s.copy("app:lacking", platforms=("linux/amd64",))).root == ARM.digest
