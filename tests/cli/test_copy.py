@@ -130,13 +130,17 @@ def test_a_blob_that_is_brought_or_there_is_called_so(puller: Puller, registry: 
     assert {line.split("B  ")[1] for line in end.err.splitlines()[1:]} == {"brought", "there already"}
 
 
-def test_a_platform_is_not_said_to_be_chosen_of_a_single_image(
+def test_a_single_image_comes_whatever_it_is_for_and_is_warned_of_if_that_is_not_what_was_chosen(
     puller: Puller, registry: TestRegistry, tmp_path: Path
 ) -> None:
     registry.add("app:1", IMAGE)
-    end = puller("copy", registry.name("app:1"), f"oci:{tmp_path}/images", "--platform", "linux/s390x")
-    assert end.code == 0
-    assert "s390x" not in end.err
+    place = f"oci:{tmp_path}/images"
+    other = puller("copy", registry.name("app:1"), place, "--platform", "linux/s390x")
+    assert other.code == 0
+    assert other.err.splitlines()[0].endswith(f", not for linux/s390x, and there is no other ({place}:1)")
+    same = puller("copy", registry.name("app:1"), place, "--platform", "linux/amd64")
+    assert same.code == 0
+    assert "warning" not in same.err
 
 
 @pytest.mark.parametrize("words", [("oci:a.tar", "oci:images"), ("oci:images", "oci:a.tar:1")])
