@@ -59,3 +59,14 @@ def test_h3_a_tag_that_comes_to_a_new_repository_while_it_is_filled_is_kept_for_
     assert end.code == 0, end.err
     assert world.there("app")["3"] == image("app 3").digest
     assert overwritten(world) == 1
+
+
+def test_a_plan_for_a_new_repository_with_backups_can_be_applied(world: Mirrored) -> None:
+    world.write("app", backup="{tag}-before")
+    plan = str(world.folder / "plan.json")
+    assert world.puller("plan", str(world.file), "--output", plan).code == 0
+    theirs = image("theirs")
+    world.down.add("copy/app:2", theirs)
+    end = world.puller("apply", plan)
+    assert "the plan does not fit any more" in end.err
+    assert world.there("app") == {tag: image(f"app {tag}").digest for tag in TAGS} | {"2": theirs.digest}
