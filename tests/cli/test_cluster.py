@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Dask:
         self.port = _free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
+        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
         _wait_for(self.port)
 
     def work(self, count: int) -> None:
@@ -55,7 +55,7 @@ class Dask:
 
     def stop(self) -> None:
         """End all of it."""
-        for process in (*self.workers, self._scheduler):
+        for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
 
@@ -127,6 +127,23 @@ def fetched(source: TestRegistry, made: dict[str, Image]) -> dict[str, int]:
     return {digest: source.journal.gets(digest) for digest in layers | configs}
 
 
+@contextmanager
+def killing(process: "subprocess.Popen[bytes]", *, once: Callable[[], bool]) -> Iterator[None]:
+    """Kill it in the middle of the block."""
+
+    def kill() -> None:
+        until = time.monotonic() + 60
+        while not once():
+            assert time.monotonic() < until
+            time.sleep(0.01)  # the registries run on their own
+        os.kill(process.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    yield
+    killer.join()
+
+
 def test_a_killed_worker_costs_its_transfers_and_nothing_else(puller: Puller, home: Path, tmp_path: Path) -> None:
     with serving() as source, serving() as target, dask(home) as crew:
         made = filled(source)
@@ -134,18 +151,9 @@ def test_a_killed_worker_costs_its_transfers_and_nothing_else(puller: Puller, ho
         crew.work(3)
         file = configuration(source, f"{target.host}/copy/*", tmp_path)
 
-        def kill() -> None:
-            until = time.monotonic() + 60
-            while target.journal.count("PUT", "manifest") < 40:
-                assert time.monotonic() < until
-                time.sleep(0.01)  # the other registry runs on its own
-            os.kill(crew.workers[0].pid, signal.SIGKILL)
-
-        killer = threading.Thread(target=kill)
-        killer.start()
         report = tmp_path / "report.json"
-        ended = puller("sync", str(file), "--cluster", crew.address, "--report", str(report))
-        killer.join()
+        with killing(crew.workers[0], once=lambda: target.journal.count("PUT", "manifest") >= 40):
+            ended = puller("sync", str(file), "--cluster", crew.address, "--report", str(report))
 
         assert ended.code == 0, ended.err
         assert crew.workers[0].wait() == -signal.SIGKILL
@@ -174,6 +182,26 @@ def test_three_workers_fetch_each_blob_once(puller: Puller, home: Path, tmp_path
 
         assert ended.code == 0, ended.err
         assert set(fetched(source, made).values()) == {1}
+
+
+def test_a_scheduler_that_is_lost_ends_the_run_and_the_next_one_brings_the_rest(
+    puller: Puller, home: Path, tmp_path: Path
+) -> None:
+    with serving() as source, serving() as target:
+        made = filled(source)
+        source.faults.append(pace(kind="blob", rate=400_000, times=None))
+        file = configuration(source, f"{target.host}/copy/*", tmp_path)
+        with dask(home) as crew:
+            crew.work(2)
+            with killing(crew.scheduler, once=lambda: target.journal.count("PUT", "manifest") >= 20):
+                ended = puller("sync", str(file), "--cluster", crew.address)
+        assert ended.code == 1
+        assert "the cluster was lost" in ended.err
+        assert "Traceback" not in ended.err
+        source.faults.clear()
+        assert puller("sync", str(file)).code == 0
+        kept = [target.storage.find(f"copy/app{number}") for number in range(REPOSITORIES)]
+        assert sum(len(one.tags) for one in kept if one is not None) == len(made)
 
 
 def test_directories_of_this_machine_are_seen_to_by_this_process(puller: Puller, home: Path, tmp_path: Path) -> None:
