@@ -8,7 +8,7 @@ CODE := puller testregistry tests bench
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo format lint types test check torture bench registry clean
+.PHONY: help dev demo format lint types fast test check torture bench registry clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,9 @@ lint: $(VENV)/everything  ## format and lint, nothing rewritten
 types: $(VENV)/everything  ## strict types
 	@$(BIN)/mypy
 
-check: lint types  ## before every commit: format, lint, types, import law, fast tests but the test registry's own
+check: lint types fast  ## before every commit: format, lint, types, import law, fast tests
+
+fast: $(VENV)/everything  ## the fast tests, but the test registry's own
 	@$(RUN) -m pytest -q -n 2 -m 'not slow and not torture' --ignore tests/testregistry $(PYTEST_ARGS)
 
 test: lint types  ## everything but the exhaustive proofs

@@ -295,6 +295,8 @@ class Session:
 
     def _with_own(self, headers: dict[str, str]) -> dict[str, str]:
         """With the headers that are set up for this host; what is sent anyway counts before them (THREATS B6)."""
+        if not self._endpoint.headers:
+            return headers
         sent = {name.lower() for name in headers}
         return {**{name: value for name, value in self._endpoint.headers if name.lower() not in sent}, **headers}
 

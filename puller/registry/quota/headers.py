@@ -69,10 +69,13 @@ def end_told(lines: Lines, now: float) -> float | None:
 
 
 def _structured(lines: Lines, now: float) -> list[Quota]:
+    told = lines("RateLimit")
+    if not told:
+        return []
     policies = dict(_members(lines("RateLimit-Policy")))
     quotas = []
     whole: dict[str, str] = {}
-    for name, words in _members(lines("RateLimit")):
+    for name, words in _members(told):
         if "=" in name:
             key, _, value = name.partition("=")
             whole[key.strip().lower()] = value.strip()
@@ -87,14 +90,16 @@ def _structured(lines: Lines, now: float) -> list[Quota]:
 
 
 def _counted(lines: Lines, prefix: str, now: float) -> list[Quota]:
+    left = lines(f"{prefix}Remaining")
+    if not left:
+        return []
     limits = [*_members(lines(f"{prefix}Limit"))]
     # The first item is the limit that is the nearest, those behind it are policies: `10, 10;w=1, 100;w=60` (draft 03).
     limit = limits[0][0] if limits else None
     window = next((words["w"] for name, words in limits if name == limit and "w" in words), None)
     resets = [name for name, _ in _members(lines(f"{prefix}Reset"))]
     reset = resets[0] if resets else None
-    remaining = _members(lines(f"{prefix}Remaining"))
-    told = [_quota(name, limit, words.get("w", window), reset, now) for name, words in remaining]
+    told = [_quota(name, limit, words.get("w", window), reset, now) for name, words in _members(left)]
     return [quota for quota in told if quota is not None]
 
 

@@ -256,38 +256,41 @@ def translated(url: URL, proxy: Proxy | None = None, cut_hint: str = "") -> Iter
 
     `cut_hint` is for a line over TLS that ends where nothing has come yet.
     """
-    where = redacted(url) if proxy is None else f"{redacted(url)} through {proxy}"
     try:
         yield
     except aiohttp.ClientHttpProxyError as error:
         if proxy is None:
-            raise ProtocolViolation("malformed HTTP", where=where) from error
+            raise ProtocolViolation("malformed HTTP", where=_named(url, proxy)) from error
         raise refusal(proxy, error.status) from None  # aiohttp's error holds what the proxy was told of us
     except aiohttp.ClientConnectorError as error:
         if proxy is not None and is_of_proxy(error, proxy):
             raise _off_proxy(error, proxy) from error
-        raise _unconnected(error, url, where) from error
+        raise _unconnected(error, url, _named(url, proxy)) from error
     except aiohttp.ClientSSLError as error:
-        raise TLSFailure("no trusted TLS connection", where=where, got=_words(error)) from error
+        raise TLSFailure("no trusted TLS connection", where=_named(url, proxy), got=_words(error)) from error
     except aiohttp.ConnectionTimeoutError as error:
-        raise Unavailable("no connection in time", where=where, hint=_REACH_HINT) from error
+        raise Unavailable("no connection in time", where=_named(url, proxy), hint=_REACH_HINT) from error
     except (aiohttp.ServerTimeoutError, TimeoutError) as error:
-        raise ConnectionLost("no answer in time", where=where) from error
+        raise ConnectionLost("no answer in time", where=_named(url, proxy)) from error
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
         what = "not a canonical address" if isinstance(error, aiohttp.InvalidURL) else "malformed HTTP"
         kind = UnsafeRedirect if isinstance(error, aiohttp.InvalidURL) else ProtocolViolation
         # Its parser's errors quote what came, which may be a token, and the whole address (THREATS B15).
-        raise kind(what, where=where) from None
+        raise kind(what, where=_named(url, proxy)) from None
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error.__cause__, ssl.SSLError):
             got, hint = _words(error.__cause__), _tls_hint(error.__cause__, "")
-            raise TLSFailure("the TLS connection broke", where=where, got=got, hint=hint) from error
+            raise TLSFailure("the TLS connection broke", where=_named(url, proxy), got=got, hint=hint) from error
         hint = cut_hint if url.scheme == "https" else ""
         # Of a cut line aiohttp's own error may hold half an answer, headers and all.
         cause = error if isinstance(error, OSError) else None
-        raise ConnectionLost("the line was cut", where=where, hint=hint) from cause
+        raise ConnectionLost("the line was cut", where=_named(url, proxy), hint=hint) from cause
     except ValueError as error:  # also UnicodeError: a host that the idna codec or a socket cannot take
-        raise UnsafeRedirect("not an address that can be asked", where=where) from error
+        raise UnsafeRedirect("not an address that can be asked", where=_named(url, proxy)) from error
+
+
+def _named(url: URL, proxy: Proxy | None) -> str:
+    return redacted(url) if proxy is None else f"{redacted(url)} through {proxy}"
 
 
 def _unconnected(
