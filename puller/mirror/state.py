@@ -178,7 +178,7 @@ class State:
         """When all that `target` is to have of a source was last found there, in seconds since the epoch. `selection`
         names the source and what is chosen of it: of two mirrors between the same places each looks for itself.
         """
-        rows = self._rows("SELECT at FROM looked WHERE target = ? AND source = ?", target, selection)
+        rows = self._rows("SELECT at FROM looked WHERE target = ? AND selection = ?", target, selection)
         return next((float(at) for (at,) in rows if isinstance(at, int | float)), None)
 
     def note_looked(self, target: str, selection: str, now: float) -> None:

@@ -35,7 +35,8 @@ _SCHEMA: Final = (
     "CREATE TABLE held (target TEXT, name TEXT, digest TEXT NOT NULL, PRIMARY KEY (target, name)) WITHOUT ROWID",
     "CREATE TABLE last (key TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL NOT NULL, well INTEGER NOT NULL)"
     " WITHOUT ROWID",
-    "CREATE TABLE looked (target TEXT, source TEXT, at REAL NOT NULL, PRIMARY KEY (target, source)) WITHOUT ROWID",
+    "CREATE TABLE looked (target TEXT, selection TEXT, at REAL NOT NULL, PRIMARY KEY (target, selection))"
+    " WITHOUT ROWID",
 )
 # What makes of each earlier version the next one.
 _STEPS: Final = {1: _SCHEMA[-1:]}

@@ -29,7 +29,7 @@ def v1_json(image_id: str, parent: str = "") -> bytes:
     """An image as Docker 1.8 wrote it down after a build."""
     image = {"id": image_id, **({"parent": parent} if parent else {})}
     config = {"Cmd": ["sh"], "Env": None}
-    image |= {"created": "2015-08-26T10:00:00Z", "docker_version": "1.8.2", "config": config, "os": "linux"}  # type: ignore[dict-item]
+    image |= {"created": "2015-08-26T10:00:00Z", "docker_version": "1.8.2", "config": config, "os": "linux"}  # type: ignore[dict-item]  # any JSON
     return json.dumps(image, separators=(",", ":")).encode()
 
 

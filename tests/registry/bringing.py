@@ -48,7 +48,7 @@ async def write(repository: Repository, wanted: Descriptor, raw: bytes) -> None:
 
 @asynccontextmanager
 async def target(registry: TestRegistry, **more: object) -> AsyncIterator[Repository]:
-    async with opened(registry.name("app"), **more) as repository:  # type: ignore[arg-type]
+    async with opened(registry.name("app"), **more) as repository:  # type: ignore[arg-type]  # any keywords
         yield repository
 
 

@@ -21,7 +21,7 @@ def page(*names: object, link: str | None = None) -> bytes:
 
 
 async def listed(host: str, **more: object) -> list[str]:
-    async with RegistryClient(world=Time().world(), **more) as client:  # type: ignore[arg-type]
+    async with RegistryClient(world=Time().world(), **more) as client:  # type: ignore[arg-type]  # any keywords
         return [name async for name in client.catalog(host)]
 
 

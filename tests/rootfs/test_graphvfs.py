@@ -146,7 +146,7 @@ def test_what_stands_in_its_place_is_replaced(driver: GraphVfs, root: Path, tmp_
         put(driver, LOWEST, image_id)
         assert not tree(root, image_id).is_symlink()
         assert words(tree(root, image_id))["b"] == "'22'"
-    assert os.listdir(outside) == ["canary"]  # noqa: PTH208
+    assert os.listdir(outside) == ["canary"]  # noqa: PTH208  # names alone
 
 
 def test_a_broken_layer_leaves_nothing_and_no_file_open(driver: GraphVfs, root: Path) -> None:

@@ -51,7 +51,7 @@ async def outcomes(times: int, ask: Callable[[], object]) -> list[object]:
 
     async def one() -> None:
         try:
-            found.append(await ask())  # type: ignore[misc]
+            found.append(await ask())  # type: ignore[misc]  # what it gives can be awaited
         except HelperFailed as error:
             found.append(str(error))
 

@@ -28,7 +28,7 @@ class Opening:
         self.opened.append(place)
         if place in self.closed:
             raise Unauthorized("you may not read there")
-        return Named(place)  # type: ignore[return-value]
+        return Named(place)  # type: ignore[return-value]  # no more of it is asked for
 
 
 class Named:

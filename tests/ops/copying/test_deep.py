@@ -40,7 +40,7 @@ async def test_what_was_proved_on_the_way_into_a_store_is_kept_there(tmp_path: P
     async with scene(tmp_path) as s:
         s.a.add("app:1", INDEX)
         await s.copy("app:1", s.store, verify="deep")
-        store = (await s.places.target(s.store))._store  # type: ignore[attr-defined]
+        store = (await s.places.target(s.store))._store  # type: ignore[attr-defined]  # what is kept inside is looked at
         facts = await store.facts(Digest.parse(BASE.digest))
         assert (str(facts.diff_id), facts.verified) == (BASE.diff_id, True)
         assert facts.tarsum is not None

@@ -31,7 +31,7 @@ class Desk:
 
     def source(self, reference: Reference) -> ImageSource:
         self.sources.append(str(reference))
-        return _Somewhere()  # type: ignore[return-value]
+        return _Somewhere()  # type: ignore[return-value]  # no more of it is asked for
 
     def repository(
         self, reference: Reference, *, lenders: Callable[[Digest], str | None] | None = None
@@ -39,7 +39,7 @@ class Desk:
         self.targets.append(str(reference))
         assert lenders is not None
         self.lenders.append(lenders)
-        return _Somewhere()  # type: ignore[return-value]
+        return _Somewhere()  # type: ignore[return-value]  # no more of it is asked for
 
     async def catalog(self, registry: str) -> AsyncIterator[str]:
         yield f"{registry} has this"

@@ -71,7 +71,7 @@ def at_work(
             await anyio.lowlevel.checkpoint()
 
     world.during = during
-    world.sleep = sleep  # type: ignore[method-assign]
+    world.sleep = sleep  # type: ignore[method-assign]  # this world's alone
     return images
 
 

@@ -93,7 +93,7 @@ def test_what_was_pruned_is_told_whatever_becomes_of_the_collection(told: Story)
     directory, rule = directed(told)
     told.sync(rule)
     del told.up.names["v3"]
-    told.state = Forgetful(told.state)  # type: ignore[assignment]
+    told.state = Forgetful(told.state)  # type: ignore[assignment]  # a state, but for what it forgets
     report = told.sync(rule)
     assert item(report, "v3").action == "pruned"
     assert "v3" not in directory.names

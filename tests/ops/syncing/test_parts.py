@@ -29,7 +29,7 @@ def item(
 
 
 def report(*items: Item, **rest: object) -> SyncReport:
-    return SyncReport("run", "sync.yml", NOON, NOON + 60, items=items, **rest)  # type: ignore[arg-type]
+    return SyncReport("run", "sync.yml", NOON, NOON + 60, items=items, **rest)  # type: ignore[arg-type]  # any fields
 
 
 def test_a_failure_is_of_its_own_mirror_alone() -> None:

@@ -277,7 +277,7 @@ def test_r1_the_tombstone_is_on_the_disk_before_the_tag_goes(told: Story, tmp_pa
         seen.append((tmp_path / "state" / "tombstones.jsonl").read_bytes())
         await untag(tag, expected)
 
-    told.down.untag = looked  # type: ignore[method-assign]
+    told.down.untag = looked  # type: ignore[method-assign]  # this shelf's alone
     gone(told.up, "v3")
     told.sync(pruning())
     assert len(seen) == 1

@@ -83,7 +83,7 @@ async def hosts(
             for registry in registries
         ]
         for place, changes in enumerate(endpoints):
-            listed[place] = replace(listed[place], **changes)  # type: ignore[arg-type]
+            listed[place] = replace(listed[place], **changes)  # type: ignore[arg-type]  # any fields
         now, events = Time(), list[Event]()
         client = RegistryClient(
             routes=Listed(listed),

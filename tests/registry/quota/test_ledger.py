@@ -222,7 +222,7 @@ def test_holders_of_one_process_are_told_apart_and_come_back_as_they_were() -> N
             Holder.parse(text)
 
 
-class _locked:  # noqa: N801
+class _locked:  # noqa: N801  # used as a function
     """The lock of the one host in a folder, held as another process would."""
 
     def __init__(self, folder: Path) -> None:

@@ -30,7 +30,7 @@ LOGIN = OneLogin("alice", "marker-registry-password")
 
 def every(url: str, **more: object) -> Proxies:
     """One proxy for everything."""
-    return Proxies(Proxy.parse(url), Proxy.parse(url), **more)  # type: ignore[arg-type]
+    return Proxies(Proxy.parse(url), Proxy.parse(url), **more)  # type: ignore[arg-type]  # any keywords
 
 
 def named(registry: TestRegistry, host: str = "registry.test") -> str:
@@ -89,7 +89,7 @@ async def asked(
 
 @asynccontextmanager
 async def filled(tls: Authority | None = None, **more: object) -> AsyncIterator[TestRegistry]:
-    async with serve(tls=None if tls is None else tls.server("registry.test", "127.0.0.1"), **more) as registry:  # type: ignore[arg-type]
+    async with serve(tls=None if tls is None else tls.server("registry.test", "127.0.0.1"), **more) as registry:  # type: ignore[arg-type]  # any keywords
         registry.add_blob("app", SMALL)
         registry.add_blob("app", LARGE)
         yield registry

@@ -144,7 +144,7 @@ def test_a_key_that_wants_a_password_is_refused_and_nobody_is_asked_for_it(tmp_p
 async def demanding(tmp_path: Path, **more: object) -> AsyncIterator[tuple[TestRegistry, Trust]]:
     """A registry that talks to nobody without a certificate, and what gets one through."""
     authority = Authority(tmp_path)
-    async with serve(tls=authority.server(clients=authority), **more) as registry:  # type: ignore[arg-type]
+    async with serve(tls=authority.server(clients=authority), **more) as registry:  # type: ignore[arg-type]  # any keywords
         registry.add_blob("app", SMALL)
         registry.add_blob("app", LARGE)
         yield registry, Trust((authority.file,), (authority.pair(),))

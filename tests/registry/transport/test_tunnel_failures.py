@@ -65,7 +65,7 @@ async def test_a_refusal_to_connect_is_the_proxys(status: int, kind: type[Except
         async with asked("registry.test/app", every(proxy.url)) as repository:
             with pytest.raises(kind, match="proxy") as caught:
                 await fetched(repository, WANTED)
-        assert caught.value.host == proxy.host  # type: ignore[attr-defined]
+        assert caught.value.host == proxy.host  # type: ignore[attr-defined]  # a RegistryError
 
 
 async def test_a_proxy_that_cannot_reach_the_registry_for_a_while_is_asked_again(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_a_refusal_of_socks_is_the_proxys(reply: int, kind: type[Exception
         async with asked("registry.test/app", every(f"socks5h://{socks.host}")) as repository:
             with pytest.raises(kind, match="proxy") as caught:
                 await fetched(repository, WANTED)
-        assert caught.value.host == socks.host  # type: ignore[attr-defined]
+        assert caught.value.host == socks.host  # type: ignore[attr-defined]  # a RegistryError
 
 
 @pytest.mark.parametrize("silent", ["hang", "cut"])

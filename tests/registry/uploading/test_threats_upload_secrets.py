@@ -52,7 +52,7 @@ async def test_b15_no_secret_is_in_an_error_of_an_upload(
     errors: list[PullerError] = []
     async with serve(auth=auth, faults=[fault]) as registry:
         where = {"login": LOGIN, "plain_http": [registry.host], "retries": RetryPolicy(attempts=2)}
-        async with opened(registry.name("app"), **where) as repository:  # type: ignore[arg-type]
+        async with opened(registry.name("app"), **where) as repository:  # type: ignore[arg-type]  # any keywords
             for raw in (LARGE, SMALL):
                 try:
                     await bring(repository, raw)

@@ -83,7 +83,7 @@ async def test_a_watcher_sees_every_byte_once_for_each_try() -> None:
 @pytest.mark.parametrize("code", [500, 503, 429])
 async def test_n7_a_server_that_fails_once_is_asked_again(method: str, code: int) -> None:
     where = {"method": method, "kind": "blob" if method == "HEAD" else "upload"}
-    async with serve(faults=[faults.status(code, **where)]) as registry, target(registry) as repository:  # type: ignore[arg-type]
+    async with serve(faults=[faults.status(code, **where)]) as registry, target(registry) as repository:  # type: ignore[arg-type]  # any keywords of a fault
         await bring(repository, LARGE)
         assert held(registry, LARGE)
 
